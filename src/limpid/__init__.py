@@ -1,0 +1,40 @@
+"""Limpid restores real low-quality video.
+
+Names are imported when they are first used, so that ``import limpid`` and ``limpid --help`` load no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limpid.api import Report, from_sidecar, restore, upscale
+    from limpid.methods import METHODS
+    from limpid.settings import Settings
+    from limpid.types import LimpidError
+
+__version__ = "0.1.0"
+__all__ = ["METHODS", "LimpidError", "Report", "Settings", "__version__", "from_sidecar", "restore", "upscale"]
+
+_HOMES = {
+    "METHODS": "limpid.methods",
+    "LimpidError": "limpid.types",
+    "Report": "limpid.api",
+    "Settings": "limpid.settings",
+    "from_sidecar": "limpid.api",
+    "restore": "limpid.api",
+    "upscale": "limpid.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'limpid' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
