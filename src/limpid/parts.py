@@ -1,0 +1,230 @@
+"""What a method is made of: sampler, strategy, attention plan, guidance, and the method itself, a plain value.
+
+All names are re-exported by `limpid.types`; import them from there. Nothing here needs torch at run time.
+How the parts are driven is `limpid.engine.loop.sample_segment`, which reads top to bottom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from limpid.types import Prediction, Prior, Segment, Step, Tile, Window
+
+Weights = Literal["ramp", "gaussian", "box"]
+"""How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean."""
+ColorFix = Literal["wavelet", "adain", "none"]
+
+
+class Sampler(Protocol):
+    """One update of the latent, ``z' = a x0 + b eps (+ noise)``; pure, its memory is the ``state`` that it hands back."""
+
+    def step(
+        self, z: Tensor, x0: Tensor, eps: Tensor, step: Step, state: Any, draw: Callable[[], Tensor]
+    ) -> tuple[Tensor, Any]:
+        """``z, x0, eps``: ``1 c t h w``; ``state`` is None at the first step; ``draw()`` gives standard normal noise like ``z``."""
+        ...
+
+
+class Condition(Protocol):
+    """What `Prior.condition` returns: known for all frames it was made from, and cut to what one network call sees."""
+
+    def crop(self, window: Window, tile: Tile) -> Any:
+        """``window``: frames counted from the first frame of the condition; ``tile``: in latent pixels."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- strategy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lane:
+    """Frames (absolute numbers) that are denoised with latents of their own."""
+
+    window: Window
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneContext:
+    """What a strategy may look at while one lane is denoised.
+
+    ``carry_in`` holds what the previous segment of the same shot left behind (empty for the first one); what hooks put
+    into ``carry_out`` is handed to the next segment, and the engine can journal it: tensors only.
+    """
+
+    segment: Segment
+    lane: Lane
+    lr: Tensor
+    """``t 3 h w`` in [0, 1], the frames of this lane."""
+    condition: Any
+    seed: int
+    carry_in: Mapping[str, Tensor] = field(default_factory=dict)
+    carry_out: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> range:
+        return range(self.lane.window.start, self.lane.window.stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """How frames are kept consistent beyond one window. This one does nothing: it is the plain sampler.
+
+    A strategy is a frozen dataclass of hyper-parameters that overrides some of these hooks; what it must remember
+    during a lane is the state it returns from `begin`, and its tensor maths are pure functions beside it.
+    """
+
+    carries: bool = False
+    """True when segments of a shot must run in order because ``carry_in`` is used."""
+
+    def lanes(self, segment: Segment) -> tuple[Lane, ...]:
+        """Lanes in ascending order that cover ``segment.halo``; neighbours may overlap, see `merge`."""
+        return (Lane(window=segment.halo),)
+
+    def noise_frames(self, frames: Sequence[int], segment: Segment, seed: int) -> Sequence[int]:
+        """For each frame, the frame whose noise it takes; a pure map, so that it never depends on who computes it."""
+        return frames
+
+    def begin(self, context: LaneContext) -> Any:
+        """The state of one lane, for example optical flow of its frames."""
+        return None
+
+    def on_x0(self, x0: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
+        """Changes the prediction of the clean latent ``1 c t h w`` of the whole lane before the sampler uses it."""
+        return x0
+
+    def on_latent(self, z: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
+        """Changes the latent after a step; gradients are off, switch them on with ``torch.enable_grad``."""
+        return z
+
+    def merge(self, left: Tensor, right: Tensor) -> Tensor:
+        """Fuses what two neighbouring lanes made, after the last step, of the ``p`` frames both have: ``1 c p h w`` each."""
+        raise NotImplementedError(f"{type(self).__name__} makes overlapping lanes but does not say how to merge them")
+
+
+# ------------------------------------------------------------------------------- attention and guidance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """One pass over all spatial tiles of a temporal window. Only a phase that is ``kept`` makes the prediction."""
+
+    name: str
+    kept: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """Where in the predict loop one network call stands: what a bank of keys and values is addressed by."""
+
+    step: Step
+    phase: Phase
+    window: int
+    tile: int
+    branch: str = "main"
+
+
+Bank = dict[Any, Any]
+"""Keys and values kept between network calls, by (layer, branch, tile); made anew for every step."""
+
+
+class AttentionPlan(Protocol):
+    """Propagation between tiles through attention layers: which phases a step has, and what each call is patched with."""
+
+    def phases(self, step: Step) -> tuple[Phase, ...]:
+        """In order; at least one, and exactly the last one is ``kept``."""
+        ...
+
+    def descending(self, step: Step) -> bool:
+        """Whether the windows are visited from last to first in this step."""
+        ...
+
+    def patch(self, prior: Prior, bank: Bank, call: Call) -> AbstractContextManager[None]:
+        """Around one network call; must restore what it found, also when the call raises."""
+        ...
+
+    def barrier(self, bank: Bank, step: Step, phase: Phase, window: int) -> None:
+        """All tiles of one window have run through ``phase``: aggregate what was collected, or forget what is old."""
+        ...
+
+
+Denoise = Callable[["Tensor", Any, str], "Prediction"]
+"""``(z, condition, branch)``: one network call; the branch name keeps the banks of guidance branches apart."""
+
+
+class Guidance(Protocol):
+    """Combines several network calls into one prediction: CFG, SAG, PAG, DSSAG."""
+
+    def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
+        """``z``: ``1 c t h w`` of one window and tile."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ method
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """A restoration system as a value: a prior and what it is composed with. Lengths are in LR pixels and frames.
+
+    A ``local`` method sees only a neighbourhood: its tiles and windows get a halo that is cropped, and frames come out
+    with the same bits for any cut. Other methods blend overlapping tiles and windows, which belong to the result.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[torch.device, torch.dtype], Prior]
+    """Makes the prior ready to run; torch and the weights are imported and read only here."""
+    scale: int
+    steps: int
+    make_schedule: Callable[[int], tuple[Step, ...]]
+    sampler: Sampler
+    strategy: Strategy = Strategy()
+    attention: AttentionPlan | None = None
+    guidance: Guidance | None = None
+    start: Literal["noise", "noised_input"] = "noise"
+    """What a run of strength 1 starts from; below 1 it is always the noised input."""
+
+    local: bool = False
+    reach_frames: int = 0
+    """Local: how many frames to either side one denoiser call looks at. Otherwise: context frames around a segment."""
+    reach_px: int = 0
+    """Local: how far one denoiser call looks, in LR pixels."""
+    decode_reach_frames: int = 0
+    decode_reach_px: int = 0
+
+    segment_grid_frames: int = 1
+    """Segments start at multiples of this, counted from the first frame of the shot."""
+    window_frames: int | None = None
+    """None: a segment is one window."""
+    window_overlap_frames: int = 0
+    window_weights: Weights = "ramp"
+    tile_px: int | None = None
+    """None: the frame is one tile, unless memory is short."""
+    tile_overlap_px: int = 0
+    tile_weights: Weights = "ramp"
+    decode_frames: int | None = None
+    """Frames per decoder call; None: all at once."""
+    decode_overlap_frames: int = 0
+
+    color: ColorFix = "wavelet"
+    work_bytes_per_px: int = 0
+    """Peak memory of one network call per LR pixel and frame in float32, measured; 0: unknown."""
+    weights_hash: Callable[[], str] = lambda: ""
+    """Identifies the weights (sha256 of the file); belongs to the journal key."""
+    options: frozenset[str] = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
+    """Settings that have an effect; any other one that the user gives is refused."""
+
+    def halo_frames(self, num_steps: int) -> int:
+        """Frames a segment needs on either side of its core (less where the shot begins or ends)."""
+        return self.reach_frames * num_steps + self.decode_reach_frames if self.local else self.reach_frames
+
+    def halo_px(self, num_steps: int) -> int:
+        """LR pixels that ``num_steps`` denoiser calls and the decoder look beyond a pixel; 0 for blended methods."""
+        return self.reach_px * num_steps + self.decode_reach_px if self.local else 0

@@ -1,0 +1,316 @@
+"""The nouns of Limpid: small frozen dataclasses that validate themselves, and the errors users see.
+
+This module imports neither torch nor PyAV, so that planning, the command line and the journal stay light.
+Conventions: frames are float32 RGB in [0, 1], ``t c h w``; latents are ``b c t h w``; frame ranges are half open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+# ---------------------------------------------------------------------------------------------- errors
+
+
+class LimpidError(Exception):
+    """A problem that is explained to the user in one sentence; ``exit_code`` is what the command returns."""
+
+    exit_code = 1
+
+
+class SettingsError(LimpidError, ValueError):
+    """An option is unknown, out of range, or has no effect with the chosen method."""
+
+    exit_code = 2
+
+
+class InputError(LimpidError):
+    """The input cannot be used: missing, not readable, not a video, nothing decodable in it."""
+
+    exit_code = 3
+
+
+class OutputError(LimpidError):
+    """The output cannot be written: it exists, no permission, disk full, codec and container do not go together."""
+
+    exit_code = 4
+
+
+class ResourceError(LimpidError):
+    """Too little memory or disk space, also after every fallback."""
+
+    exit_code = 5
+
+
+class Interrupted(LimpidError):
+    """Stopped by the user; finished segments are kept and the same command goes on."""
+
+    exit_code = 130
+
+
+# ----------------------------------------------------------------------------------------------- video
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColorTags:
+    """Colour description by ITU-T H.273 code points (2 = unspecified)."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SideStream:
+    """A stream that is carried over untouched: audio, subtitle, attachment or data."""
+
+    index: int
+    kind: Literal["audio", "subtitle", "attachment", "data", "video"]
+    codec: str
+    language: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clip:
+    """What is known of an input before any frame is decoded.
+
+    ``width`` and ``height`` are those of the frames as they are delivered: upright, after rotation, square or not
+    (``sample_aspect`` is kept, not applied). ``fps`` is the nominal rate, exact; ``time_base`` the unit of timestamps.
+    """
+
+    path: str
+    kind: Literal["video", "images"]
+    width: int
+    height: int
+    fps: Fraction
+    time_base: Fraction
+    codec: str
+    pix_fmt: str
+    bit_depth: int
+    container: str = ""
+    sample_aspect: Fraction = Fraction(1)
+    rotation: int = 0
+    """Degrees clockwise that the file asks players to turn the picture; already applied to width, height and frames."""
+    color: ColorTags = ColorTags()
+    has_alpha: bool = False
+    field_order: Literal["progressive", "tt", "bb", "tb", "bt", "unknown"] = "unknown"
+    duration_s: float | None = None
+    num_frames: int | None = None
+    """As the header says, a hint only; `Timeline` has the truth."""
+    size_bytes: int = 0
+    side_streams: tuple[SideStream, ...] = ()
+    image_paths: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"{self.path}: the picture size {self.width}x{self.height} cannot be used")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """Every frame that is shown, found by decoding the input once from end to end.
+
+    ``pts`` are strictly increasing presentation times in ``time_base``; ``cuts`` holds the first frame of each shot and
+    starts with 0. ``warnings`` says in sentences what was damaged, missing or assumed.
+    """
+
+    pts: tuple[int, ...]
+    time_base: Fraction
+    cuts: tuple[int, ...]
+    last_duration: int
+    """How long the last frame is shown, in ``time_base``."""
+    interlaced: bool = False
+    seekable: bool = False
+    """True when decoding from an earlier key frame was seen to be sound for this kind of file."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.pts)
+
+    def shots(self) -> list[tuple[int, int]]:
+        """Half-open frame ranges of the shots, in order."""
+        ends = [*self.cuts[1:], self.num_frames]
+        return list(zip(self.cuts, ends, strict=True))
+
+
+class VideoFrame(NamedTuple):
+    """One decoded or to-be-encoded picture: ``pixels`` is ``h w 3`` (RGB) or ``h w 4`` (RGBA), uint8 or full-scale uint16."""
+
+    index: int
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputSpec:
+    """How frames are encoded. Sizes are those of the encoded picture (even where 4:2:0 asks for it)."""
+
+    codec: Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
+    container: Literal["mp4", "mkv", "mov", "images"]
+    width: int
+    height: int
+    fps: Fraction
+    time_base: Fraction
+    crf: int = 16
+    bit_depth: int = 8
+    preset: str | None = None
+    sample_aspect: Fraction = Fraction(1)
+    color: ColorTags = ColorTags()
+    alpha: bool = False
+    threads: int = 2
+    image_format: str = "png"
+
+
+# ------------------------------------------------------------------------------------------------ plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A half-open range of frames that the network sees at once."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise ValueError(f"window [{self.start}, {self.stop}) is empty or negative")
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tile:
+    """A rectangle of the latent canvas, half open: rows ``top:bottom``, columns ``left:right``."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
+            raise ValueError(f"tile rows [{self.top}, {self.bottom}), columns [{self.left}, {self.right}) is empty")
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """The unit of work and of durability: ``core`` frames are produced, ``halo`` (which contains core) are read.
+
+    Both are absolute frame numbers of the input, inside one shot: ``shot_start <= halo.start <= core.start``.
+    """
+
+    index: int
+    shot: int
+    shot_start: int
+    shot_stop: int
+    core: Window
+    halo: Window
+
+    def __post_init__(self) -> None:
+        inside = self.shot_start <= self.halo.start <= self.core.start
+        if not (inside and self.core.stop <= self.halo.stop <= self.shot_stop):
+            raise ValueError(f"segment {self.index}: core {self.core} must lie in halo {self.halo} inside its shot")
+
+
+# ------------------------------------------------------------------------------------------- diffusion
+
+
+class Prediction(NamedTuple):
+    """What a denoiser says of a noisy latent ``z = alpha x0 + sigma eps``; both ``b c t h w``."""
+
+    x0: Tensor
+    eps: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step of a schedule, from ``(alpha, sigma)`` to ``(alpha_next, sigma_next)``, with ``z = alpha x0 + sigma eps``.
+
+    Variance preserving schedules have alpha^2 + sigma^2 = 1, EDM has alpha = 1. ``t`` is what the network was trained
+    to be told: a timestep index, or the noise level itself for EDM.
+    """
+
+    index: int
+    count: int
+    t: float
+    alpha: float
+    sigma: float
+    alpha_next: float
+    sigma_next: float
+
+    @property
+    def is_last(self) -> bool:
+        return self.index == self.count - 1
+
+
+class Prior(Protocol):
+    """A denoiser with what it needs to get from frames to latents and back. All calls are stateless.
+
+    ``scale``: output pixels per LR pixel. `decode` gives a fixed whole number of output pixels per latent pixel; where
+    `latent_size` rounds up, the canvas is larger than ``scale`` times the LR frame and the loop crops it.
+    """
+
+    scale: int
+    latent_channels: int
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """Latent height and width for an LR frame."""
+        ...
+
+    def condition(self, lr: Tensor) -> Any:
+        """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given."""
+        ...
+
+    def encode(self, condition: Any) -> Tensor:
+        """The clean latent ``1 c t h w`` that stands for the plainly upscaled input (for ``--strength`` below 1)."""
+        ...
+
+    def denoise(self, z: Tensor, step: Step, condition: Any) -> Prediction:
+        """Noisy latent ``1 c t h w`` -> prediction of the same shape."""
+        ...
+
+    def decode(self, z: Tensor, condition: Any) -> Tensor:
+        """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped."""
+        ...
+
+
+from limpid.parts import (  # noqa: E402  (needs nothing of this module at run time; these are nouns of Limpid too)
+    AttentionPlan as AttentionPlan,
+    Bank as Bank,
+    Call as Call,
+    ColorFix as ColorFix,
+    Condition as Condition,
+    Denoise as Denoise,
+    Guidance as Guidance,
+    Lane as Lane,
+    LaneContext as LaneContext,
+    Method as Method,
+    Phase as Phase,
+    Sampler as Sampler,
+    Strategy as Strategy,
+    Weights as Weights,
+)
+
+Progress = Callable[[dict[str, Any]], None]
+"""Receives events: ``{"event": "segment", ...}``; see `limpid.engine.events`."""
+
+Frames = Sequence[VideoFrame]
