@@ -23,12 +23,12 @@ ColorFix = Literal["wavelet", "adain", "none"]
 
 
 class Sampler(Protocol):
-    """One update of the latent, ``z' = a x0 + b eps (+ noise)``; pure, its memory is the ``state`` that it hands back."""
+    """One update of the latent, ``z' = a x0 + b eps (+ noise)``; pure, its memory is the ``state`` it hands back."""
 
     def step(
         self, z: Tensor, x0: Tensor, eps: Tensor, step: Step, state: Any, draw: Callable[[], Tensor]
     ) -> tuple[Tensor, Any]:
-        """``z, x0, eps``: ``1 c t h w``; ``state`` is None at the first step; ``draw()`` gives standard normal noise like ``z``."""
+        """``z, x0, eps``: ``1 c t h w``; ``state`` is None at first; ``draw()`` gives standard normal noise like ``z``."""
         ...
 
 
@@ -104,7 +104,7 @@ class Strategy:
         return z
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
-        """Fuses what two neighbouring lanes made, after the last step, of the ``p`` frames both have: ``1 c p h w`` each."""
+        """Fuses what two neighbouring lanes made, after the last step, of ``p`` common frames: ``1 c p h w`` each."""
         raise NotImplementedError(f"{type(self).__name__} makes overlapping lanes but does not say how to merge them")
 
 
@@ -135,7 +135,7 @@ Bank = dict[Any, Any]
 
 
 class AttentionPlan(Protocol):
-    """Propagation between tiles through attention layers: which phases a step has, and what each call is patched with."""
+    """Propagation between tiles through attention layers: the phases of a step, what calls are patched with."""
 
     def phases(self, step: Step) -> tuple[Phase, ...]:
         """In order; at least one, and exactly the last one is ``kept``."""

@@ -11,6 +11,23 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from limpid.parts import (  # noqa: I001  (nouns of Limpid too; that module needs nothing of this one at run time)
+    AttentionPlan as AttentionPlan,
+    Bank as Bank,
+    Call as Call,
+    ColorFix as ColorFix,
+    Condition as Condition,
+    Denoise as Denoise,
+    Guidance as Guidance,
+    Lane as Lane,
+    LaneContext as LaneContext,
+    Method as Method,
+    Phase as Phase,
+    Sampler as Sampler,
+    Strategy as Strategy,
+    Weights as Weights,
+)
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -243,7 +260,7 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One step of a schedule, from ``(alpha, sigma)`` to ``(alpha_next, sigma_next)``, with ``z = alpha x0 + sigma eps``.
+    """One step of a schedule from ``(alpha, sigma)`` to ``(alpha_next, sigma_next)``; ``z = alpha x0 + sigma eps``.
 
     Variance preserving schedules have alpha^2 + sigma^2 = 1, EDM has alpha = 1. ``t`` is what the network was trained
     to be told: a timestep index, or the noise level itself for EDM.
@@ -292,23 +309,6 @@ class Prior(Protocol):
         """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped."""
         ...
 
-
-from limpid.parts import (  # noqa: E402  (needs nothing of this module at run time; these are nouns of Limpid too)
-    AttentionPlan as AttentionPlan,
-    Bank as Bank,
-    Call as Call,
-    ColorFix as ColorFix,
-    Condition as Condition,
-    Denoise as Denoise,
-    Guidance as Guidance,
-    Lane as Lane,
-    LaneContext as LaneContext,
-    Method as Method,
-    Phase as Phase,
-    Sampler as Sampler,
-    Strategy as Strategy,
-    Weights as Weights,
-)
 
 Progress = Callable[[dict[str, Any]], None]
 """Receives events: ``{"event": "segment", ...}``; see `limpid.engine.events`."""
