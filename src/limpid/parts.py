@@ -28,7 +28,7 @@ class Sampler(Protocol):
     def step(
         self, z: Tensor, x0: Tensor, eps: Tensor, step: Step, state: Any, draw: Callable[[], Tensor]
     ) -> tuple[Tensor, Any]:
-        """``z, x0, eps``: ``1 c t h w``; ``state`` is None at first; ``draw()`` gives standard normal noise like ``z``."""
+        """``z, x0, eps``: ``1 c t h w``; ``state`` is None at first; ``draw()``: standard normal noise like ``z``."""
         ...
 
 

@@ -11,22 +11,21 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from limpid.parts import (  # noqa: I001  (nouns of Limpid too; that module needs nothing of this one at run time)
-    AttentionPlan as AttentionPlan,
-    Bank as Bank,
-    Call as Call,
-    ColorFix as ColorFix,
-    Condition as Condition,
-    Denoise as Denoise,
-    Guidance as Guidance,
-    Lane as Lane,
-    LaneContext as LaneContext,
-    Method as Method,
-    Phase as Phase,
-    Sampler as Sampler,
-    Strategy as Strategy,
-    Weights as Weights,
-)
+# Nouns of Limpid too; that module needs nothing of this one at run time.
+from limpid.parts import AttentionPlan as AttentionPlan
+from limpid.parts import Bank as Bank
+from limpid.parts import Call as Call
+from limpid.parts import ColorFix as ColorFix
+from limpid.parts import Condition as Condition
+from limpid.parts import Denoise as Denoise
+from limpid.parts import Guidance as Guidance
+from limpid.parts import Lane as Lane
+from limpid.parts import LaneContext as LaneContext
+from limpid.parts import Method as Method
+from limpid.parts import Phase as Phase
+from limpid.parts import Sampler as Sampler
+from limpid.parts import Strategy as Strategy
+from limpid.parts import Weights as Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -263,7 +262,7 @@ class Step:
     """One step of a schedule from ``(alpha, sigma)`` to ``(alpha_next, sigma_next)``; ``z = alpha x0 + sigma eps``.
 
     Variance preserving schedules have alpha^2 + sigma^2 = 1, EDM has alpha = 1. ``t`` is what the network was trained
-    to be told: a timestep index, or the noise level itself for EDM.
+    to be told: a timestep index, or ``ln(sigma) / 4`` for EDM.
     """
 
     index: int

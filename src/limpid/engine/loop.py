@@ -30,7 +30,7 @@ def sample_segment(
     ``lr``: the frames of ``segment.halo``, ``t 3 h w`` float32 in [0, 1], on the device to work on. ``steps``: the
     whole schedule, ``method.make_schedule(n)``; ``strength`` in (0, 1] is applied here. ``tile_px`` (LR pixels, with
     the overlap of blended methods, without the halo of local ones) and ``window_frames`` override the method's.
-    ``on_step(done, total)`` is called after each step and may raise to stop. Returns the frames of ``segment.core``, ``t 3 H W`` float32 in [0, 1] with
-    ``H = h * method.scale``.
+    ``on_step(done, total)`` is called after each step and may raise to stop. Returns the frames of ``segment.core``,
+    ``t 3 H W`` float32 in [0, 1] with ``H = h * method.scale``.
     """
     raise NotImplementedError
