@@ -65,7 +65,7 @@ class ResourceError(LimpidError):
     exit_code = 5
 
 
-class Interrupted(LimpidError):
+class Interrupted(LimpidError):  # noqa: N818  (not an error of anyone)
     """Stopped by the user; finished segments are kept and the same command goes on."""
 
     exit_code = 130
@@ -161,7 +161,7 @@ class Timeline:
 
 
 class VideoFrame(NamedTuple):
-    """One decoded or to-be-encoded picture: ``pixels`` is ``h w 3`` (RGB) or ``h w 4`` (RGBA), uint8 or full-scale uint16."""
+    """One picture: ``pixels`` is ``h w 3`` (RGB) or ``h w 4`` (RGBA), uint8 or full-scale uint16."""
 
     index: int
     pixels: np.ndarray

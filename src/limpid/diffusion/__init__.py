@@ -1,0 +1,1 @@
+"""Schedules, samplers, parametrisations and noise: pure functions and frozen values."""
