@@ -1,7 +1,7 @@
 """What a user can choose for one run: `Settings`, one frozen dataclass that checks itself.
 
-Nothing here imports torch or PyAV. Whether a choice fits the method, the machine or the input is checked where those are
-known (`limpid.engine.resolve`); here only what is wrong by itself is refused.
+Nothing here imports torch or PyAV. Whether a choice fits the method, the machine or the input is checked where those
+are known (`limpid.engine.prepare`); here only what is wrong by itself is refused.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def parse_time(text: str) -> float:
     """``"01:02:03.5"``, ``"02:03.5"`` or ``"3.5"`` -> seconds. Raises SettingsError."""
     fields = text.strip().split(":")
     whole, last = fields[:-1], fields[-1]
-    if len(fields) > 3 or not all(re.fullmatch(r"\d+", f) for f in whole) or not re.fullmatch(r"\d+(\.\d*)?|\.\d+", last):
+    good = all(re.fullmatch(r"\d+", f) for f in whole) and re.fullmatch(r"\d+(\.\d*)?|\.\d+", last)
+    if len(fields) > 3 or not good:
         raise SettingsError(f"{text!r} is not a time; write hours:minutes:seconds, for instance 00:01:02.5")
     seconds = 0.0
     for value in fields:
@@ -145,7 +146,12 @@ def _refuse_unknown(values: Mapping[str, Any]) -> None:
 
 
 def _check_range(
-    name: str, value: float | Fraction | None, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
+    name: str,
+    value: float | Fraction | None,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
 ) -> None:
     if value is None or (value >= least and above < value <= most):
         return
@@ -155,7 +161,7 @@ def _check_range(
 
 
 def _check_types(settings: Settings) -> None:
-    """Give numbers their declared kind, and refuse what is not of it: values also come from JSON and keyword arguments."""
+    """Give numbers their declared kind, and refuse others: values also come from JSON and keywords."""
     for name, kind in get_type_hints(Settings).items():
         value = getattr(settings, name)
         if value is None and type(None) in get_args(kind):

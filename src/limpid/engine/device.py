@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from limpid.engine.memory import GIB, USABLE_PART, cpu_budget
+from limpid.engine.memory import USABLE_PART, cpu_budget
 from limpid.types import SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
-"""Of /proc/cpuinfo: x86 with instructions for it, and ARM. Without them oneDNN emulates bfloat16, slower than float32."""
+"""Of /proc/cpuinfo: x86 with instructions for it, and ARM. Without, oneDNN emulates bfloat16, slower than float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def choose_machine(device: str = "auto", dtype: str = "auto", threads: int | Non
 
 
 def choose_device(name: str) -> torch.device:
-    """"auto": cuda, else mps, else cpu. Raises SettingsError when a device is asked for that is not there."""
+    """ "auto": cuda, else mps, else cpu. Raises SettingsError when a device is asked for that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
@@ -82,7 +82,7 @@ def _check_cuda(device: torch.device) -> None:
 
 
 def choose_dtype(name: str, device: torch.device) -> str:
-    """"auto": bfloat16 where the device has instructions for it, else float16 on accelerators and float32 on CPUs."""
+    """ "auto": bfloat16 where the device has instructions for it, else float16 on accelerators and float32 on CPUs."""
     if name != "auto":
         if name == "float16" and device.type == "cpu":
             raise SettingsError("dtype float16 is for GPUs; on a CPU use float32, or bfloat16 where it is fast")
@@ -96,7 +96,7 @@ def choose_dtype(name: str, device: torch.device) -> str:
 
 def cpu_has_fast_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the processor itself computes in bfloat16 and oneDNN is there to use it."""
-    return bool(FAST_BF16_FLAGS & cpu_flags(cpuinfo)) and torch.backends.mkldnn.is_available()
+    return bool(FAST_BF16_FLAGS & cpu_flags(cpuinfo)) and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
@@ -164,8 +164,3 @@ def empty_cache(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
-
-
-def free_text(count: float) -> str:
-    """Bytes for people: ``3.2 GiB``."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / (1 << 20):.0f} MiB"

@@ -46,7 +46,7 @@ def _cgroup_folders(root: Path) -> list[tuple[Path, bool]]:
         return []
     folders = []
     for line in lines:
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         v2 = controllers == ""
         if not v2 and "memory" not in controllers.split(","):
             continue

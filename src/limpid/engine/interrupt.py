@@ -1,0 +1,57 @@
+"""Ctrl-C and termination: the computation is cancelled at once, everything else at a place where it is safe."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Cancelled(KeyboardInterrupt):
+    """Raised in the main thread after a signal; becomes `limpid.types.Interrupted` where the run ends."""
+
+
+class Interrupts:
+    """Catches signals while the block runs. In other threads than the main one Python allows none, and nothing is done.
+
+    A signal in the middle of ``queue.put`` or of writing the journal could leave them in a bad state. So the handler
+    only notes it, and raises at once only within `interruptible`, around the long computation.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._interruptible = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        first, self.requested = not self.requested, True
+        if first and self._interruptible:
+            raise Cancelled
+
+    def check(self) -> None:
+        """Raises `Cancelled` when a signal came."""
+        if self.requested:
+            raise Cancelled
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        self._interruptible = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._interruptible = False

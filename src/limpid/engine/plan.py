@@ -1,0 +1,284 @@
+"""The plan: which segments a run consists of and in which chunks, windows and tiles they are computed.
+
+Everything here is a pure function of plain values, so that a plan can be printed, journaled and resumed.
+A *segment* is what becomes durable; a *chunk* is what is in memory at once. For local methods (see
+`limpid.types.Method`) a segment is computed chunk by chunk, which changes no bit of the result; for all others the
+segment belongs to the result and is computed as one chunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from limpid.types import Method, Segment, Window
+
+SEGMENT_S = 2
+"""Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
+LEAST_SEGMENT_FRAMES = 24
+CHUNK_CHOICES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+TILE_CHOICES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
+UNKNOWN_WORK_BYTES = 2048
+"""Per LR pixel and frame of a network call, for methods that do not say."""
+FRAME_COPIES = 5
+"""Float copies of an output frame that are alive at once: canvas, decoded tile, colour correction, resizing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """How large the pieces are that are in memory at once; the out-of-memory ladder consists of these."""
+
+    chunk_frames: int
+    tile_px: int | None = None
+    window_frames: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All pieces of one run. `to_dict` and `from_dict` go through JSON without loss."""
+
+    segments: tuple[Segment, ...]
+    frames: Window
+    """The part of the timeline that is produced; all of it, but for previews."""
+    local: bool
+    halo_frames: int
+    grid_frames: int
+    rung: Rung
+    threads: int
+    peak_bytes: int
+    """Expected peak memory of one chunk on the device that computes."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; segments as ``[shot, its start, its stop, core start, stop, halo start, stop]``."""
+        values = asdict(self)
+        values["frames"] = [self.frames.start, self.frames.stop]
+        values["segments"] = [
+            [s.shot, s.shot_start, s.shot_stop, s.core.start, s.core.stop, s.halo.start, s.halo.stop]
+            for s in self.segments
+        ]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        segments = tuple(
+            Segment(index=i, shot=s[0], shot_start=s[1], shot_stop=s[2], core=_window(s[3:5]), halo=_window(s[5:7]))
+            for i, s in enumerate(values["segments"])
+        )
+        plain = {**values, "segments": segments, "frames": _window(values["frames"]), "rung": Rung(**values["rung"])}
+        return cls(**plain)
+
+
+def _window(pair: Sequence[int]) -> Window:
+    return Window(start=pair[0], stop=pair[1])
+
+
+# ------------------------------------------------------------------------------------------------ segments
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutting:
+    """How shots are cut into segments."""
+
+    frames: int
+    """Length of a segment, a multiple of ``grid_frames``."""
+    longest_frames: int
+    """Of the last segment of a shot: more than ``frames`` where a short rest is merged into it."""
+    halo_frames: int
+    grid_frames: int = 1
+
+    def __post_init__(self) -> None:
+        if self.frames % self.grid_frames or not 0 < self.frames <= self.longest_frames:
+            raise ValueError(f"{self} is not a way to cut a shot")
+
+
+def choose_cutting(
+    *, fps: Fraction, method: Method, num_steps: int, segment_frames: int | None, affordable_frames: int | None = None
+) -> Cutting:
+    """Segments of 2 s or more, on the method's grid.
+
+    Args:
+        segment_frames: what the user asks for; then no segment is longer (but for rounding up to the grid).
+        affordable_frames: what fits into memory at once, for methods whose segments are computed in one chunk.
+    """
+    grid, halo = method.segment_grid_frames, method.halo_frames(num_steps)
+    if segment_frames is not None:
+        length = _round_up(segment_frames, grid)
+        return Cutting(frames=length, longest_frames=length, halo_frames=halo, grid_frames=grid)
+    length = _round_up(max(math.ceil(SEGMENT_S * fps), LEAST_SEGMENT_FRAMES), grid)
+    longest = 2 * length - 1
+    if affordable_frames is not None and longest > affordable_frames:
+        length = max(min(length, (affordable_frames + 1) // 2) // grid, 1) * grid
+        longest = max(2 * length - 1, length)
+    return Cutting(frames=length, longest_frames=longest, halo_frames=halo, grid_frames=grid)
+
+
+def next_core(start: int, known: int, cutting: Cutting, *, ended: bool) -> Window | None:
+    """The core of the segment that starts at ``start`` in a shot of which the frames before ``known`` are known.
+
+    None when that depends on frames still to come; ``ended`` says that the shot ends at ``known``. Both planning of
+    a whole file and streaming use this rule, so they cut in the same places.
+    """
+    rest = known - start
+    if rest > cutting.longest_frames:
+        return Window(start=start, stop=start + cutting.frames)
+    return Window(start=start, stop=known) if ended and rest > 0 else None
+
+
+def add_halo(core: Window, *, shot_start: int, shot_stop: int, halo: int, grid: int = 1) -> Window:
+    """``core`` with ``halo`` frames on either side inside the shot, its ends on the grid where the shot allows it."""
+    start = shot_start + max(core.start - halo - shot_start, 0) // grid * grid
+    stop = shot_start + _round_up(core.stop + halo - shot_start, grid)
+    return Window(start=start, stop=min(stop, shot_stop))
+
+
+def plan_segments(shots: Sequence[tuple[int, int]], frames: Window, cutting: Cutting) -> tuple[Segment, ...]:
+    """Segments that cover ``frames`` exactly, none across the end of a shot.
+
+    Cores of a preview start where it starts; halos may lie outside of it, so that a preview of a local method shows
+    the pixels of the whole run.
+    """
+    segments: list[Segment] = []
+    for shot, (shot_start, shot_stop) in enumerate(shots):
+        position, stop = max(shot_start, frames.start), min(shot_stop, frames.stop)
+        while position < stop:
+            core = next_core(position, stop, cutting, ended=True)
+            assert core is not None
+            segments.append(make_segment(len(segments), shot, (shot_start, shot_stop), core, cutting))
+            position = core.stop
+    return tuple(segments)
+
+
+def make_segment(index: int, shot: int, bounds: tuple[int, int], core: Window, cutting: Cutting) -> Segment:
+    start, stop = bounds
+    halo = add_halo(core, shot_start=start, shot_stop=stop, halo=cutting.halo_frames, grid=cutting.grid_frames)
+    return Segment(index=index, shot=shot, shot_start=start, shot_stop=stop, core=core, halo=halo)
+
+
+def chunk_after(segment: Segment, position: int, *, chunk_frames: int, halo_frames: int, local: bool) -> Segment:
+    """The chunk of ``segment`` whose core starts at ``position``; a segment of other than local methods is one."""
+    if not local:
+        return segment
+    core = Window(start=position, stop=min(position + chunk_frames, segment.core.stop))
+    bounds = {"shot_start": segment.shot_start, "shot_stop": segment.shot_stop}
+    return replace(segment, core=core, halo=add_halo(core, halo=halo_frames, **bounds))
+
+
+def chunks(segment: Segment, plan: Plan) -> Iterator[Segment]:
+    """All chunks of a segment when memory never runs out."""
+    position = segment.core.start
+    while position < segment.core.stop:
+        chunk = chunk_after(
+            segment, position, chunk_frames=plan.rung.chunk_frames, halo_frames=plan.halo_frames, local=plan.local
+        )
+        yield chunk
+        position = chunk.core.stop
+
+
+def _round_up(value: int, grid: int) -> int:
+    return -(-value // grid) * grid
+
+
+# -------------------------------------------------------------------------------------------------- memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What one frame costs in memory; the planner's model of a method on a picture size."""
+
+    width: int
+    height: int
+    halo_px: int
+    halo_frames: int
+    network_bytes_per_px: int
+    """Of a network call, per LR pixel of a tile with its halo, and frame."""
+    canvas_bytes_per_px: int
+    """Of frames in and out and latents, per LR pixel of the whole picture, and frame."""
+
+    def peak_bytes(self, frames: int, tile_px: int | None, network_frames: int | None = None) -> int:
+        """``frames``: all frames of a chunk with halo; ``network_frames``: those of one network call."""
+        width, height = self.width, self.height
+        if tile_px is not None:
+            width, height = (min(edge, tile_px + 2 * self.halo_px) for edge in (width, height))
+        network = min(network_frames or frames, frames) * width * height * self.network_bytes_per_px
+        return frames * self.width * self.height * self.canvas_bytes_per_px + network
+
+    def waste(self, chunk_frames: int, tile_px: int | None) -> float:
+        """Work over the least possible work, because halos are computed and thrown away."""
+        time = (chunk_frames + 2 * self.halo_frames) / chunk_frames
+        if tile_px is None:
+            return time
+        return time * math.prod(_tiled_work(edge, tile_px, self.halo_px) for edge in (self.width, self.height))
+
+
+def _tiled_work(edge: int, tile: int, halo: int) -> float:
+    return 1.0 if tile >= edge else math.ceil(edge / tile) * min(tile + 2 * halo, edge) / edge
+
+
+def method_load(method: Method, *, num_steps: int, width: int, height: int, bytes_per_value: int = 4) -> Load:
+    """The load of a method by its own figures."""
+    network = (method.work_bytes_per_px or UNKNOWN_WORK_BYTES) * bytes_per_value // 4
+    return Load(
+        width=width,
+        height=height,
+        halo_px=method.halo_px(num_steps) if method.local else method.tile_overlap_px // 2,
+        halo_frames=method.halo_frames(num_steps),
+        network_bytes_per_px=network,
+        canvas_bytes_per_px=12 * method.scale**2 * FRAME_COPIES,
+    )
+
+
+def fit(load: Load, budget_bytes: int, *, most_frames: int, tile_px: int | None = None) -> Rung:
+    """Chunk and tile of a local method: the least wasted work among what fits, or the smallest there is.
+
+    Args:
+        most_frames: of a segment; longer chunks do not occur.
+        tile_px: what the user asks for, instead of a choice.
+    """
+    edge = max(load.width, load.height)
+    tiles = [tile_px] if tile_px else [None, *(t for t in TILE_CHOICES if t < edge)]
+    lengths = [most_frames, *(c for c in CHUNK_CHOICES if c < most_frames)]
+    lengths = [c for c in lengths if c <= CHUNK_CHOICES[0]]
+    pairs = [(chunk, tile) for chunk in lengths for tile in tiles]
+
+    def peak(pair: tuple[int, int | None]) -> int:
+        return load.peak_bytes(pair[0] + 2 * load.halo_frames, pair[1])
+
+    affordable = [pair for pair in pairs if peak(pair) <= budget_bytes]
+    chunk, tile = min(affordable, key=lambda pair: load.waste(*pair)) if affordable else min(pairs, key=peak)
+    return Rung(chunk_frames=chunk, tile_px=tile)
+
+
+def affordable_segment(load: Load, budget_bytes: int, *, tile_px: int | None, window_frames: int | None) -> int:
+    """How many frames a segment of a method that is not local can have at once, its halo included; at least 1."""
+    frames = 1
+    while frames < 1 << 16 and load.peak_bytes(frames + 1, tile_px, window_frames) <= budget_bytes:
+        frames += 1
+    return max(frames - 2 * load.halo_frames, 1)
+
+
+def ladder(rung: Rung, *, width: int, height: int, local: bool, overlap_px: int = 0) -> tuple[Rung, ...]:
+    """What to try next, in order, when memory runs out: smaller tiles and, of local methods first, shorter chunks.
+
+    Window lengths of other methods are kept: a temporal network is not the same with another one.
+    """
+    rungs: list[Rung] = []
+    current, least_tile = rung, max(64, 2 * overlap_px)
+    least_chunk = 4 if local else current.chunk_frames
+    while current.chunk_frames > least_chunk:
+        current = replace(current, chunk_frames=max(current.chunk_frames // 2, least_chunk))
+        rungs.append(current)
+    edge = max(width, height) if current.tile_px is None else current.tile_px
+    while edge // 2 >= least_tile:
+        edge //= 2
+        current = replace(current, tile_px=_round_up(edge, 8))
+        rungs.append(current)
+    while local and current.chunk_frames > 1:
+        current = replace(current, chunk_frames=current.chunk_frames // 2)
+        rungs.append(current)
+    return tuple(rungs)
