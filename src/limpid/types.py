@@ -116,6 +116,8 @@ class Clip:
     sample_aspect: Fraction = Fraction(1)
     rotation: int = 0
     """Degrees clockwise that the file asks players to turn the picture; already applied to width, height and frames."""
+    mirrored: bool = False
+    """The file asks players to mirror the picture left to right before turning it; already applied to frames."""
     color: ColorTags = ColorTags()
     has_alpha: bool = False
     field_order: Literal["progressive", "tt", "bb", "tb", "bt", "unknown"] = "unknown"
@@ -126,6 +128,8 @@ class Clip:
     side_streams: tuple[SideStream, ...] = ()
     image_paths: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What was assumed or cannot be kept, in sentences; `Timeline.warnings` repeats them."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
@@ -148,6 +152,8 @@ class Timeline:
     interlaced: bool = False
     seekable: bool = False
     """True when decoding from an earlier key frame was seen to be sound for this kind of file."""
+    damaged: bool = False
+    """True when parts could not be decoded cleanly; decoding then runs on one thread, so that it is repeatable."""
     warnings: tuple[str, ...] = ()
 
     @property
