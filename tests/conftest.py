@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,14 +30,13 @@ def _few_threads() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any attempt to connect fails the test, so that the suite means the same on every machine."""
 
-    def refuse(self: socket.socket, address: object) -> None:
+    def refuse(self: socket.socket, address: Any) -> None:
         if self.family == getattr(socket, "AF_UNIX", None):
             return original(self, address)
         raise AssertionError(f"a test tried to connect to {address}")
 
     original = socket.socket.connect
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    yield

@@ -1,0 +1,126 @@
+"""What the file names on the command line mean: which are inputs, where each result goes.
+
+The rules, also in docs/cli.md:
+
+* one name is an input; two are INPUT OUTPUT; three or more are inputs, or two and more with ``-o``;
+* a folder of images is one clip, a folder of videos stands for the videos in it;
+* several inputs need a folder as ``-o``, or none: then each result lies beside its input.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from limpid.cli.words import shown
+from limpid.types import InputError, OutputError, SettingsError
+
+VIDEO_SUFFIXES = frozenset(
+    """.264 .265 .3g2 .3gp .asf .av1 .avi .dv .flv .gif .h264 .h265 .hevc .ivf .m2t .m2ts .m2v .m4v .mjpeg .mkv .mov
+    .mp4 .mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m""".split()  # noqa: SIM905
+)
+IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".exr", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+SIDECAR_SUFFIX = ".limpid.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One input and where its result goes: a file, a folder in which it gets a name of its own, or beside the input."""
+
+    input: Path
+    output: Path | None = None
+    into_folder: bool = False
+
+
+def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list[str]]:
+    """Names as typed -> jobs in order, and sentences on what was left out.
+
+    Raises:
+        SettingsError: no input, or names that cannot be meant together.
+        InputError: a folder with nothing usable, or with videos and images mixed.
+        OutputError: the second of two names looks like a second input.
+    """
+    if not names:
+        raise SettingsError("name an input: a video, or a folder of images or videos (see limpid upscale --help)")
+    if output is None and len(names) == 2:
+        names, output = names[:1], names[1]
+        _refuse_second_input(names[0], output)
+    inputs, notes = _expand(names)
+    if output is None:
+        return [Job(input=path) for path in inputs], notes
+    return _with_output(inputs, output, several=len(inputs) > 1 or _is_video_folder(names)), notes
+
+
+def has_sidecar(path: Path) -> bool:
+    """True when `path` is a result of Limpid: its ``.limpid.json`` lies beside it."""
+    return path.with_name(path.name + SIDECAR_SUFFIX).exists() or path.with_suffix(SIDECAR_SUFFIX).exists()
+
+
+def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]:
+    path = Path(output)
+    if several:
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
+            raise SettingsError(f"{shown(path)} names one file for {len(inputs)} inputs; give a folder with -o")
+        return [Job(input=each, output=path, into_folder=True) for each in inputs]
+    into = path.is_dir() or output.endswith(("/", os.sep))
+    return [Job(input=inputs[0], output=path, into_folder=into)]
+
+
+def _refuse_second_input(first: str, second: str) -> None:
+    """``limpid upscale *.mp4`` must not write over the second of two films."""
+    path = Path(second)
+    ours = not path.is_file() or path.stat().st_size == 0 or has_sidecar(path)
+    if ours or path.suffix.lower() not in VIDEO_SUFFIXES or _same(Path(first), path):
+        return
+    raise OutputError(
+        f"{shown(second)} exists and was not written by Limpid; to write over it say -o {shown(second)} --overwrite, "
+        "and to upscale both files give a folder with -o"
+    )
+
+
+def _same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def _expand(names: Sequence[str]) -> tuple[list[Path], list[str]]:
+    inputs: list[Path] = []
+    notes: list[str] = []
+    for name in names:
+        path = Path(name)
+        videos = _videos_in(path) if path.is_dir() else []
+        films = [video for video in videos if not has_sidecar(video)]
+        if len(films) < len(videos):
+            notes.append(f"{shown(path)}: {len(videos) - len(films)} results of Limpid in it are not upscaled again")
+        inputs += films or [path]
+    return inputs, notes
+
+
+def _is_video_folder(names: Sequence[str]) -> bool:
+    return any(Path(name).is_dir() and _videos_in(Path(name)) for name in names)
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    """The videos in a folder in natural order; none when it is a folder of images, which is one clip."""
+    try:
+        files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{shown(folder)}: the folder cannot be read ({error.strerror})") from error
+    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
+    if videos and images:
+        raise InputError(
+            f"{shown(folder)} holds {len(videos)} videos and {images} images; name the videos one by one, "
+            "or keep the images in a folder of their own"
+        )
+    return sorted(videos, key=natural_key)
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """``part2`` before ``part10``."""
+    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]

@@ -1,0 +1,113 @@
+"""The dispatcher: finds the command, runs it, and turns every error into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from limpid import __version__
+from limpid.types import LimpidError, SettingsError
+
+EXIT_DEFECT = 70
+"""EX_SOFTWARE of sysexits.h: an exception that is nobody's fault but Limpid's."""
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+
+COMMANDS = {
+    "upscale": "make videos or image folders larger and better",
+    "probe": "what is known of a file before anything is decoded",
+    "methods": "the methods that can be chosen, and whether their weights are here",
+    "doctor": "check this machine: versions, codecs, speed, weights, memory",
+}
+
+HELP = """usage: limpid COMMAND ...
+
+Restores and upscales real low-quality video with diffusion models.
+
+commands:
+{commands}
+
+  limpid COMMAND --help     what a command can do
+  limpid --version          the version
+
+  limpid upscale film.mp4                        four times as large, film_x4.mp4 beside it
+  limpid upscale film.mp4 out.mkv --height 1080  another name and size
+  limpid upscale film.mp4 --preview 00:10-00:12  try two seconds first
+
+{exit_codes}
+"""
+
+
+def run() -> NoReturn:
+    """The ``limpid`` command. File names that are not valid UTF-8 are printed with escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = EXIT_PIPE
+    if code == EXIT_PIPE:  # the interpreter would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; nothing but a defect of this function itself is raised."""
+    try:
+        return _dispatch(list(arguments))
+    except SystemExit as stop:  # argparse after --help
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return complain("stopped", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        return EXIT_PIPE
+    except LimpidError as error:
+        return complain(str(error), error.exit_code, trace=wants_traceback(arguments))
+    except Exception as error:  # noqa: BLE001  users get a sentence, whatever happens
+        return complain(defect_sentence(error), EXIT_DEFECT, trace=wants_traceback(arguments))
+
+
+def complain(sentence: str, code: int, *, trace: bool = False) -> int:
+    """Print one sentence (and the current traceback when asked for) on stderr; returns `code`."""
+    if trace:
+        traceback.print_exc()
+    print(f"limpid: {sentence}", file=sys.stderr)
+    return code
+
+
+def wants_traceback(arguments: Sequence[str]) -> bool:
+    return "--traceback" in arguments or os.environ.get("LIMPID_DEBUG", "") not in ("", "0")
+
+
+def defect_sentence(error: BaseException) -> str:
+    """One line for an exception that no part of Limpid foresaw."""
+    text = " ".join(str(error).split())[:300]
+    return f"this is a defect in Limpid: {type(error).__name__}: {text} (LIMPID_DEBUG=1 or --traceback shows where)"
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return 0 if arguments else SettingsError.exit_code
+    if arguments[0] in ("-V", "--version"):
+        print(f"limpid {__version__}")
+        return 0
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        raise SettingsError(f"{command!r} is not a command; the commands are {', '.join(COMMANDS)} (see limpid --help)")
+    module = import_module(f"limpid.cli.{command}")
+    code: int = module.command(rest)
+    return code
+
+
+def _help() -> str:
+    from limpid.cli.parser import EXIT_CODES
+
+    commands = "\n".join(f"  {name:<9} {summary}" for name, summary in COMMANDS.items())
+    return HELP.format(commands=commands, exit_codes=EXIT_CODES)

@@ -1,0 +1,49 @@
+"""``limpid methods``: what can be chosen with ``--method``."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from typing import Any
+
+from limpid.cli.parser import Parser, parse
+
+
+def command(arguments: list[str]) -> int:
+    """Print every method with its default steps, scale and the state of its weights; returns 0."""
+    parser = Parser(
+        "limpid methods", usage="limpid methods [--json]", description="List the methods of limpid upscale."
+    )
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    options = parse(parser, arguments)
+    rows = describe_methods()
+    if options.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print("\n".join(_line(name, row) for name, row in rows.items()))
+    return 0
+
+
+def describe_methods() -> dict[str, dict[str, Any]]:
+    """Name -> summary, scale, steps, and what is wrong with it, if anything is."""
+    from limpid.methods import METHODS
+
+    names = {*METHODS, *(entry.name for entry in entry_points(group="limpid.methods"))}
+    return {name: _describe(name) for name in sorted(names)}
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from limpid.methods import find_method
+
+    try:
+        method = find_method(name)
+        sha256 = method.weights_hash()
+    except Exception as error:  # noqa: BLE001  a broken plugin must not hide the other methods
+        return {"problem": " ".join(f"{type(error).__name__}: {error}".split())}
+    return {"summary": method.summary, "scale": method.scale, "steps": method.steps, "weights_sha256": sha256}
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    if "problem" in row:
+        return f"{name:<12} cannot be used: {row['problem']}"
+    return f"{name:<12} {row['summary']} (x{row['scale']}, {row['steps']} steps by default)"

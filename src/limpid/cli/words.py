@@ -1,0 +1,127 @@
+"""Events, sizes and times in words."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+STAGES = {
+    "probe": "opening",
+    "scan": "reading once for timestamps and cuts",
+    "plan": "planning",
+    "calibrate": "measuring speed and memory",
+    "run": "restoring",
+    "assemble": "joining and adding sound",
+    "finish": "finishing",
+}
+
+Event = dict[str, Any]
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path for a sentence: line breaks and other control characters are escaped."""
+    return re.sub(r"[\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]", lambda m: ascii(m[0])[1:-1], os.fspath(path))
+
+
+def sentence(event: Event) -> str | None:
+    """An event in words; None for those that say nothing to a person."""
+    maker = SENTENCES.get(event["event"])
+    return maker(event) if maker is not None else None
+
+
+def stage_name(stage: str) -> str:
+    return STAGES.get(stage, stage)
+
+
+def counts(event: Event) -> str:
+    """``120/600 frames, 6.3 frames/s, 1:16 left``, with what is known."""
+    total = f"/{event['total']}" if event.get("total") else ""
+    parts = [f"{event['done']}{total} frames"]
+    if event.get("fps"):
+        parts.append(f"{event['fps']:.3g} frames/s")
+    if event.get("eta_s") is not None:
+        parts.append(f"{clock_time(event['eta_s'])} left")
+    return ", ".join(parts)
+
+
+def clock_time(seconds: float) -> str:
+    """``75`` -> ``1:15``, ``3675`` -> ``1:01:15``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size_text(size: float) -> str:
+    """Bytes for people: ``1.5 GB`` (powers of 1000, as disks are sold)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def _clip(event: Event) -> str:
+    length = f", {clock_time(event['duration_s'])}" if event.get("duration_s") else ""
+    rate = f"{float(event['fps']):.5g}" if "/" not in str(event["fps"]) else _ratio(str(event["fps"]))
+    return f"{shown(event['path'])}: {event['width']}x{event['height']}, {rate} frames/s, {event['codec']}{length}"
+
+
+def _ratio(text: str) -> str:
+    top, bottom = text.split("/")
+    return f"{int(top) / int(bottom):.5g}"
+
+
+def _estimate(event: Event) -> str:
+    rate, measured = event.get("frames_per_s"), "measured" if event.get("calibrated") else "guessed"
+    speed = f", {rate:.3g} frames/s ({measured})" if rate else ""
+    seconds = event.get("seconds")
+    about = f"about {clock_time(seconds)}{speed}" if seconds is not None else "time unknown"
+    need = (event.get("segment_bytes") or 0) + (event.get("output_bytes") or 0)
+    return f"{about}; needs up to {size_text(need)} of disk, {size_text(event.get('free_bytes') or 0)} are free"
+
+
+def _resume(event: Event) -> str:
+    return f"going on: {event['segments']} of {event['of']} segments ({event['frames']} frames) are already done"
+
+
+def _rung(event: Event) -> str:
+    changed = ", ".join(f"{k} {v}" for k, v in event.items() if k != "event" and v is not None)
+    return f"memory ran out; going on with {changed}"
+
+
+def _done(event: Event) -> str:
+    speed = f", {event['fps']:.3g} frames/s" if event.get("fps") else ""
+    return f"{event['frames']} frames in {clock_time(event['seconds'])}{speed}"
+
+
+def plan_text(plan: dict[str, Any]) -> str:
+    """The plan of a dry run, for people; ``--json`` has all of it."""
+    start, stop = plan["frames"]
+    rung = plan["rung"]
+    tile = f"tiles of {rung['tile_px']} px" if rung.get("tile_px") else "no tiles"
+    window = f"windows of {rung['window_frames']} frames, " if rung.get("window_frames") else ""
+    return "\n".join(
+        [
+            f"frames    {start} to {stop - 1} ({stop - start})",
+            f"segments  {plan['segments']}, halo {plan['halo_frames']} frames",
+            f"at once   {rung['chunk_frames']} frames, {window}{tile}, {plan['threads']} threads",
+            f"memory    {size_text(plan['peak_bytes'])} for one chunk",
+        ]
+    )
+
+
+SENTENCES: dict[str, Callable[[Event], str]] = {
+    "stage": lambda event: stage_name(event["stage"]),
+    "clip": _clip,
+    "progress": lambda event: f"  {counts(event)}",
+    "skipped": lambda event: f"skipped {shown(event['input'])}: {shown(event['output'])} exists",
+    "file": lambda event: f"[{event['number']}/{event['of']}] {shown(event['input'])}",
+    "estimate": _estimate,
+    "resume": _resume,
+    "rung": _rung,
+    "warning": lambda event: f"warning: {event['message']}",
+    "note": lambda event: f"note: {event['message']}",
+    "done": _done,
+}
