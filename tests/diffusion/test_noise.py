@@ -16,6 +16,7 @@ keys = st.tuples(
 
 
 @given(a=keys, b=keys)
+@settings(deadline=None)
 def test_keys_differ_where_anything_differs(a: tuple, b: tuple) -> None:
     assert (noise_key(*a) == noise_key(*b)) == (a == b)
 

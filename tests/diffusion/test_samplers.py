@@ -287,6 +287,7 @@ def test_posterior_variance_is_that_of_ddpm() -> None:
 
 
 @given(strength=st.floats(0.01, 1.0), steps=schedules)
+@settings(deadline=None)
 def test_truncate_keeps_the_end_of_the_schedule(strength: float, steps: tuple[Step, ...]) -> None:
     kept = truncate(steps, strength)
     assert 1 <= len(kept) <= len(steps)

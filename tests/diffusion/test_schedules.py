@@ -4,13 +4,14 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limpid.diffusion.schedules import Betas, karras_steps, spaced_timesteps, truncate, vp_steps, vp_steps_at
 
 
 @given(n=st.integers(1, 1000), spacing=st.sampled_from(["leading", "trailing", "linspace"]))
+@settings(deadline=None)
 def test_timesteps_fall_and_stay_in_range(n: int, spacing: str) -> None:
     timesteps = spaced_timesteps(n, 1000, spacing)
     assert len(timesteps) == n
@@ -35,6 +36,7 @@ def test_respacing_of_mgld_takes_both_ends() -> None:
 
 
 @given(n=st.integers(1, 60), spacing=st.sampled_from(["leading", "trailing", "linspace"]))
+@settings(deadline=None)
 def test_vp_steps_are_a_chain_on_the_unit_circle(n: int, spacing: str) -> None:
     steps = vp_steps(n, spacing=spacing)
     for step in steps:
@@ -51,6 +53,7 @@ def test_last_step_may_end_at_timestep_zero() -> None:
 
 
 @given(n=st.integers(2, 30), low=st.floats(1e-3, 0.1), high=st.floats(1, 800), rho=st.floats(1, 10))
+@settings(deadline=None)
 def test_karras_steps_go_from_max_to_zero(n: int, low: float, high: float, rho: float) -> None:
     steps = karras_steps(n, low, high, rho)
     assert steps[0].sigma == pytest.approx(high)

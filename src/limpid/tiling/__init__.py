@@ -1,0 +1,1 @@
+"""Cutting a canvas into tiles and windows, and putting it together again: `plan` needs no torch, `blend` does."""

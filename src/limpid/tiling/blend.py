@@ -1,0 +1,137 @@
+"""Putting a canvas together from pieces: weights along an axis, and the accumulator.
+
+Weights of an axis are normalised before they are used, so that they sum to 1 at every position; a piece of the canvas
+is weighted by the product of its three axes, and no canvas of weights is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limpid.tiling.plan import Span, haloed_spans, overlapping_spans
+from limpid.types import Tile, Weights, Window
+
+GAUSSIAN_VARIANCE = 0.01
+"""Of the Gaussian weights, in units of the piece's length squared (StableSR and MGLD-VSR use this value)."""
+
+
+def raw_weights(length: int, kind: Weights, left: int, right: int) -> Tensor:
+    """Weights of one piece before they are normalised, float64; ``left`` and ``right`` positions are shared."""
+    if kind == "box":
+        return torch.ones(length, dtype=torch.float64)
+    middle = torch.arange(length, dtype=torch.float64) + 0.5
+    if kind == "gaussian":
+        return torch.exp(-((middle / length - 0.5) ** 2) / (2 * GAUSSIAN_VARIANCE))
+    rising = (middle / left).clamp(max=1.0) if left else torch.ones_like(middle)
+    falling = ((length - middle) / right).clamp(max=1.0) if right else torch.ones_like(middle)
+    return rising * falling
+
+
+def blend_weights(spans: Sequence[Span], kind: Weights) -> tuple[Tensor, ...]:
+    """For each piece, float32 weights over what it reads; at every position the weights of all pieces sum to 1."""
+    total = torch.zeros(max(s.stop for s in spans), dtype=torch.float64)
+    raw = []
+    for i, span in enumerate(spans):
+        left = spans[i - 1].stop - span.start if i else 0
+        right = span.stop - spans[i + 1].start if i + 1 < len(spans) else 0
+        raw.append(raw_weights(span.stop - span.start, kind, left, right))
+        total[span.start : span.stop] += raw[-1]
+    return tuple((w / total[s.start : s.stop]).float() for s, w in zip(spans, raw, strict=True))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The pieces of one axis. ``weights`` is None where pieces are cropped to what they keep, or there is only one."""
+
+    spans: tuple[Span, ...]
+    weights: tuple[Tensor, ...] | None = None
+
+    @staticmethod
+    def overlapping(count: int, length: int | None, overlap: int, kind: Weights = "ramp", offset: int = 0) -> Axis:
+        spans = overlapping_spans(count, length, overlap, offset)
+        return Axis(spans, blend_weights(spans, kind) if len(spans) > 1 else None)
+
+    @staticmethod
+    def haloed(count: int, length: int | None, halo: int) -> Axis:
+        return Axis(haloed_spans(count, length, halo))
+
+    def scaled(self, factor: int, kind: Weights = "ramp") -> Axis:
+        """The same pieces of a finer canvas, with weights that are as smooth as the finer canvas allows."""
+        spans = tuple(s.scaled(factor) for s in self.spans)
+        return Axis(spans, None if self.weights is None else blend_weights(spans, kind))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A canvas ``c t h w`` cut along time, rows and columns; every window has the same tiles."""
+
+    frames: Axis
+    rows: Axis
+    columns: Axis
+
+    @property
+    def is_single(self) -> bool:
+        return len(self.frames.spans) == 1 and self.num_tiles == 1
+
+    @property
+    def num_tiles(self) -> int:
+        return len(self.rows.spans) * len(self.columns.spans)
+
+    def window(self, index: int) -> Window:
+        span = self.frames.spans[index]
+        return Window(start=span.start, stop=span.stop)
+
+    def tile(self, index: int) -> Tile:
+        row, column = divmod(index, len(self.columns.spans))
+        r, c = self.rows.spans[row], self.columns.spans[column]
+        return Tile(top=r.start, bottom=r.stop, left=c.start, right=c.stop)
+
+    def slices(self, window: int, tile: int) -> tuple[slice, slice, slice]:
+        """What one call reads, as slices of the last three dimensions."""
+        w, t = self.window(window), self.tile(tile)
+        return slice(w.start, w.stop), slice(t.top, t.bottom), slice(t.left, t.right)
+
+
+class Blender:
+    """Accumulates pieces of a canvas ``... t h w``; every position must be covered, which `Grid` sees to."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.canvas: Tensor | None = None
+
+    def add(self, piece: Tensor, window: int, tile: int) -> None:
+        """``piece``: what one call made of ``grid.slices(window, tile)``; only what counts of it is used."""
+        row, column = divmod(tile, len(self.grid.columns.spans))
+        canvas = self._canvas_like(piece)
+        target: list[slice] = []
+        source: list[slice] = []
+        axes = ((self.grid.frames, window, -3), (self.grid.rows, row, -2), (self.grid.columns, column, -1))
+        for axis, index, dim in axes:
+            span = axis.spans[index]
+            target.append(slice(span.keep_start, span.keep_stop))
+            source.append(slice(span.keep_start - span.start, span.keep_stop - span.start))
+            if axis.weights is not None:
+                piece = piece * _along(axis.weights[index].to(piece), dim)
+        if all(axis.weights is None for axis, _, _ in axes):
+            canvas[(..., *target)] = piece[(..., *source)]
+        else:
+            canvas[(..., *target)] += piece[(..., *source)]
+
+    def result(self) -> Tensor:
+        if self.canvas is None:
+            raise ValueError("nothing was added")
+        return self.canvas
+
+    def _canvas_like(self, piece: Tensor) -> Tensor:
+        if self.canvas is None:
+            size = [max(s.stop for s in axis.spans) for axis in (self.grid.frames, self.grid.rows, self.grid.columns)]
+            self.canvas = piece.new_zeros(*piece.shape[:-3], *size)
+        return self.canvas
+
+
+def _along(weights: Tensor, dim: int) -> Tensor:
+    return weights.reshape(-1, *[1] * (-dim - 1))

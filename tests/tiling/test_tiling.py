@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from limpid.tiling.blend import Axis, Blender, Grid, blend_weights
+from limpid.tiling.plan import haloed_spans, overlapping_spans, plan_tiles, plan_windows
+
+kinds = st.sampled_from(["ramp", "gaussian", "box"])
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> tuple[int, int, int, int]:
+    length = draw(st.integers(1, 20))
+    return draw(st.integers(1, 60)), length, draw(st.integers(0, length - 1)), draw(st.integers(0, 50))
+
+
+@given(cuts())
+@settings(deadline=None)
+def test_overlapping_spans_cover_all_and_overlap_enough(cut: tuple[int, int, int, int]) -> None:
+    count, length, overlap, offset = cut
+    spans = overlapping_spans(count, length, overlap, offset)
+    assert {p for s in spans for p in range(s.start, s.stop)} == set(range(count))
+    assert all(s.stop - s.start == min(length, count) for s in spans)
+    for before, after in pairwise(spans):
+        assert before.start < after.start
+        assert before.stop - after.start >= overlap
+
+
+@given(cuts())
+@settings(deadline=None)
+def test_inner_windows_lie_on_the_grid_of_the_shot(cut: tuple[int, int, int, int]) -> None:
+    count, length, overlap, offset = cut
+    for window in plan_windows(count, length, overlap, offset)[1:-1]:
+        assert (window.start + offset) % (length - overlap) == 0
+
+
+@pytest.mark.parametrize(("count", "starts"), [(8, [0]), (9, [0, 1]), (14, [0, 6]), (15, [0, 6, 7]), (20, [0, 6, 12])])
+def test_windows_of_eight_with_overlap_two(count: int, starts: list[int]) -> None:
+    """As in Upscale-A-Video, without its duplicated last window for 14, 20 ... frames."""
+    assert [w.start for w in plan_windows(count, 8, 2)] == starts
+
+
+@given(count=st.integers(1, 60), length=st.one_of(st.none(), st.integers(1, 70)), halo=st.integers(0, 12))
+@settings(deadline=None)
+def test_haloed_cores_lie_side_by_side_with_all_the_context_there_is(count: int, length: int | None, halo: int) -> None:
+    spans = haloed_spans(count, length, halo)
+    assert [p for s in spans for p in range(s.keep_start, s.keep_stop)] == list(range(count))
+    for s in spans:
+        assert s.start == max(0, s.keep_start - halo)
+        assert s.stop == min(count, s.keep_stop + halo)
+        assert length is None or s.keep_stop - s.keep_start <= length
+
+
+@pytest.mark.parametrize(("count", "length", "overlap"), [(0, 4, 1), (10, 4, 4), (10, 4, -1)])
+def test_cuts_that_make_no_sense_are_refused(count: int, length: int, overlap: int) -> None:
+    with pytest.raises(ValueError):
+        overlapping_spans(count, length, overlap)
+
+
+def test_tiles_cover_the_canvas_row_by_row() -> None:
+    tiles = plan_tiles(10, 7, 6, 2)
+    assert [(t.top, t.left) for t in tiles] == [(0, 0), (0, 1), (4, 0), (4, 1)]
+    assert {(t.height, t.width) for t in tiles} == {(6, 6)}
+
+
+@given(cuts(), kinds)
+@settings(deadline=None)
+def test_weights_are_a_partition_of_unity(cut: tuple[int, int, int, int], kind: str) -> None:
+    count, length, overlap, offset = cut
+    spans = overlapping_spans(count, length, overlap, offset)
+    total = torch.zeros(count)
+    for span, weights in zip(spans, blend_weights(spans, kind), strict=True):
+        assert (weights > 0).all()
+        total[span.start : span.stop] += weights
+    torch.testing.assert_close(total, torch.ones(count))
+
+
+def slow_blend(pieces: list[tuple[Tensor, tuple[slice, ...], Tensor]], shape: tuple[int, ...]) -> Tensor:
+    """The obvious way: sum of weight times value, over sum of weights."""
+    top, bottom = torch.zeros(shape), torch.zeros(shape)
+    for value, where, weight in pieces:
+        top[where] += value * weight
+        bottom[where] += weight
+    return top / bottom
+
+
+def test_ramps_blend_linearly_between_two_pieces() -> None:
+    spans = overlapping_spans(12, 8, 4)
+    left, right = blend_weights(spans, "ramp")
+    torch.testing.assert_close(left, torch.tensor([1, 1, 1, 1, 0.875, 0.625, 0.375, 0.125]))
+    torch.testing.assert_close(right, left.flip(0))
+
+
+def test_box_weights_are_the_mean_of_what_is_there() -> None:
+    spans = overlapping_spans(15, 8, 2)
+    values = [1.0, 2.0, 4.0]
+    pieces = [
+        (torch.full((8,), v), (slice(s.start, s.stop),), torch.ones(8)) for v, s in zip(values, spans, strict=True)
+    ]
+    grid = Grid(Axis.overlapping(15, 8, 2, "box"), Axis.haloed(1, None, 0), Axis.haloed(1, None, 0))
+    blender = Blender(grid)
+    for i, value in enumerate(values):
+        blender.add(torch.full((8, 1, 1), value), i, 0)
+    torch.testing.assert_close(blender.result().flatten(), slow_blend(pieces, (15,)))
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> tuple[Grid, tuple[int, int, int]]:
+    size, axes = [], []
+    for _ in range(3):
+        count, length, overlap, offset = draw(cuts())
+        size.append(count)
+        if draw(st.booleans()):
+            axes.append(Axis.overlapping(count, length, overlap, draw(kinds), offset))
+        else:
+            axes.append(Axis.haloed(count, length, overlap))
+    return Grid(*axes), tuple(size)
+
+
+@given(grids())
+@settings(max_examples=60, deadline=None)
+def test_tile_and_blend_of_the_identity_is_the_identity(case: tuple[Grid, tuple[int, int, int]]) -> None:
+    grid, size = case
+    canvas = torch.randn(1, 2, *size, generator=torch.Generator().manual_seed(0))
+    blender = Blender(grid)
+    for window in range(len(grid.frames.spans)):
+        for tile in range(grid.num_tiles):
+            blender.add(canvas[..., *grid.slices(window, tile)], window, tile)
+    torch.testing.assert_close(blender.result(), canvas, rtol=1e-5, atol=1e-5)
+    if all(axis.weights is None for axis in (grid.frames, grid.rows, grid.columns)):
+        assert torch.equal(blender.result(), canvas)
+
+
+@given(cuts(), kinds, st.integers(1, 4))
+@settings(deadline=None)
+def test_a_finer_axis_has_the_same_pieces(cut: tuple[int, int, int, int], kind: str, factor: int) -> None:
+    count, length, overlap, offset = cut
+    axis = Axis.overlapping(count, length, overlap, kind, offset)
+    fine = axis.scaled(factor, kind)
+    assert [(s.start * factor, s.stop * factor) for s in axis.spans] == [(s.start, s.stop) for s in fine.spans]
+    if fine.weights is not None:
+        assert [len(w) for w in fine.weights] == [s.stop - s.start for s in fine.spans]
