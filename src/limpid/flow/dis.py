@@ -1,0 +1,48 @@
+"""Dense inverse search flow (Kroeger et al. 2016) by OpenCV, on arrays; needs no weights."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def dis_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Where each pixel of ``first`` is found in ``second``: luma ``h w`` in 0..255 -> ``h w 2`` pixels, x first."""
+    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def levels(y: np.ndarray) -> np.ndarray:
+        return np.clip(np.rint(y), 0, 255).astype(np.uint8)
+
+    flow: np.ndarray = estimator.calc(levels(first), levels(second), None)  # type: ignore[call-overload]
+    return flow
+
+
+def warp_image(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_LANCZOS4) -> np.ndarray:
+    """Fetch ``image`` along ``flow``: out(x) = image(x + flow(x)); ``h w`` or ``h w c``, border replicated."""
+    h, w = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+    return cv2.remap(
+        image.astype(np.float32), x + flow[..., 0], y + flow[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def visible_in_both(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
+    """Mask ``h w`` of pixels whose flow is trusted: consistent both ways, no motion boundary, inside the picture.
+
+    The thresholds are those of Lai et al. (ECCV 2018), in pixels, so they depend on the resolution.
+    """
+
+    def square(v: np.ndarray) -> np.ndarray:
+        return np.asarray((v**2).sum(-1))
+
+    back = warp_image(backward, forward, cv2.INTER_LINEAR)
+    occluded = square(forward + back) > 0.01 * (square(forward) + square(back)) + 0.5
+    dx, dy = np.zeros_like(forward), np.zeros_like(forward)
+    dx[:, :-1] = forward[:, :-1] - forward[:, 1:]
+    dy[:-1] = forward[:-1] - forward[1:]
+    boundary = square(dx) + square(dy) > 0.01 * square(forward) + 0.002
+    h, w = occluded.shape
+    x, y = np.meshgrid(np.arange(w), np.arange(h))
+    x, y = x + forward[..., 0], y + forward[..., 1]
+    inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+    return np.asarray(~occluded & ~boundary & inside)

@@ -1,0 +1,1 @@
+"""Denoisers and how they get from frames to latents and back."""

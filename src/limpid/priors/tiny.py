@@ -1,0 +1,270 @@
+"""`tiny`: a small residual diffusion model for plain CPUs, in the patch space of the picture.
+
+The latent is what bicubic upscaling misses: ``HR - bicubic(LR)``, cut into patches of ``8x8`` output pixels (``2x2`` LR
+pixels), so one latent pixel has 192 channels and the canvas is half the LR size. Most of the work happens there, at a
+few thousand positions per frame. Noise follows EDM (Karras et al. 2022): ``z = x0 + sigma eps``.
+
+Two choices make a small network enough. It sees ``z`` through the Wiener factor ``sd^2 / (sigma^2 + sd^2)``, so at
+high noise the meaningless part fades by itself instead of having to be learned away; and it predicts the residual
+with EDM's ``c_skip`` and ``c_out``, so one step from pure noise is a plain regression from the LR frames.
+Time is mixed by shifting a few channels one frame back and forth (TSM, Lin et al. 2019): free of arithmetic, and the
+field of view is exactly one frame a side per shift.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limpid.types import Prediction, Step, Tile, Window
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TinyConfig:
+    """Shape of the network and of its latent space; stored in the header of the weight file."""
+
+    channels: int = 64
+    blocks: int = 10
+    shifts: tuple[int, ...] = (1, 3, 5, 7)
+    """Blocks that mix time; each widens the field of view by one frame a side."""
+    shift_fraction: int = 8
+    """One part in so many of the channels comes from the previous frame, and as many from the next."""
+    patch_px: int = 2
+    """LR pixels per latent pixel, along one axis."""
+    scale: int = 4
+    latent_scale: float = 8.0
+    """Residual in [-1, 1] times this is the latent, so that its standard deviation is about `sigma_data`."""
+    sigma_data: float = 0.5
+
+    @property
+    def latent_channels(self) -> int:
+        return 3 * (self.patch_px * self.scale) ** 2
+
+    @property
+    def radius_px(self) -> int:
+        """How far one evaluation looks, LR pixels a side: two 3x3 convolutions per block, one before and one after."""
+        return self.patch_px * (2 * self.blocks + 2)
+
+    @property
+    def radius_frames(self) -> int:
+        return len(self.shifts)
+
+
+class Block(nn.Module):
+    """Residual block of two 3x3 convolutions; the noise level is a bias in the middle."""
+
+    def __init__(self, channels: int, shift: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.noise_bias = nn.Linear(channels, channels)
+        self.shift = shift
+
+    def forward(self, x: Tensor, noise: Tensor, frames: int) -> Tensor:
+        """``x``: (b t) c h w; ``noise``: (b t) c or 1 c, the embedded noise level."""
+        h = self.conv1(shift_time(x, frames, self.shift) if self.shift else x)
+        h = F.relu(h.add_(self.noise_bias(noise)[:, :, None, None]), inplace=True)
+        out: Tensor = x + self.conv2(h)
+        return out
+
+
+def shift_time(x: Tensor, frames: int, channels: int) -> Tensor:
+    """Temporal shift: the first ``channels`` channels come from the frame before, as many more from the frame after.
+
+    At both ends of the clip a frame is its own neighbour, so a clip of identical frames is treated as a picture.
+    Written with slice copies because concatenating on the channel axis would lose the channels_last layout.
+
+    Args:
+        x: ``(b t) c h w`` with ``t = frames``.
+    """
+    if frames == 1:
+        return x
+    clips = x.view(-1, frames, *x.shape[1:])
+    out = clips.clone(memory_format=torch.preserve_format)
+    out[:, 1:, :channels] = clips[:, :-1, :channels]
+    out[:, :-1, channels : 2 * channels] = clips[:, 1:, channels : 2 * channels]
+    return out.view(x.shape)
+
+
+class TinyNetwork(nn.Module):
+    """LR frames and noisy residual, both in patch space -> the network's raw output F of EDM."""
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, shift = config.channels, config.channels // config.shift_fraction
+        self.conv_lr = nn.Conv2d(3 * config.patch_px**2, width, 3, padding=1)
+        self.conv_z = nn.Conv2d(config.latent_channels, width, 1)
+        self.noise = nn.Sequential(nn.Linear(2 * NOISE_FREQUENCIES, width), nn.SiLU())
+        self.blocks = nn.ModuleList(Block(width, shift if i in config.shifts else 0) for i in range(config.blocks))
+        self.conv_out = nn.Conv2d(width, config.latent_channels, 3, padding=1)
+
+    def forward(self, lr: Tensor, z: Tensor | None, sigma: Tensor, frames: int) -> Tensor:
+        """``lr``: (b t) 12 h w around 0; ``z``: (b t) 192 h w or None for nothing known; ``sigma``: (b t) or 1."""
+        noise = self.noise(noise_features(sigma).to(lr.dtype))
+        x = self.conv_lr(lr)
+        if z is not None:
+            x = x + self.conv_z(z)
+        for block in self.blocks:
+            x = block(x, noise, frames)
+        out: Tensor = self.conv_out(x)
+        return out
+
+
+NOISE_FREQUENCIES = 8
+
+
+def noise_features(sigma: Tensor) -> Tensor:
+    """Smooth features of ``ln(sigma) / 4`` (EDM's c_noise): n -> n 16."""
+    c_noise = sigma.float().log()[:, None] / 4
+    frequencies = torch.arange(1, NOISE_FREQUENCIES + 1, device=sigma.device) * (torch.pi / 4)
+    return torch.cat([torch.sin(c_noise * frequencies), torch.cos(c_noise * frequencies)], dim=1)
+
+
+def edm_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, frames: int) -> Tensor:
+    """The clean latent that the network sees in ``z`` (EDM, Eq. 7 of Karras et al. 2022, input scaled as above).
+
+    Args:
+        z: noisy latent, ``(b t) 192 h w``.
+        sigma: noise level per picture, ``(b t)`` or ``1``.
+        lr: LR frames in patch space, around 0, ``(b t) 12 h w``.
+    """
+    sd = network.config.sigma_data
+    s = sigma[:, None, None, None]
+    total = s**2 + sd**2
+    seen = (z * (sd / total)).to(lr.dtype)
+    raw = network(lr, seen, sigma, frames)
+    x0: Tensor = (sd**2 / total) * z + (s * sd / total.sqrt()) * raw.to(z.dtype)
+    return x0
+
+
+def bicubic_taps(scale: int, a: float = -0.75) -> Tensor:
+    """Weights of the LR pixels -2..2 around each of the ``scale`` output pixels of one LR pixel: ``scale 5``, float64.
+
+    Keys' kernel with the slope that OpenCV and PyTorch use.
+    """
+    phase = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    d = (phase[:, None] - torch.arange(-2, 3)[None]).abs()
+    near = (a + 2) * d**3 - (a + 3) * d**2 + 1
+    far = a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
+    return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
+
+
+@cache
+def bicubic_weight(scale: int, patch_px: int) -> Tensor:
+    """Bicubic upscaling as a convolution from patches to patches: ``3 (scale patch)^2, 3 patch^2, 3, 3``."""
+    taps, p = bicubic_taps(scale), patch_px
+    axis = torch.zeros(scale * p, 3, p, dtype=torch.float64)  # output pixel; patch before, own, after; LR pixel in it
+    for out in range(scale * p):
+        for tap in range(5):
+            patch, inside = divmod(out // scale + tap - 2, p)
+            axis[out, patch + 1, inside] += taps[out % scale, tap]
+    both = torch.einsum("yui,xvj,cd->cyxdijuv", axis, axis, torch.eye(3, dtype=torch.float64))
+    return both.reshape(3 * (scale * p) ** 2, 3 * p * p, 3, 3).float().contiguous(memory_format=torch.channels_last)
+
+
+def bicubic_patches(lr: Tensor, scale: int, patch_px: int) -> Tensor:
+    """Bicubic upscaling in patch space, ``t 3 h w`` -> ``t 3 (scale patch)^2 h/patch w/patch``.
+
+    ``F.pixel_shuffle`` of it equals ``F.interpolate(mode="bicubic")``; on CPUs it is several times faster, and the
+    residual can be added before the one pass over the large picture.
+    """
+    p = patch_px
+    patches = F.pixel_unshuffle(F.pad(lr, (p, p, p, p), mode="replicate"), p)
+    patches = patches.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(patches, bicubic_weight(scale, p).to(lr))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TinyCondition:
+    """LR frames ``t 3 h w`` in [0, 1], padded by replication to whole patches, and the same in patch space around 0."""
+
+    lr: Tensor
+    patches: Tensor
+    patch_px: int
+
+    def crop(self, window: Window, tile: Tile) -> TinyCondition:
+        """The part under a window of frames and a tile of the latent canvas; the whole is returned as it is."""
+        t, _, h, w = self.patches.shape
+        if (window.start, window.stop, tile.top, tile.bottom, tile.left, tile.right) == (0, t, 0, h, 0, w):
+            return self
+        p, frames = self.patch_px, slice(window.start, window.stop)
+        lr = self.lr[frames, :, tile.top * p : tile.bottom * p, tile.left * p : tile.right * p]
+        patches = self.patches[frames, :, tile.top : tile.bottom, tile.left : tile.right]
+        return TinyCondition(lr=lr, patches=patches.contiguous(memory_format=torch.channels_last), patch_px=p)
+
+
+class TinyPrior:
+    """The denoiser with its way from frames to latents and back (see `limpid.types.Prior`)."""
+
+    def __init__(self, network: TinyNetwork, *, device: torch.device, dtype: torch.dtype) -> None:
+        layout = torch.channels_last
+        network = network.to(device, dtype).to(memory_format=layout)  # type: ignore[call-overload]
+        self.network = network.eval().requires_grad_(False)
+        self.config = network.config
+        self.scale = self.config.scale
+        self.latent_channels = self.config.latent_channels
+        self.device, self.dtype = device, dtype
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        p = self.config.patch_px
+        return -(-height // p), -(-width // p)
+
+    def condition(self, lr: Tensor) -> TinyCondition:
+        p = self.config.patch_px
+        h, w = lr.shape[-2:]
+        padded = F.pad(lr.to(self.device), (0, -w % p, 0, -h % p), mode="replicate")
+        patches = F.pixel_unshuffle(padded - 0.5, p).to(self.dtype)
+        return TinyCondition(lr=padded, patches=patches.contiguous(memory_format=torch.channels_last), patch_px=p)
+
+    def encode(self, condition: TinyCondition) -> Tensor:
+        """The plainly upscaled input is a residual of zero: ``1 192 t h w``."""
+        t, _, h, w = condition.patches.shape
+        return torch.zeros(1, self.latent_channels, t, h, w, device=self.device)
+
+    def denoise(self, z: Tensor, step: Step, condition: TinyCondition) -> Prediction:
+        pictures = z[0].transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        sigma = torch.full((1,), step.sigma, device=self.device)
+        x0 = edm_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
+        x0 = x0.transpose(0, 1)[None]
+        return Prediction(x0=x0, eps=(z - x0) / step.sigma)
+
+    def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
+        base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)
+        patches = base.add_(z[0].transpose(0, 1).to(base.dtype), alpha=1 / self.config.latent_scale)
+        return F.pixel_shuffle(patches, self.config.patch_px * self.scale)
+
+
+# --------------------------------------------------------------------------------------------- weights
+
+
+def save_tiny(network: TinyNetwork, path: Path, **notes: str) -> None:
+    """Write weights (float32) with the configuration in the header."""
+    from safetensors.torch import save_file
+
+    state = {name: value.detach().float().contiguous().cpu() for name, value in network.state_dict().items()}
+    save_file(state, path, metadata={"config": json.dumps(asdict(network.config)), **notes})
+
+
+def read_tiny_config(path: Path) -> TinyConfig:
+    """The configuration in the header of a weight file; reads no tensor."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        values = json.loads(file.metadata()["config"])
+    return TinyConfig(**{**values, "shifts": tuple(values["shifts"])})
+
+
+def load_tiny(path: Path) -> TinyNetwork:
+    """Read a network written by `save_tiny`."""
+    from safetensors.torch import load_file
+
+    network = TinyNetwork(read_tiny_config(path))
+    network.load_state_dict(load_file(path))
+    return network

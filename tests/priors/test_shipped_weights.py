@@ -1,0 +1,39 @@
+"""The weights in the package: their size, and that they do better than bicubic on degraded frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skimage import data
+
+from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
+from limpid.methods import TINY_WEIGHTS, find_method
+from limpid.metrics import psnr
+
+
+def test_limits_of_the_package() -> None:
+    assert TINY_WEIGHTS.stat().st_size <= 8_000_000
+    method = find_method("tiny")
+    prior = method.load(torch.device("cpu"), torch.float32)
+    assert sum(p.numel() for p in prior.network.parameters()) <= 3_000_000  # type: ignore[attr-defined]
+    assert method.reach_frames <= 4
+
+
+def test_better_than_bicubic_on_a_photo_never_trained_on() -> None:
+    path = CameraPath(center=(225, 150), velocity=(1.0, 0.5))
+    hr = photo_clip(np.ascontiguousarray(data.chelsea()), path, num_frames=5, width=256, height=192)
+    lr = degrade(hr, Degradation(), seed=0)
+    method = find_method("tiny")
+    prior = method.load(torch.device("cpu"), torch.float32)
+    (step,) = method.make_schedule(1)
+    frames = torch.from_numpy(lr).permute(0, 3, 1, 2).float() / 255
+    condition = prior.condition(frames)
+    noise = torch.randn(1, prior.latent_channels, 5, 24, 32, generator=torch.Generator().manual_seed(0))
+    ours = prior.decode(prior.denoise(noise * step.sigma, step, condition).x0, condition)
+    plain = F.interpolate(frames, scale_factor=4, mode="bicubic")
+
+    def score(t: torch.Tensor) -> float:
+        return psnr((t.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy(), hr)
+
+    assert score(ours) > score(plain) + 0.3
