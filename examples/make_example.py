@@ -1,4 +1,4 @@
-"""Make ``examples/example.mp4``: 3.5 s of 320x180 footage with sound, filmed off free photos, degraded like real footage.
+"""Make ``examples/example.mp4``: 3.5 s of 320x180 footage with sound, filmed off photos, degraded like real footage.
 
     pip install scikit-image && python examples/make_example.py
 

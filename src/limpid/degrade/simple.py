@@ -50,7 +50,7 @@ def degrade(frames: np.ndarray, how: Degradation, *, seed: int) -> np.ndarray:
     if how.jpeg_quality is not None:
         out = np.stack([_jpeg(frame, how.jpeg_quality) for frame in out])
     if how.crf is not None:
-        out = codec_roundtrip(out, codec=how.codec, crf=how.crf)
+        return codec_roundtrip(out, codec=how.codec, crf=how.crf)
     return out
 
 

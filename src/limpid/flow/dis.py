@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import cv2
 import numpy as np
 
 
 def dis_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Where each pixel of ``first`` is found in ``second``: luma ``h w`` in 0..255 -> ``h w 2`` pixels, x first."""
-    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    create = cast(Any, cv2).DISOpticalFlow_create  # OpenCV's type stubs lack it
+    estimator = create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def levels(y: np.ndarray) -> np.ndarray:
-        return np.clip(np.rint(y), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(y), 0, 255), np.uint8)
 
-    flow: np.ndarray = estimator.calc(levels(first), levels(second), None)  # type: ignore[call-overload]
-    return flow
+    return np.asarray(estimator.calc(levels(first), levels(second), None))
 
 
 def warp_image(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_LANCZOS4) -> np.ndarray:
