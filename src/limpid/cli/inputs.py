@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpid.cli.words import shown
+from limpid.engine.places import SIDECAR_SUFFIX, default_output
+from limpid.settings import Settings
 from limpid.types import InputError, OutputError, SettingsError
 
 VIDEO_SUFFIXES = frozenset(
@@ -23,7 +25,6 @@ VIDEO_SUFFIXES = frozenset(
     .mp4 .mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m""".split()  # noqa: SIM905
 )
 IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".exr", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-SIDECAR_SUFFIX = ".limpid.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +34,30 @@ class Job:
     input: Path
     output: Path | None = None
     into_folder: bool = False
+    alone: bool = True
+
+
+def output_of(job: Job, settings: Settings) -> Path:
+    """The result of a job, as far as it can be known before the input is opened."""
+    images = job.input.is_dir()
+    own_name = default_output(job.input.absolute(), settings, images=images)
+    if job.output is None:
+        return own_name
+    makes_images = settings.codec == "images" or (images and settings.codec is None)
+    if not job.into_folder or (job.alone and makes_images):
+        return job.output
+    return job.output / own_name.name
+
+
+def refuse_same_outputs(jobs: Sequence[Job], settings: Settings) -> None:
+    """``a.avi`` and ``a.wmv`` would both become ``a_x4.mkv``. Raises SettingsError."""
+    seen: dict[Path, Job] = {}
+    for job in jobs:
+        output = output_of(job, settings).absolute()
+        other = seen.setdefault(output, job)
+        if other is not job:
+            both = f"{shown(other.input)} and {shown(job.input)}"
+            raise SettingsError(f"{both} would both be written to {shown(output)}; upscale them one by one with -o")
 
 
 def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list[str]]:
@@ -56,7 +81,7 @@ def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list
 
 def has_sidecar(path: Path) -> bool:
     """True when `path` is a result of Limpid: its ``.limpid.json`` lies beside it."""
-    return path.with_name(path.name + SIDECAR_SUFFIX).exists() or path.with_suffix(SIDECAR_SUFFIX).exists()
+    return path.with_name(path.name + SIDECAR_SUFFIX).exists()
 
 
 def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]:
@@ -64,7 +89,7 @@ def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]
     if several:
         if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
             raise SettingsError(f"{shown(path)} names one file for {len(inputs)} inputs; give a folder with -o")
-        return [Job(input=each, output=path, into_folder=True) for each in inputs]
+        return [Job(input=each, output=path, into_folder=True, alone=False) for each in inputs]
     into = path.is_dir() or output.endswith(("/", os.sep))
     return [Job(input=inputs[0], output=path, into_folder=into)]
 

@@ -56,5 +56,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(parser: Parser, arguments: Iterable[str]) -> argparse.Namespace:
-    """Options may stand before, between and after the file names."""
-    return parser.parse_intermixed_args(list(arguments))
+    """Options may stand before, between and after the file names; after ``--`` everything is a file name."""
+    words = list(arguments)
+    if "--" in words:
+        # argparse versions differ in how they read names after "--"; as paths they need no protection
+        at = words.index("--")
+        words[at:] = [f"./{name}" if name.startswith("-") else name for name in words[at + 1 :]]
+    return parser.parse_intermixed_args(words)

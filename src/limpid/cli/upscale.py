@@ -8,9 +8,10 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import limpid
-from limpid.cli.inputs import Job, plan_jobs
+from limpid.cli.inputs import Job, output_of, plan_jobs, refuse_same_outputs
 from limpid.cli.main import EXIT_DEFECT, EXIT_INTERRUPTED, complain, defect_sentence, wants_traceback
 from limpid.cli.options import add_settings, given_settings
 from limpid.cli.parser import EXIT_CODES, Parser, parse
@@ -81,11 +82,22 @@ def _work(options: argparse.Namespace) -> tuple[Settings, list[Job], list[str]]:
     if options.overwrite and options.skip_existing:
         raise SettingsError("--overwrite and --skip-existing exclude each other; choose one")
     if options.sidecar is None:
+        settings = Settings().replace(**changes)
         jobs, notes = plan_jobs(options.names, options.output)
-        return Settings().replace(**changes), jobs, notes
+        refuse_same_outputs(jobs, settings)
+        return settings, jobs, notes
     if len(options.names) > 1 or (options.names and options.output):
         raise SettingsError("with --from the input is the sidecar's; name one output at most")
+    return _again(options, changes)
+
+
+def _again(options: argparse.Namespace, changes: dict[str, Any]) -> tuple[Settings, list[Job], list[str]]:
+    """The run that a sidecar describes, with what else was said on the command line."""
     source, settings = limpid.from_sidecar(options.sidecar)
+    if "height" in changes:
+        changes.setdefault("scale", None)
+    if "scale" in changes:
+        changes.setdefault("height", None)
     output = options.output or (options.names[0] if options.names else None)
     return settings.replace(**changes), [Job(input=Path(source), output=Path(output) if output else None)], []
 
@@ -121,7 +133,7 @@ def _run_one(job: Job, settings: Settings, options: argparse.Namespace, reporter
 
 def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter: Reporter) -> Outcome:
     output = output_of(job, settings)
-    if options.skip_existing and output is not None and output.exists():
+    if options.skip_existing and output.exists():
         reporter({"event": "skipped", "input": str(job.input), "output": str(output)})
         return Outcome(job=job, skipped=True)
 
@@ -132,7 +144,7 @@ def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter
 
     report = limpid.upscale(
         job.input,
-        output,
+        None if job.output is None else output,
         settings=settings,
         overwrite=options.overwrite,
         work_dir=options.work_dir,

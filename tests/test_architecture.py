@@ -1,0 +1,153 @@
+"""The structure that the design promises, read off the source: import order, light imports, small units."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+LAYERS = [
+    {"types", "parts", "settings"},
+    {"diffusion", "tiling", "flow", "color", "video", "checkpoints"},
+    {"temporal"},
+    {"priors", "autoencoders", "guidance", "consistency", "degrade", "metrics"},
+    {"methods", "engine"},
+    {"api", "upscale"},
+    {"cli", "train", "bench", "web", "cluster"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+SHARED = LAYERS[0] | {"__init__"}
+"""What anything may import: nouns, and the package for its version."""
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+MEDIAN_FUNCTION_LINES = 15
+
+
+def part_of(path: Path) -> str:
+    """The top-level part a file belongs to: ``video`` for ``limpid/video/probe.py``."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
+    """Imported modules of a file with line number, and whether the import runs when the module is loaded."""
+    tree = ast.parse(path.read_text())
+    typing_only = {id(n) for block in ast.walk(tree) if is_type_checking(block) for n in ast.walk(block)}
+    at_load = {id(n) for n in load_time_nodes(tree)}
+    for node in ast.walk(tree):
+        loads = id(node) in at_load and id(node) not in typing_only
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, loads) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            if node.module == "limpid":
+                yield from ((f"limpid.{alias.name}", node.lineno, loads) for alias in node.names)
+            else:
+                yield node.module, node.lineno, loads
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def load_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield from load_time_nodes(child)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_downwards_only(path: Path) -> None:
+    here = part_of(path)
+    if here in ("__init__", "__main__"):
+        return
+    assert here in RANK, f"{here} has no place in the import order; give it one in LAYERS"
+    for module, line, _ in imports(path):
+        if not module.startswith("limpid."):
+            continue
+        there = module.split(".")[1]
+        if there == here or there in SHARED or there not in RANK:
+            continue
+        assert RANK[there] < RANK[here], f"{path.name}:{line}: {here} imports {there}, which is not below it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_only_video_imports_av(path: Path) -> None:
+    if part_of(path) == "video":
+        return
+    assert not [m for m, _, _ in imports(path) if m == "av" or m.startswith("av.")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_the_package_never_imports_what_is_not_installed_with_it(path: Path) -> None:
+    banned = {"torchvision", "torchcodec", "diffusers", "pyiqa", "skimage", "pytest", "PIL"}
+    assert not banned & {m.split(".")[0] for m, _, _ in imports(path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_files_and_functions_are_short(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= MAX_FILE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, f"{path.name}:{node.lineno}: {node.name} has {lines} lines"
+
+
+def test_most_functions_are_very_short() -> None:
+    lengths = sorted(
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    assert lengths[len(lengths) // 2] <= MEDIAN_FUNCTION_LINES
+
+
+HEAVY = ["torch", "numpy", "av", "cv2", "scenedetect", "rich", "psutil"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["upscale", "--help"],
+        ["probe", "--help"],
+        ["methods", "--help"],
+        ["doctor", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom limpid.cli.main import main\n"
+        f"code = main({arguments!r})\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "sys.exit(code or (f'loaded {loaded}' if loaded else 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_types_and_settings_are_light() -> None:
+    loaded = "','.join({'torch', 'numpy', 'av'} & set(sys.modules))"
+    code = f"import sys, limpid, limpid.types, limpid.settings\nsys.exit({loaded} or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_file_is_unpickled() -> None:
+    """Weights are safetensors; ``torch.load`` and pickle have no place in the package."""
+    for path in FILES:
+        assert "torch.load(" not in path.read_text()
+        assert not [m for m, _, _ in imports(path) if m in ("pickle", "dill", "joblib")]
