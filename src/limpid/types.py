@@ -311,7 +311,7 @@ class Prior(Protocol):
         ...
 
     def decode(self, z: Tensor, condition: Any) -> Tensor:
-        """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped."""
+        """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped; a new tensor, which the caller may change."""
         ...
 
 

@@ -1,14 +1,30 @@
-"""The one loop: every method, local or blended, with any strategy, runs through `sample_segment`."""
+"""The one loop: every method, local or blended, with any strategy, runs through `sample_segment`.
+
+Local methods (`Method.local`): every denoiser call reads its tile and window with a halo of what one call can see
+(`reach_px`, `reach_frames`), and only the core is kept, step by step, on the canvas of the whole segment. That is
+exact: a kept pixel has seen just what it would see without cuts, padding only happens where the picture or the shot
+really ends, and the sampler works pixel by pixel. Only the segment's own ends are wrong, by `reach_frames` more each
+step, which is why a segment's halo must be ``method.halo_frames(steps)`` and is never returned.
+All other methods: overlapping pieces, blended at every step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from itertools import pairwise
 
+import torch
 from torch import Tensor
 
-from limpid.types import ColorFix, Method, Prior, Segment, Step
+from limpid.color import apply_color_
+from limpid.diffusion.noise import Stream, add_noise, noise_clip, start_scale
+from limpid.diffusion.schedules import truncate
+from limpid.engine.predict import Cut, decode, decode_grid, denoise_grid, predict
+from limpid.types import ColorFix, Lane, LaneContext, Method, Prior, Segment, Step, Strategy, Window
 
 
+@torch.no_grad()
 def sample_segment(
     method: Method,
     prior: Prior,
@@ -33,4 +49,133 @@ def sample_segment(
     ``on_step(done, total)`` is called after each step and may raise to stop. Returns the frames of ``segment.core``,
     ``t 3 H W`` float32 in [0, 1] with ``H = h * method.scale``.
     """
-    raise NotImplementedError
+    strategy, steps = method.strategy, truncate(steps, strength)
+    check_frames(method, lr, segment, len(steps))
+    cut = Cut(tile_px=tile_px or method.tile_px, window_frames=window_frames or method.window_frames)
+    lanes = check_lanes(strategy.lanes(segment), segment)
+    report = step_counter(on_step, len(lanes) * len(steps))
+    clean: Tensor | None = None
+    for before, lane in zip([None, *lanes], lanes, strict=False):
+        context = lane_context(prior, lr, segment, lane, seed, carry_in, carry_out)
+        z = start_latent(method, prior, context, steps[0], from_noise=strength == 1.0 and method.start == "noise")
+        z = denoise_lane(method, prior, context, z, steps, cut, report)
+        clean = z if clean is None or before is None else join(strategy, clean, z, before.window, lane.window)
+    assert clean is not None
+    condition = context.condition if len(lanes) == 1 else prior.condition(lr)
+    core = relative(segment.core, segment.halo.start)
+    grid = decode_grid(method, prior, cut, clean, core, segment.halo.start, segment)
+    frames = decode(method, prior, clean, condition, grid, core)
+    height, width = (method.scale * size for size in lr.shape[-2:])
+    frames = frames[..., :height, :width].float()
+    return apply_color_(color or method.color, frames, lr[core.start : core.stop]).clamp_(0.0, 1.0)
+
+
+def denoise_lane(
+    method: Method,
+    prior: Prior,
+    context: LaneContext,
+    z: Tensor,
+    steps: tuple[Step, ...],
+    cut: Cut,
+    report: Callable[[], None],
+) -> Tensor:
+    """All steps of one lane: noisy latent ``1 c t h w`` -> clean latent."""
+    strategy, memory = method.strategy, None
+    grid = denoise_grid(method, prior, cut, z, context.frames.start, context.segment)
+    state = strategy.begin(context)
+    for step in steps:
+        prediction = predict(method, prior, z, step, context.condition, grid)
+        x0 = strategy.on_x0(prediction.x0, step, context, state)
+        draw = partial(canvas_noise, context, "ancestral", step.index, z)
+        z, memory = method.sampler.step(z, x0, prediction.eps, step, memory, draw)
+        z = strategy.on_latent(z, step, context, state).detach()
+        report()
+    return z
+
+
+def start_latent(method: Method, prior: Prior, context: LaneContext, step: Step, *, from_noise: bool) -> Tensor:
+    """Pure noise at the level of the first step, or the latent of the upscaled input noised to it."""
+    height, width = prior.latent_size(*context.lr.shape[-2:])
+    like = context.lr.new_empty(1, prior.latent_channels, 1, height, width)
+    noise = canvas_noise(context, "init", 0, like, method.strategy)
+    if from_noise:
+        return start_scale(step) * noise
+    return add_noise(prior.encode(context.condition).to(noise), noise, step)
+
+
+def canvas_noise(
+    context: LaneContext, stream: Stream, step: int, like: Tensor, strategy: Strategy | None = None
+) -> Tensor:
+    """Noise for all frames of the lane, ``1 c t h w``, on the device of ``like``; a strategy may reschedule it."""
+    frames = context.frames
+    sources = frames if strategy is None else strategy.noise_frames(frames, context.segment, context.seed)
+    _, channels, _, height, width = like.shape
+    return noise_clip(context.seed, stream, sources, step, channels, height, width).to(like)
+
+
+def join(strategy: Strategy, left: Tensor, right: Tensor, before: Window, window: Window) -> Tensor:
+    """Appends a lane's clean latent; the frames that both have are merged by the strategy."""
+    shared = before.stop - window.start
+    if shared == 0:
+        return torch.cat([left, right], dim=2)
+    middle = strategy.merge(left[:, :, -shared:], right[:, :, :shared])
+    return torch.cat([left[:, :, :-shared], middle, right[:, :, shared:]], dim=2)
+
+
+def lane_context(
+    prior: Prior,
+    lr: Tensor,
+    segment: Segment,
+    lane: Lane,
+    seed: int,
+    carry_in: Mapping[str, Tensor] | None,
+    carry_out: dict[str, Tensor] | None,
+) -> LaneContext:
+    frames = relative(lane.window, segment.halo.start)
+    lane_lr = lr[frames.start : frames.stop]
+    return LaneContext(
+        segment=segment,
+        lane=lane,
+        lr=lane_lr,
+        condition=prior.condition(lane_lr),
+        seed=seed,
+        carry_in={} if carry_in is None else carry_in,
+        carry_out={} if carry_out is None else carry_out,
+    )
+
+
+def relative(window: Window, start: int) -> range:
+    return range(window.start - start, window.stop - start)
+
+
+def check_frames(method: Method, lr: Tensor, segment: Segment, num_steps: int) -> None:
+    """The frames are those of the halo, and the halo of a local method is wide enough for exact results."""
+    if lr.ndim != 4 or lr.shape[1] != 3 or lr.shape[0] != len(segment.halo):
+        raise ValueError(f"segment {segment.index} needs {len(segment.halo)} frames t 3 h w, got {tuple(lr.shape)}")
+    needed = method.halo_frames(num_steps) if method.local else 0
+    start = max(segment.core.start - needed, segment.shot_start)
+    stop = min(segment.core.stop + needed, segment.shot_stop)
+    if segment.halo.start > start or segment.halo.stop < stop:
+        raise ValueError(f"segment {segment.index} needs frames {start} to {stop}, its halo is {segment.halo}")
+
+
+def check_lanes(lanes: Iterable[Lane], segment: Segment) -> tuple[Lane, ...]:
+    """Lanes must cover the halo in order: each begins inside or right after the one before, and ends after it."""
+    lanes = tuple(lanes)
+    windows = [lane.window for lane in lanes]
+    covers = bool(windows) and windows[0].start == segment.halo.start and windows[-1].stop == segment.halo.stop
+    if not covers or any(not a.start < b.start <= a.stop < b.stop for a, b in pairwise(windows)):
+        raise ValueError(f"lanes {windows} do not cover segment {segment.index}, frames {segment.halo}, in order")
+    return lanes
+
+
+def step_counter(on_step: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+    done = 0
+
+    def report() -> None:
+        nonlocal done
+        done += 1
+        if on_step is not None:
+            on_step(done, total)
+
+    return report

@@ -56,8 +56,19 @@ class Axis:
         return Axis(spans, blend_weights(spans, kind) if len(spans) > 1 else None)
 
     @staticmethod
-    def haloed(count: int, length: int | None, halo: int) -> Axis:
-        return Axis(haloed_spans(count, length, halo))
+    def haloed(count: int, length: int | None, halo: int, keep: range | None = None) -> Axis:
+        return Axis(haloed_spans(count, length, halo, keep))
+
+    @property
+    def kept(self) -> range:
+        """The positions that the pieces cover together."""
+        return range(min(s.keep_start for s in self.spans), max(s.keep_stop for s in self.spans))
+
+    def touching(self, keep: range) -> Axis:
+        """Only the pieces that hold something of ``keep``, with the weights that they have among all."""
+        chosen = [i for i, s in enumerate(self.spans) if s.keep_start < keep.stop and s.keep_stop > keep.start]
+        weights = None if self.weights is None else tuple(self.weights[i] for i in chosen)
+        return Axis(tuple(self.spans[i] for i in chosen), weights)
 
     def scaled(self, factor: int, kind: Weights = "ramp") -> Axis:
         """The same pieces of a finer canvas, with weights that are as smooth as the finer canvas allows."""
@@ -75,6 +86,7 @@ class Grid:
 
     @property
     def is_single(self) -> bool:
+        """One piece, which nothing has to be put together from."""
         return len(self.frames.spans) == 1 and self.num_tiles == 1
 
     @property
@@ -97,7 +109,7 @@ class Grid:
 
 
 class Blender:
-    """Accumulates pieces of a canvas ``... t h w``; every position must be covered, which `Grid` sees to."""
+    """Accumulates pieces into the part of a canvas ``... t h w`` that a grid covers."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -105,21 +117,17 @@ class Blender:
 
     def add(self, piece: Tensor, window: int, tile: int) -> None:
         """``piece``: what one call made of ``grid.slices(window, tile)``; only what counts of it is used."""
-        row, column = divmod(tile, len(self.grid.columns.spans))
         canvas = self._canvas_like(piece)
-        target: list[slice] = []
-        source: list[slice] = []
+        row, column = divmod(tile, len(self.grid.columns.spans))
         axes = ((self.grid.frames, window, -3), (self.grid.rows, row, -2), (self.grid.columns, column, -1))
         for axis, index, dim in axes:
-            span = axis.spans[index]
-            target.append(slice(span.keep_start, span.keep_stop))
-            source.append(slice(span.keep_start - span.start, span.keep_stop - span.start))
             if axis.weights is not None:
                 piece = piece * _along(axis.weights[index].to(piece), dim)
+        (t, r, c), (t_in, r_in, c_in) = zip(*(_kept(axis, i) for axis, i, _ in axes), strict=True)
         if all(axis.weights is None for axis, _, _ in axes):
-            canvas[(..., *target)] = piece[(..., *source)]
+            canvas[..., t, r, c] = piece[..., t_in, r_in, c_in]
         else:
-            canvas[(..., *target)] += piece[(..., *source)]
+            canvas[..., t, r, c] += piece[..., t_in, r_in, c_in]
 
     def result(self) -> Tensor:
         if self.canvas is None:
@@ -128,9 +136,16 @@ class Blender:
 
     def _canvas_like(self, piece: Tensor) -> Tensor:
         if self.canvas is None:
-            size = [max(s.stop for s in axis.spans) for axis in (self.grid.frames, self.grid.rows, self.grid.columns)]
+            size = [len(axis.kept) for axis in (self.grid.frames, self.grid.rows, self.grid.columns)]
             self.canvas = piece.new_zeros(*piece.shape[:-3], *size)
         return self.canvas
+
+
+def _kept(axis: Axis, index: int) -> tuple[slice, slice]:
+    """What counts of a piece: where it lies in the part of the canvas that is covered, and in the piece."""
+    span, origin = axis.spans[index], axis.kept.start
+    inside = slice(span.keep_start - span.start, span.keep_stop - span.start)
+    return slice(span.keep_start - origin, span.keep_stop - origin), inside
 
 
 def _along(weights: Tensor, dim: int) -> Tensor:

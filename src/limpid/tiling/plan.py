@@ -1,8 +1,8 @@
 """Where tiles and windows lie: pure functions of sizes, the same for every worker.
 
 Two ways to cut. *Overlapping* pieces are for networks that see all of what they are given (attention, pooled norms):
-their results are blended. *Haloed* pieces are for local networks: each piece is read with a halo as wide as the network can
-see and only its core is kept, so that the result is the same, bit for bit, for any cut.
+their results are blended. *Haloed* pieces are for local networks: each piece is read with a halo as wide as the network
+can see and only its core is kept, so that the result is the same, bit for bit, for any cut.
 """
 
 from __future__ import annotations
@@ -58,12 +58,16 @@ def overlapping_spans(count: int, length: int | None, overlap: int, offset: int 
     return tuple(Span(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
 
 
-def haloed_spans(count: int, length: int | None, halo: int) -> tuple[Span, ...]:
-    """Cores of at most ``length`` that lie side by side, each read with up to ``halo`` positions to either side."""
-    if count < 1 or halo < 0 or (length is not None and length < 1):
-        raise ValueError(f"cannot cut {count} positions into pieces of {length} with a halo of {halo}")
-    pieces = 1 if length is None else math.ceil(count / length)
-    edges = [count * i // pieces for i in range(pieces + 1)]
+def haloed_spans(count: int, length: int | None, halo: int, keep: range | None = None) -> tuple[Span, ...]:
+    """Cores of at most ``length`` that lie side by side, each read with up to ``halo`` positions to either side.
+
+    The cores cover ``keep``, or all ``count`` positions; the halo ends where the axis ends.
+    """
+    keep = range(count) if keep is None else keep
+    if not keep or keep[-1] >= count or halo < 0 or (length is not None and length < 1):
+        raise ValueError(f"cannot cut {keep} of {count} positions into pieces of {length} with a halo of {halo}")
+    pieces = 1 if length is None else math.ceil(len(keep) / length)
+    edges = [keep.start + len(keep) * i // pieces for i in range(pieces + 1)]
     return tuple(
         Span(start=max(a - halo, 0), stop=min(b + halo, count), keep_start=a, keep_stop=b) for a, b in pairwise(edges)
     )

@@ -1,0 +1,33 @@
+"""Colour transfer by mean and standard deviation (AdaIN, Huang and Belongie 2017, Eq. 8), per frame and channel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+VARIANCE_FLOOR = 1e-5
+"""Keeps flat frames from being amplified."""
+
+
+def adain(frames: Tensor, reference: Tensor) -> Tensor:
+    """Gives each channel of each frame the mean and standard deviation that it has in the reference.
+
+    ``frames``: ``t c H W``; ``reference``: ``t c h w`` of any size. The statistics of the reference are taken at its own
+    size: upscaling it first would cost more and change them only by what interpolation smooths. A new tensor.
+    """
+    return adain_(frames.clone(), reference)
+
+
+def adain_(frames: Tensor, reference: Tensor) -> Tensor:
+    """`adain` in place. Frame by frame, because the order of a sum over a batch may depend on the batch."""
+    for frame, wanted in zip(frames, reference, strict=True):
+        mean, std = _statistics(frame)
+        wanted_mean, wanted_std = _statistics(wanted)
+        gain = wanted_std / std
+        frame.mul_(gain).add_(wanted_mean - mean * gain)
+    return frames
+
+
+def _statistics(frame: Tensor) -> tuple[Tensor, Tensor]:
+    variance, mean = torch.var_mean(frame, dim=(-2, -1), keepdim=True, correction=0)
+    return mean, (variance + VARIANCE_FLOOR).sqrt()
