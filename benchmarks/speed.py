@@ -2,8 +2,8 @@
 
     python benchmarks/speed.py [--video FILE] [--dtype auto] [--runs 3]
 
-Prints medians of several runs made in turn: the peak (a 3x3 convolution of 64 channels on the network's own canvas), the
-network alone, the parts around it, and the whole command with default settings on a 320x180 clip.
+Prints medians of several runs: the peak (a 3x3 convolution of 64 channels on the network's own canvas), the network
+alone, the parts around it, and the whole command with default settings on a 320x180 clip.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def main() -> None:
             began = time.perf_counter()
             report = limpid.upscale(args.video, Path(folder) / "out.mp4", dtype=args.dtype, device="cpu")
             speeds.append(report.num_frames / (time.perf_counter() - began))
-    print(
-        f"limpid upscale        {statistics.median(speeds):6.2f} frames/s end to end (start, scan, encode, mux included)"
-    )
+    print(f"limpid upscale        {statistics.median(speeds):6.2f} frames/s end to end (scan, encode, mux included)")
     print(f"of the peak           {statistics.median(speeds) * flops / peak:.0%} in network arithmetic, end to end")
 
 

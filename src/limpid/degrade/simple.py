@@ -46,7 +46,7 @@ def degrade(frames: np.ndarray, how: Degradation, *, seed: int) -> np.ndarray:
     small = np.stack([_shrink(frame, how) for frame in frames])
     if how.noise_sigma:
         small = small + random.normal(0.0, how.noise_sigma, small.shape).astype(np.float32)
-    out = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    out: np.ndarray = np.clip(np.rint(small), 0, 255).astype(np.uint8)
     if how.jpeg_quality is not None:
         out = np.stack([_jpeg(frame, how.jpeg_quality) for frame in out])
     if how.crf is not None:

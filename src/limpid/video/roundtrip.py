@@ -63,6 +63,6 @@ def _decode(data: bytes) -> list[np.ndarray]:
 
 def decode_frames(path: Path, first: int, count: int) -> list[np.ndarray]:
     """``count`` frames from number ``first`` on, RGB uint8 ``h w 3``; fewer where the file ends."""
-    with av.open(str(path)) as container:
+    with cast(Any, av.open(str(path))) as container:
         frames = islice(container.decode(video=0), first, first + count)
         return [frame.to_ndarray(format="rgb24") for frame in frames]
