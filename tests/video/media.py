@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 STAMP_BITS = 10
+_QUIET = {"libx264": {"preset": "veryfast"}, "libx265": {"preset": "veryfast", "x265-params": "log-level=none"}}
 
 
 def picture(index: int, width: int = 64, height: int = 48, *, channels: int = 3, stamp: bool = True) -> np.ndarray:
@@ -97,7 +98,7 @@ def make_video(
     tags: dict[str, int] | None = None,
     audio: bool = False,
     subtitles: bool = False,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     container_options: dict[str, str] | None = None,
     draw: Callable[[int], np.ndarray] | None = None,
     metadata: dict[str, str] | None = None,
@@ -111,7 +112,7 @@ def make_video(
     draw = draw or (lambda i: picture(i, width, height, channels=channels))
     with av.open(str(path), "w", format=format, options=container_options or {}) as out:
         out.metadata.update(metadata or {})
-        options = {"preset": "veryfast", **(options or {})} if codec in ("libx264", "libx265") else options
+        options = {**_QUIET.get(codec, {}), **(options or {})}
         more = {"options": options, "time_base": time_base, "sample_aspect": sample_aspect, **(tags or {})}
         more |= {"rotation": rotation, "mirrored": mirrored}
         stream = _video_stream(out, codec, fps, pix_fmt, (width, height), **more)
@@ -131,13 +132,18 @@ def make_video(
 
 def to_frame(pixels: np.ndarray, pix_fmt: str, **tags: int) -> av.VideoFrame:
     """RGB(A) pixels as a frame of another format, converted with the tagged matrix and range."""
-    name = {3: "rgb", 4: "rgba"}[pixels.shape[2]] + {("rgb", 1): "24", ("rgb", 2): "48le", ("rgba", 1): "", ("rgba", 2): "64le"}[
-        ({3: "rgb", 4: "rgba"}[pixels.shape[2]], pixels.dtype.itemsize)
-    ]
+    name = {3: "rgb", 4: "rgba"}[pixels.shape[2]] + {
+        ("rgb", 1): "24",
+        ("rgb", 2): "48le",
+        ("rgba", 1): "",
+        ("rgba", 2): "64le",
+    }[({3: "rgb", 4: "rgba"}[pixels.shape[2]], pixels.dtype.itemsize)]
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=name)
     matrix = {1: 1, 5: 5, 6: 5, 7: 7, 9: 9}.get(tags.get("colorspace", 2), 5)
     flags = "BICUBIC"
-    out = frame.reformat(format=pix_fmt, dst_colorspace=matrix, dst_color_range=tags.get("color_range", 0), interpolation=flags)
+    out = frame.reformat(
+        format=pix_fmt, dst_colorspace=matrix, dst_color_range=tags.get("color_range", 0), interpolation=flags
+    )
     for key, value in tags.items():
         setattr(out, key, value)
     return out
@@ -177,7 +183,9 @@ def _write_subtitle(out: Any, stream: Any) -> None:
     out.mux(packet)
 
 
-def remux(source: Path, path: Path, *, shift: int = 0, options: dict[str, str] | None = None, format: str | None = None) -> Path:  # noqa: A002
+def remux(
+    source: Path, path: Path, *, shift: int = 0, options: dict[str, str] | None = None, format: str | None = None
+) -> Path:
     """Copy the video packets without re-encoding, their times moved by ``shift`` (in the source's time base)."""
     with av.open(str(source)) as src, av.open(str(path), "w", format=format, options=options or {}) as out:
         stream = out.add_stream_from_template(src.streams.video[0])

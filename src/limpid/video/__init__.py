@@ -1,0 +1,29 @@
+"""Video in and out: the only part of Limpid that imports PyAV. Names are loaded when they are first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    # input
+    "probe": "probing",
+    "scan": "scanning",
+    "FrameReader": "read",
+    "to_tensor": "tensors",
+    "alpha_of": "tensors",
+    "list_images": "images",
+    "IMAGE_SUFFIXES": "images",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

@@ -1,0 +1,86 @@
+"""Deinterlacing with FFmpeg's bwdif: one frame out for each frame in."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Generic, Literal, TypeVar
+
+import av
+from av.filter import Graph
+
+from limpid.types import SettingsError, Timeline
+
+Mode = Literal["auto", "on", "off"]
+Tag = TypeVar("Tag")
+
+
+def check_mode(mode: str) -> None:
+    """Raise `SettingsError` for anything but auto, on and off."""
+    if mode not in ("auto", "on", "off"):
+        raise SettingsError(f"--deinterlace {mode}: must be auto, on or off")
+
+
+def wanted(mode: str, timeline: Timeline) -> Literal["all", "interlaced"] | None:
+    """Which frames to deinterlace: all, those that the stream marks, or none."""
+    check_mode(mode)
+    if mode == "on":
+        return "all"
+    return "interlaced" if mode == "auto" and timeline.interlaced else None
+
+
+class Deinterlacer(Generic[Tag]):
+    """Frames in, frames out in the same order and number; each output carries the tag of its input.
+
+    ``frames``: "all" or only the "interlaced" ones, the others pass unchanged. So do frames of fewer than 4 lines or 3
+    columns, which the filter cannot handle.
+    """
+
+    def __init__(self, frames: Literal["all", "interlaced"]) -> None:
+        self._frames = frames
+        self._graph: Graph | None = None
+        self._shape: tuple[int, int, str] | None = None
+        self._tags: deque[Tag] = deque()
+
+    def push(self, frame: av.VideoFrame, tag: Tag) -> list[tuple[av.VideoFrame, Tag]]:
+        """Hand in one frame; get those that are finished."""
+        shape = (frame.width, frame.height, frame.format.name)
+        done: list[tuple[av.VideoFrame, Tag]] = []
+        if shape != self._shape:
+            done = self.flush()
+            self._graph, self._shape = self._build(frame), shape
+        if self._graph is None:
+            return [*done, (frame, tag)]
+        frame.pts = None
+        self._tags.append(tag)
+        self._graph.vpush(frame)
+        return done + self._pull()
+
+    def flush(self) -> list[tuple[av.VideoFrame, Tag]]:
+        """The frames that are still inside; the filter starts anew after that."""
+        if self._graph is None:
+            return []
+        self._graph.vpush(None)
+        done = self._pull()
+        self._graph, self._shape = None, None
+        return done
+
+    def _build(self, frame: av.VideoFrame) -> Graph | None:
+        if frame.height < 4 or frame.width < 3:
+            return None
+        graph = Graph()
+        source = graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+        )
+        mode: Any = {"mode": "send_frame", "parity": "auto", "deint": self._frames}
+        graph.link_nodes(source, graph.add("bwdif", **mode), graph.add("buffersink")).configure()
+        return graph
+
+    def _pull(self) -> list[tuple[av.VideoFrame, Tag]]:
+        done = []
+        while self._graph is not None:
+            try:
+                frame = self._graph.vpull()
+            except (av.BlockingIOError, av.EOFError):
+                break
+            done.append((frame, self._tags.popleft()))
+        return done

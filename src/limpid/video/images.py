@@ -1,0 +1,195 @@
+"""A folder of images, or one image, as a clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from limpid.types import Clip, ColorTags, InputError, Timeline
+from limpid.video.cuts import CutDetector, small_size
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+DEFAULT_FPS = Fraction(24)
+_SRGB = ColorTags(primaries=1, transfer=13, matrix=0, full_range=True)
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key that puts frame_2 before frame_10."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether the name has the ending of an image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder in natural order, without hidden files. Raises `InputError` when it cannot be read."""
+    try:
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be read ({error.strerror or error})") from error
+    return sorted((path for path in entries if is_image_name(path) and path.is_file()), key=natural_key)
+
+
+def probe_folder(folder: Path, fps: Fraction | None) -> Clip:
+    """A folder of equally large images as a clip. Raises `InputError` when it holds none or they differ in size."""
+    paths = list_images(folder)
+    if not paths:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+        raise InputError(f"{folder}: the folder holds no images ({kinds})")
+    assumed = () if fps else (f"the folder has no frame rate; {DEFAULT_FPS} frames/s is assumed, --fps sets another",)
+    return _image_clip(folder, paths, fps or DEFAULT_FPS, assumed)
+
+
+def probe_image(path: Path, fps: Fraction | None) -> Clip | None:
+    """One still image as a clip of one frame; None when OpenCV cannot read it or when it is an animation."""
+    if not is_image_name(path) or _is_animated_png(path) or _decode(path, cv2.IMREAD_UNCHANGED) is None:
+        return None
+    if _is_animated_webp(path):
+        raise InputError(f"{path}: animated WebP is not supported; convert it to a video or to images first")
+    return _image_clip(path, [path], fps or DEFAULT_FPS, ())
+
+
+def _image_clip(path: Path, paths: Sequence[Path], fps: Fraction, warnings: tuple[str, ...]) -> Clip:
+    first, pixels = next(((p, a) for p in paths if (a := _decode(p, cv2.IMREAD_UNCHANGED)) is not None), (None, None))
+    if first is None or pixels is None:
+        raise InputError(f"{path}: none of its {len(paths)} images can be read")
+    headers = [header for p in paths if (header := _png_header(p)) is not None]
+    alpha = (pixels.ndim == 3 and pixels.shape[2] == 4) or any(header[3] in (4, 6) for header in headers)
+    deep = pixels.dtype == np.uint16 or any(header[2] == 16 for header in headers)
+    upright = load_image(first, alpha=alpha, deep=deep)
+    assert upright is not None
+    height, width = upright.shape[:2]
+    for p, header in zip((p for p in paths if _png_header(p) is not None), headers, strict=True):
+        if (header[0], header[1]) != (width, height):
+            raise mixed_sizes(path, first, (width, height), p, (header[0], header[1]))
+    return Clip(
+        path=str(path),
+        kind="images",
+        width=width,
+        height=height,
+        fps=fps,
+        time_base=1 / fps,
+        codec=first.suffix.lower()[1:],
+        pix_fmt=("rgba" if alpha else "rgb") + (("64le" if alpha else "48le") if deep else ("" if alpha else "24")),
+        bit_depth=16 if deep else 8,
+        container="images",
+        color=_SRGB,
+        has_alpha=alpha,
+        field_order="progressive",
+        duration_s=float(len(paths) / fps),
+        num_frames=len(paths),
+        size_bytes=sum(p.stat().st_size for p in paths),
+        image_paths=tuple(str(p) for p in paths),
+        warnings=warnings,
+    )
+
+
+def mixed_sizes(
+    folder: Path | str, first: Path | str, size: tuple[int, int], other: Path | str, other_size: tuple[int, int]
+) -> InputError:
+    """The error for a folder whose images differ in size."""
+    return InputError(
+        f"{folder}: the images differ in size: {Path(first).name} is {size[0]}x{size[1]}, {Path(other).name} is "
+        f"{other_size[0]}x{other_size[1]}; all frames of a clip must be equally large"
+    )
+
+
+def load_image(path: Path | str, *, alpha: bool, deep: bool) -> np.ndarray | None:
+    """An image as upright ``h w 3|4`` RGB(A), uint8 or (``deep``) full-scale uint16; None when it cannot be decoded."""
+    pixels = _decode(Path(path), cv2.IMREAD_UNCHANGED) if alpha else None
+    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
+        # Only this way of reading follows the orientation that cameras write.
+        pixels = _decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if pixels is None:
+            return None
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if alpha else cv2.COLOR_BGR2RGB)
+    else:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
+    if deep and pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * 257
+    if not deep and pixels.dtype == np.uint16:
+        return np.rint(pixels / 257.0).astype(np.uint8)
+    return np.asarray(pixels)
+
+
+def _decode(path: Path, flags: int) -> np.ndarray | None:
+    """OpenCV's decoder on bytes (its own file reading cannot open every name); floats and broken files give None."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        pixels = cv2.imdecode(data, flags) if data.size else None
+    except (OSError, cv2.error):
+        return None
+    return np.asarray(pixels) if pixels is not None and pixels.dtype in (np.uint8, np.uint16) else None
+
+
+def _png_header(path: Path) -> tuple[int, int, int, int] | None:
+    """Width, height, bit depth and colour type of a PNG (ISO 15948, 11.2.2), without decoding it."""
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return None
+    if len(head) < 26 or head[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big"), head[24], head[25]
+
+
+def _is_animated_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return head[:4] == b"\x89PNG" and b"acTL" in head.split(b"IDAT")[0]
+
+
+def _is_animated_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(64)
+    return head[:4] == b"RIFF" and b"ANIM" in head
+
+
+def scan_images(clip: Clip, *, detect_cuts: bool, on_progress: Callable[[int], None] | None) -> Timeline:
+    """Decode every image once. Raises `InputError` when sizes differ; unreadable ones are left out, with a warning."""
+    detector = CutDetector(clip.fps) if detect_cuts and len(clip.image_paths) > 1 else None
+    good: list[int] = []
+    bad: list[str] = []
+    for number, path in enumerate(clip.image_paths):
+        pixels = load_image(path, alpha=clip.has_alpha, deep=clip.bit_depth > 8)
+        if pixels is None:
+            bad.append(Path(path).name)
+            continue
+        height, width = pixels.shape[:2]
+        if (width, height) != (clip.width, clip.height):
+            raise mixed_sizes(clip.path, clip.image_paths[0], (clip.width, clip.height), path, (width, height))
+        good.append(number)
+        if detector is not None:
+            detector.push(_small_bgr(pixels))
+        if on_progress is not None:
+            on_progress(len(good))
+    if not good:
+        raise InputError(f"{clip.path}: none of its {len(clip.image_paths)} images can be read")
+    lost = (f"{len(bad)} of {len(clip.image_paths)} images cannot be read and are left out: {', '.join(bad[:5])}",)
+    return Timeline(
+        pts=tuple(good),
+        time_base=clip.time_base,
+        cuts=detector.finish() if detector is not None else (0,),
+        last_duration=1,
+        seekable=True,
+        damaged=bool(bad),
+        warnings=clip.warnings + (lost if bad else ()),
+    )
+
+
+def _small_bgr(pixels: np.ndarray) -> np.ndarray:
+    small = cv2.resize(pixels[:, :, :3], small_size(pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)
+    if small.dtype == np.uint16:
+        small = (small // 257).astype(np.uint8)
+    return np.ascontiguousarray(small[:, :, ::-1])

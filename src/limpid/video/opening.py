@@ -1,0 +1,76 @@
+"""Opening media files with errors that a person can act on, and choosing the stream that is the video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from limpid.types import InputError
+
+_TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+"""FFmpeg demuxers that take any text or binary file with their ending for a film of characters."""
+
+
+def check_readable(path: Path) -> None:
+    """Raise `InputError` for what cannot be read as a file at all."""
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file or folder")
+        if not path.is_file():
+            raise InputError(f"{path}: is neither a file nor a folder but a device or a pipe; copy it to a file first")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty (0 bytes)")
+        with path.open("rb") as file:
+            file.read(1)
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it; check the owner and the mode of the file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def open_container(path: Path) -> Any:
+    """Open a file with FFmpeg. Raises `InputError` when it is not media."""
+    check_readable(path)
+    try:
+        container = av.open(f"file:{path}", "r", metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise InputError(_why_not_opened(path, error)) from error
+    if container.format.name in _TEXT_ART:
+        container.close()
+        raise InputError(f"{path}: is not a video (it looks like text or data)")
+    return container
+
+
+def _why_not_opened(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
+        return (
+            f"{path}: the index of this mp4/mov file (its 'moov' part) is missing or damaged: the file was cut off "
+            "or its recording never finished; get a complete copy or repair it first"
+        )
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"{path}: is not a video that FFmpeg can read ({reason})"
+
+
+def choose_video(container: Any, path: Path) -> Any:
+    """The stream that FFmpeg takes for the best one, cover pictures aside. Raises `InputError` when there is none."""
+    films = [stream for stream in container.streams.video if not is_cover(stream)]
+    if not films:
+        what = "only a cover picture" if container.streams.video else "no picture stream"
+        others = sorted({stream.type or "unknown" for stream in container.streams if stream.type != "video"})
+        beside = f"; it holds {', '.join(others)}" if others else ""
+        raise InputError(f"{path}: has no video ({what}{beside})")
+    best = container.streams.best("video")
+    stream = best if best in films else max(films, key=lambda film: film.width * film.height)
+    if stream.codec_context is None:
+        raise InputError(f"{path}: no decoder for its video is part of this FFmpeg")
+    return stream
+
+
+def is_cover(stream: Any) -> bool:
+    """Attached pictures and preview thumbnails are not the film."""
+    return bool(int(stream.disposition) & int(Disposition.attached_pic | Disposition.timed_thumbnails))

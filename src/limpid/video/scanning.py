@@ -1,0 +1,213 @@
+"""One pass over the whole input: the exact times of all frames that are shown, the shots, and what is damaged."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Callable, Iterable
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from limpid.types import Clip, InputError, Timeline
+from limpid.video.cuts import CutDetector, small_size
+from limpid.video.decode import Decoder, Shown
+from limpid.video.deinterlace import check_mode
+from limpid.video.images import scan_images
+from limpid.video.pixels import FULL, plane_array
+from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
+
+MIN_FRAMES_TO_SEEK = 500
+"""Shorter clips are decoded from the start: seeking would save next to nothing."""
+_INTERLACED_SHARE = 0.02
+_TRIALS = 2
+
+Progress = Callable[[int], None]
+
+
+def scan(
+    clip: Clip, *, deinterlace: str = "auto", detect_cuts: bool = True, on_progress: Progress | None = None
+) -> Timeline:
+    """Decode ``clip`` once from end to end and list its frames; ``on_progress`` is told how many there are so far.
+
+    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one thread
+    so that the result is repeatable, and the loss is said in `Timeline.warnings`.
+    Raises `InputError` when nothing can be decoded, `SettingsError` for an unknown ``deinterlace``.
+    """
+    check_mode(deinterlace)
+    if clip.kind == "images":
+        return scan_images(clip, detect_cuts=detect_cuts, on_progress=on_progress)
+    found = _Pass(clip, threads=0, detect_cuts=detect_cuts, on_progress=on_progress)
+    if found.damaged:
+        found = _Pass(clip, threads=1, detect_cuts=detect_cuts, on_progress=on_progress)
+    return found.timeline(deinterlace)
+
+
+class _Pass:
+    """Everything that one decoding pass finds out."""
+
+    def __init__(self, clip: Clip, *, threads: int, detect_cuts: bool, on_progress: Progress | None) -> None:
+        self.clip = clip
+        self.raw: list[int | None] = []
+        self.dts: list[int | None] = []
+        self.checks = array("I")
+        self.interlaced_frames = self.resized_frames = 0
+        self.final_duration: int | None = None
+        self._detector = CutDetector(clip.fps) if detect_cuts else None
+        self._shrink = _Shrink(clip)
+        with Decoder(clip.path, threads=threads, all_streams=True) as decoder:
+            self.step = 1 / (clip.fps * clip.time_base)
+            # Raw streams are counted in frames, whatever times FFmpeg makes up for them.
+            self._timed = decoder.stream.time_base == clip.time_base
+            self.expected_packets = _expected_packets(decoder)
+            for shown in decoder.frames():
+                self._take(shown)
+                if on_progress is not None:
+                    on_progress(len(self.raw))
+            self.stats = decoder.stats
+            self.short_s = _short_by(decoder)
+        if not self.raw:
+            raise InputError(f"{clip.path}: not one frame can be decoded; the file is damaged")
+        self.repaired: Repaired = repair(self.raw, self.dts, self.step)
+        self.gaps, self.missing = missing_frames(self.repaired.pts, self.step)
+
+    def _take(self, shown: Shown) -> None:
+        frame = shown.frame
+        self.raw.append(shown.pts if self._timed else None)
+        self.dts.append(shown.dts if self._timed else None)
+        self.interlaced_frames += frame.interlaced_frame
+        self.resized_frames += (frame.width, frame.height) != self._shrink.stored
+        self.final_duration = shown.duration if self._timed else None
+        self.checks.append(checksum(frame))
+        if self._detector is not None:
+            self._detector.push(self._shrink(frame))
+
+    @property
+    def damaged(self) -> bool:
+        return self.stats.damaged or self.gaps > 0
+
+    def timeline(self, deinterlace: str) -> Timeline:
+        interlaced = self.interlaced_frames > _INTERLACED_SHARE * len(self.raw)
+        clean = not (self.damaged or self.repaired.synthesised or self.repaired.changed)
+        clean = clean and all(time is not None for time in self.raw)
+        return Timeline(
+            pts=tuple(self.repaired.pts),
+            time_base=self.clip.time_base,
+            cuts=self._detector.finish() if self._detector is not None else (0,),
+            last_duration=last_duration(self.repaired.pts, self.final_duration, self.step),
+            interlaced=interlaced,
+            seekable=clean and _seeking_is_sound(self),
+            damaged=self.damaged,
+            warnings=(*self.clip.warnings, *self._losses(), *self._repairs(), *self._oddities(interlaced, deinterlace)),
+        )
+
+    def _losses(self) -> Iterable[str]:
+        lost = max(0, self.expected_packets - self.stats.packets)
+        if lost:
+            yield f"the file is cut off: about {lost} of {self.expected_packets} frames are missing at its end"
+        elif self.short_s > 0:
+            frames = round(self.short_s * float(self.clip.fps))
+            yield f"the file ends {self.short_s:.1f} s before its header says: about {frames} frames are missing"
+        if self.stats.lost_packets:
+            yield f"{self.stats.lost_packets} parts of the video are damaged and could not be decoded"
+        if self.stats.read_errors:
+            yield f"the file could not be read cleanly in {self.stats.read_errors} places"
+        if self.stats.corrupt_frames:
+            yield f"{self.stats.corrupt_frames} frames are damaged; they are used as the decoder could mend them"
+        if self.gaps:
+            yield f"about {self.missing} frames are missing in {self.gaps} gaps of an otherwise constant rate"
+
+    def _repairs(self) -> Iterable[str]:
+        if self.repaired.synthesised and not self.clip.warnings:
+            yield f"the frames have no timestamps; {self.clip.fps} frames/s is used"
+        if self.repaired.changed:
+            yield f"the times of {self.repaired.changed} frames were missing, doubled or out of order and were repaired"
+
+    def _oddities(self, interlaced: bool, deinterlace: str) -> Iterable[str]:
+        if self.resized_frames:
+            yield f"{self.resized_frames} frames have another size than the first; they are scaled to its size"
+        if interlaced and deinterlace == "off":
+            yield "the video is interlaced and --deinterlace is off: its combing will be upscaled too"
+        if interlaced and deinterlace == "auto":
+            yield "the video is interlaced; it is deinterlaced, one frame out for each frame in"
+        if not interlaced and deinterlace == "auto" and self.clip.field_order in ("tt", "bb", "tb", "bt"):
+            yield "the header says interlaced but the frames are not marked so; use --deinterlace on if they show combing"
+
+
+class _Shrink:
+    """Frames as small BGR pictures for the search of cuts."""
+
+    def __init__(self, clip: Clip) -> None:
+        sideways = clip.rotation in (90, 270)
+        self.stored = (clip.height, clip.width) if sideways else (clip.width, clip.height)
+        self._width, self._height = small_size(*self.stored)
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        if frame.colorspace not in (0, 1, 2, 4, 5, 6, 7, 9):
+            frame.colorspace = 1
+        small = self._reformatter.reformat(
+            frame, self._width, self._height, "bgr24", interpolation=Interpolation.AREA, dst_color_range=FULL, threads=1
+        )
+        return np.asarray(small.to_ndarray())
+
+
+def checksum(frame: av.VideoFrame) -> int:
+    """A number that tells the first plane of two frames apart."""
+    if frame.format.has_palette or bit_of(frame) < 8:
+        return 0
+    return zlib.crc32(np.ascontiguousarray(plane_array(frame, 0)).data)
+
+
+def bit_of(frame: av.VideoFrame) -> int:
+    """Bits of the first component; packed and float formats count as they are."""
+    return int(frame.format.components[0].bits)
+
+
+def _expected_packets(decoder: Decoder) -> int:
+    """How many packets the header promises. MP4's own count still has those that its edit list leaves out; the index has not."""
+    if "mov" in decoder.container.format.name:
+        return len(decoder.stream.index_entries)
+    return int(decoder.stream.frames or 0) if decoder.container.format.name == "avi" else 0
+
+
+def _short_by(decoder: Decoder) -> float:
+    """Seconds by which all streams end before the header's duration; 0 when that is within what rounding explains."""
+    container = decoder.container
+    if container.duration is None or "mov" in container.format.name or not decoder.stats.end_s:
+        return 0.0
+    promised = container.duration / av.time_base
+    missing = promised - (decoder.stats.end_s - (container.start_time or 0) / av.time_base)
+    return missing if missing > max(1.0, 0.02 * promised) else 0.0
+
+
+def _seeking_is_sound(found: _Pass) -> bool:
+    """Try a few key frames: from there on, times and pictures must be those of the pass from the start."""
+    keys = sorted(set(found.stats.key_pts))
+    if len(found.raw) < MIN_FRAMES_TO_SEEK or len(keys) < 3:
+        return False
+    numbers = {time: number for number, time in enumerate(found.repaired.pts)}
+    tried = sorted({keys[2 + (len(keys) - 3) * k // max(1, _TRIALS - 1)] for k in range(_TRIALS)})
+    return all(_same_from(found, numbers, key) for key in tried)
+
+
+def _same_from(found: _Pass, numbers: dict[int, int], key: int) -> bool:
+    with Decoder(found.clip.path) as decoder:
+        trusted = decoder.seek_before(key)
+        if trusted is None or numbers.get(key) is None:
+            return False
+        last = min(numbers[key] + 32, len(found.raw) - 1)
+        expected = None
+        for shown in decoder.frames():
+            if shown.pts is None or shown.pts < trusted:
+                continue
+            number = numbers.get(shown.pts)
+            if number is None or (expected is not None and number != expected):
+                return False
+            if checksum(shown.frame) != found.checks[number]:
+                return False
+            if number >= last:
+                return True
+            expected = number + 1
+    return False

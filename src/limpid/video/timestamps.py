@@ -1,0 +1,107 @@
+"""Presentation times that every later part can rely on: one per frame, strictly increasing. Pure functions on numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+_LOOK_AHEAD = 64
+
+
+class Repaired(NamedTuple):
+    """Strictly increasing times and what had to be done for them."""
+
+    pts: list[int]
+    synthesised: bool
+    """No frame had a time; all come from the frame rate."""
+    changed: int
+    """Frames whose time was missing, doubled or out of order."""
+
+
+def repair(raw: Sequence[int | None], fallback: Sequence[int | None], step: Fraction) -> Repaired:
+    """Times from what the decoder gave.
+
+    ``raw`` are presentation times in display order, ``fallback`` the decode times of the same frames (some AVI files have
+    only these), ``step`` the nominal ticks per frame. A lone wrong time is put between its neighbours; where the clock
+    starts again (joined recordings), what follows is moved on by one nominal frame.
+    """
+    times = raw
+    if all(time is None for time in raw):
+        if not raw or not _increasing(fallback):
+            return Repaired([round(i * step) for i in range(len(raw))], bool(raw), 0)
+        times = fallback
+    return _make_increasing(times, max(1, round(step)))
+
+
+def _increasing(times: Sequence[int | None]) -> bool:
+    known = [time for time in times if time is not None]
+    return len(known) == len(times) and all(a < b for a, b in pairwise(known))
+
+
+def _make_increasing(times: Sequence[int | None], step: int) -> Repaired:
+    first = next(i for i, time in enumerate(times) if time is not None)
+    start = times[first]
+    assert start is not None
+    pts = [start - step * (first - i) for i in range(first)]
+    changed, offset, i = first, 0, first
+    while i < len(times):
+        time = times[i]
+        last = pts[-1] if pts else None
+        if time is not None and (last is None or (time + offset > last and not _is_outlier(times, i, offset, last))):
+            pts.append(time + offset)
+            i += 1
+            continue
+        last = start - step if last is None else last
+        ahead = _next_usable(times, i, offset, last)
+        if ahead is None and time is not None:
+            offset = last + step - time
+            pts.append(last + step)
+            changed, i = changed + 1, i + 1
+            continue
+        stop, goal = ahead or (i + 1, last + 2 * step)
+        pts += [last + (goal - last) * (k - i + 1) // (stop - i + 1) for k in range(i, stop)]
+        changed, i = changed + stop - i, stop
+    return Repaired(pts, False, changed)
+
+
+def _is_outlier(times: Sequence[int | None], i: int, offset: int, last: int) -> bool:
+    """A time far ahead of its two followers, which both fit after the last one, is the one that is wrong."""
+    here = times[i]
+    following = times[i + 1 : i + 3]
+    assert here is not None
+    return len(following) == 2 and all(time is not None and last < time + offset < here + offset for time in following)
+
+
+def _next_usable(times: Sequence[int | None], i: int, offset: int, last: int) -> tuple[int, int] | None:
+    """The next frame whose time leaves room for those before it, with that time."""
+    for k in range(i + 1, min(i + 1 + _LOOK_AHEAD, len(times))):
+        time = times[k]
+        if time is not None and time + offset > last + (k - i):
+            return k, time + offset
+    return None
+
+
+def missing_frames(pts: Sequence[int], step: Fraction) -> tuple[int, int]:
+    """How many gaps an otherwise constant rate has, and about how many frames fell into them; (0, 0) for variable rate."""
+    if len(pts) < 8:
+        return 0, 0
+    intervals = np.diff(np.asarray(pts, np.int64)).astype(np.float64)
+    nominal = float(step)
+    regular = np.abs(intervals - nominal) <= max(1.0, 0.1 * nominal)
+    gaps = intervals[intervals > 1.6 * nominal]
+    if regular.mean() < 0.9 or not len(gaps):
+        return 0, 0
+    return len(gaps), int(np.sum(np.rint(gaps / nominal) - 1))
+
+
+def last_duration(pts: Sequence[int], decoded: int | None, step: Fraction) -> int:
+    """How long the last frame is shown: as its packet says, else the usual distance of two frames."""
+    if decoded and decoded > 0:
+        return decoded
+    if len(pts) > 1:
+        return max(1, int(np.median(np.diff(np.asarray(pts[-100:], np.int64)))))
+    return max(1, round(step))
