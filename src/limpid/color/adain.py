@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 VARIANCE_FLOOR = 1e-5
@@ -12,8 +11,8 @@ VARIANCE_FLOOR = 1e-5
 def adain(frames: Tensor, reference: Tensor) -> Tensor:
     """Gives each channel of each frame the mean and standard deviation that it has in the reference.
 
-    ``frames``: ``t c H W``; ``reference``: ``t c h w`` of any size. The statistics of the reference are taken at its own
-    size: upscaling it first would cost more and change them only by what interpolation smooths. A new tensor.
+    ``frames``: ``t c H W``; ``reference``: ``t c h w`` of any size, whose statistics are taken as it is: upscaling it
+    first would cost more and change them only by what interpolation smooths. A new tensor.
     """
     return adain_(frames.clone(), reference)
 
@@ -29,5 +28,7 @@ def adain_(frames: Tensor, reference: Tensor) -> Tensor:
 
 
 def _statistics(frame: Tensor) -> tuple[Tensor, Tensor]:
-    variance, mean = torch.var_mean(frame, dim=(-2, -1), keepdim=True, correction=0)
+    """Mean and standard deviation of ``c h w``, each ``c 1 1``; much faster than ``torch.var_mean``."""
+    mean = frame.mean(dim=(-2, -1), keepdim=True)
+    variance = (frame - mean).square_().mean(dim=(-2, -1), keepdim=True)
     return mean, (variance + VARIANCE_FLOOR).sqrt()

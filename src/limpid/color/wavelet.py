@@ -31,28 +31,54 @@ def wavelet(frames: Tensor, reference: Tensor) -> Tensor:
 
 def wavelet_(frames: Tensor, reference: Tensor) -> Tensor:
     """`wavelet` in place; one frame at a time, so that the bits cannot depend on how many there are."""
-    for i in range(len(frames)):
-        frames[i] += correction(frames[i : i + 1], reference[i : i + 1])[0]
+    for frame, wanted in zip(frames, reference, strict=True):
+        scale = math.sqrt(frame[0].numel() / wanted[0].numel())
+        levels = max(1, round(LEVELS - math.log2(scale)))
+        wrong = wanted - shrink(frame, wanted.shape[-2], wanted.shape[-1])
+        add_upsampled_(frame, low_pass(wrong, levels))
     return frames
 
 
-def correction(frame: Tensor, reference: Tensor) -> Tensor:
-    """What to add to ``1 c H W`` so that its low frequencies become those of ``1 c h w``."""
-    scale = math.sqrt(frame[0, 0].numel() / reference[0, 0].numel())
-    levels = max(1, round(LEVELS - math.log2(scale)))
-    wrong = reference - shrink(frame, reference.shape[-2], reference.shape[-1])
-    return F.interpolate(low_pass(wrong, levels), frame.shape[-2:], mode="bilinear", align_corners=False)
-
-
 def shrink(frame: Tensor, height: int, width: int) -> Tensor:
-    """Area average of ``1 c H W`` to ``height x width``."""
-    if tuple(frame.shape[-2:]) == (height, width):
-        return frame
-    return F.interpolate(frame, (height, width), mode="area")
+    """Area average of ``c H W`` to ``height x width``."""
+    rows, columns = frame.shape[-2] // height, frame.shape[-1] // width
+    if (rows * height, columns * width) != tuple(frame.shape[-2:]):
+        return F.interpolate(frame[None], (height, width), mode="area")[0]
+    summed = frame.reshape(-1, height, rows, width * columns).sum(dim=2)
+    return summed.reshape(-1, height, width, columns).sum(dim=3) / (rows * columns)
+
+
+def add_upsampled_(frame: Tensor, small: Tensor) -> None:
+    """Adds ``small`` (``c h w``), bilinearly upsampled, to ``frame`` (``c H W``) in place.
+
+    For whole factors this is done one sub-pixel phase at a time, columns first: four times as fast as interpolating the
+    large frame, and to rounding the same.
+    """
+    rows, columns = (large // little for large, little in zip(frame.shape[-2:], small.shape[-2:], strict=True))
+    if (rows * small.shape[-2], columns * small.shape[-1]) != tuple(frame.shape[-2:]):
+        frame += F.interpolate(small[None], frame.shape[-2:], mode="bilinear", align_corners=False)[0]
+        return
+    wide = small.new_zeros(*small.shape[:-1], frame.shape[-1])
+    _add_phases_(wide, small, columns, -1)
+    _add_phases_(frame, wide, rows, -2)
+
+
+def _add_phases_(large: Tensor, small: Tensor, factor: int, dim: int) -> None:
+    """Linear upsampling of one axis by a whole factor, added to ``large`` in place; borders are replicated."""
+    size = small.shape[dim]
+    padded = F.pad(small, (0, 0, 1, 1) if dim == -2 else (1, 1, 0, 0), mode="replicate")
+    for phase in range(factor):
+        position = (phase + 0.5) / factor + 0.5
+        first = int(position)
+        where = (..., slice(phase, None, factor), slice(None)) if dim == -2 else (..., slice(phase, None, factor))
+        target = large[where]
+        target.add_(padded.narrow(dim, first, size), alpha=1.0 - (position - first))
+        if position > first:
+            target.add_(padded.narrow(dim, first + 1, size), alpha=position - first)
 
 
 def low_pass(x: Tensor, levels: int) -> Tensor:
-    """A-trous binomial low-pass with replicated borders: taps 1 2 1 at distances 1, 2, 4 ...; ``1 c h w``."""
+    """A-trous binomial low-pass with replicated borders: taps 1 2 1 at distances 1, 2, 4 ...; ``c h w``."""
     for level in range(levels):
         distance = 2**level
         for dim in (-2, -1):

@@ -113,7 +113,7 @@ def patched_denoiser(method: Method, prior: Prior, bank: Bank, call: Call) -> De
 
 
 def decode(method: Method, prior: Prior, z: Tensor, condition: Condition, grid: Grid, keep: range) -> Tensor:
-    """Clean latent ``1 c t h w`` -> frames ``t 3 H W`` of ``keep`` (counted from the first frame of ``z``), not clipped."""
+    """Clean latent ``1 c t h w`` -> frames ``t 3 H W`` of ``keep`` (counted from the first of ``z``), not clipped."""
     first = decode_piece(prior, z, condition, grid, 0, 0)
     if grid.is_single:
         span = grid.frames.spans[0]
