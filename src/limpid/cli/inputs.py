@@ -24,7 +24,6 @@ VIDEO_SUFFIXES = frozenset(
     """.264 .265 .3g2 .3gp .asf .av1 .avi .dv .flv .gif .h264 .h265 .hevc .ivf .m2t .m2ts .m2v .m4v .mjpeg .mkv .mov
     .mp4 .mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m""".split()  # noqa: SIM905
 )
-IMAGE_SUFFIXES = frozenset([".avif", ".bmp", ".exr", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +38,7 @@ class Job:
 
 def output_of(job: Job, settings: Settings) -> Path:
     """The result of a job, as far as it can be known before the input is opened."""
-    images = job.input.is_dir()
+    images = job.input.is_dir() or is_image_name(job.input)
     own_name = default_output(job.input.absolute(), settings, images=images)
     if job.output is None:
         return own_name
@@ -137,13 +136,19 @@ def _videos_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{shown(folder)}: the folder cannot be read ({error.strerror})") from error
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-    images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
+    images = sum(map(is_image_name, files))
     if videos and images:
         raise InputError(
             f"{shown(folder)} holds {len(videos)} videos and {images} images; name the videos one by one, "
             "or keep the images in a folder of their own"
         )
     return sorted(videos, key=natural_key)
+
+
+def is_image_name(path: Path) -> bool:
+    from limpid.video import IMAGE_SUFFIXES  # loads OpenCV
+
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:

@@ -63,32 +63,33 @@ def main(arguments: Sequence[str]) -> int:
         return _dispatch(list(arguments))
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0
-    except KeyboardInterrupt:
-        return complain("stopped", EXIT_INTERRUPTED)
     except BrokenPipeError:
         return EXIT_PIPE
-    except LimpidError as error:
-        return complain(str(error), error.exit_code, trace=wants_traceback(arguments))
-    except Exception as error:  # noqa: BLE001  users get a sentence, whatever happens
-        return complain(defect_sentence(error), EXIT_DEFECT, trace=wants_traceback(arguments))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  users get a sentence, whatever happens
+        return complain(*explain(error), trace=error if wants_traceback(arguments) else None)
 
 
-def complain(sentence: str, code: int, *, trace: bool = False) -> int:
-    """Print one sentence (and the current traceback when asked for) on stderr; returns `code`."""
-    if trace:
-        traceback.print_exc()
+def explain(error: BaseException) -> tuple[str, int]:
+    """An error as a sentence for a person and an exit code."""
+    if isinstance(error, LimpidError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; the same command goes on where it was", EXIT_INTERRUPTED
+    text = " ".join(str(error).split())[:300]
+    hint = "LIMPID_DEBUG=1 or --traceback shows where"
+    return f"this is a defect in Limpid: {type(error).__name__}: {text} ({hint})", EXIT_DEFECT
+
+
+def complain(sentence: str, code: int, *, trace: BaseException | None = None) -> int:
+    """Print one sentence on stderr, after the traceback of ``trace`` when one is given; returns `code`."""
+    if trace is not None:
+        traceback.print_exception(trace)
     print(f"limpid: {sentence}", file=sys.stderr)
     return code
 
 
 def wants_traceback(arguments: Sequence[str]) -> bool:
     return "--traceback" in arguments or os.environ.get("LIMPID_DEBUG", "") not in ("", "0")
-
-
-def defect_sentence(error: BaseException) -> str:
-    """One line for an exception that no part of Limpid foresaw."""
-    text = " ".join(str(error).split())[:300]
-    return f"this is a defect in Limpid: {type(error).__name__}: {text} (LIMPID_DEBUG=1 or --traceback shows where)"
 
 
 def _dispatch(arguments: list[str]) -> int:

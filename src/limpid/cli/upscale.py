@@ -12,13 +12,13 @@ from typing import Any
 
 import limpid
 from limpid.cli.inputs import Job, output_of, plan_jobs, refuse_same_outputs
-from limpid.cli.main import EXIT_DEFECT, EXIT_INTERRUPTED, complain, defect_sentence, wants_traceback
+from limpid.cli.main import EXIT_INTERRUPTED, complain, explain, wants_traceback
 from limpid.cli.options import add_settings, given_settings
 from limpid.cli.parser import EXIT_CODES, Parser, parse
 from limpid.cli.progress import Reporter, make_reporter
 from limpid.cli.words import Event, plan_text, shown
 from limpid.settings import Settings
-from limpid.types import Interrupted, LimpidError, SettingsError
+from limpid.types import SettingsError
 
 USAGE = """limpid upscale INPUT [OUTPUT] [options]
        limpid upscale INPUT INPUT INPUT... [-o FOLDER] [options]
@@ -118,17 +118,13 @@ def _run_all(jobs: list[Job], settings: Settings, options: argparse.Namespace, r
 def _run_one(job: Job, settings: Settings, options: argparse.Namespace, reporter: Reporter) -> Outcome:
     try:
         return _upscale(job, settings, options, reporter)
-    except (KeyboardInterrupt, Interrupted) as error:
-        message, code = str(error) or "stopped; the same command goes on where it was", EXIT_INTERRUPTED
-    except LimpidError as error:
-        message, code = str(error), error.exit_code
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001  one broken file must not end a batch
-        message, code = defect_sentence(error), EXIT_DEFECT
-    reporter({"event": "error", "input": str(job.input), "message": message, "exit_code": code})
-    complain(message, code, trace=options.traceback or wants_traceback(()))
-    return Outcome(job=job, code=code, message=message)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  one broken file must not end a batch
+        message, code = explain(error)
+        reporter({"event": "error", "input": str(job.input), "message": message, "exit_code": code})
+        complain(message, code, trace=error if options.traceback or wants_traceback(()) else None)
+        return Outcome(job=job, code=code, message=message)
 
 
 def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter: Reporter) -> Outcome:

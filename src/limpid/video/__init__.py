@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "available_encoders": "available",
     # input
     "probe": "probing",
     "scan": "scanning",
