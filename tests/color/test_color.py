@@ -83,7 +83,7 @@ def test_wavelet_keeps_detail() -> None:
 def test_adain_is_close_to_the_plain_form() -> None:
     frames = picture(96, 128)
     reference = F.avg_pool2d(frames, 4) * 0.8 + 0.1
-    torch.testing.assert_close(adain(frames, reference), slow_adain(frames, reference), rtol=0, atol=0.01)
+    torch.testing.assert_close(adain(frames, reference), slow_adain(frames, reference), rtol=0, atol=0.015)
 
 
 def test_adain_gives_the_statistics_of_the_reference() -> None:
