@@ -39,12 +39,20 @@ class Teller:
     callback: Progress | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    stage_s: dict[str, float] = field(default_factory=dict)
+    """Seconds that each stage took."""
+    _stage: tuple[str, float] | None = None
 
     def tell(self, event: str, **values: Any) -> None:
         if self.callback is not None:
             self.callback({"event": event, **values})
 
     def stage(self, stage: str) -> None:
+        now = time.monotonic()
+        if self._stage is not None:
+            name, since = self._stage
+            self.stage_s[name] = round(self.stage_s.get(name, 0.0) + now - since, 3)
+        self._stage = (stage, now)
         self.tell("stage", stage=stage)
 
     def note(self, message: str) -> None:

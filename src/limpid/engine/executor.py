@@ -59,6 +59,7 @@ class Job:
     carries: bool = False
     """Whether a segment hands tensors on to the next one of its shot."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     @property
     def plan(self) -> Plan:
@@ -80,14 +81,14 @@ def run_segments(job: Job) -> None:
     if not todo:
         return
     done = sum(len(s.core) for s in job.plan.segments) - sum(len(s.core) for s in todo)
+    job.teller.stage("run")
     meter = Meter(job.teller, "run", total=len(job.plan.frames), before=done)
     with (
-        Interrupts() as interrupts,
         Feed(job.read, todo, job.group_frames) as feed,
         Sink(job.open_writer, job.journal, job.suffix) as sink,
     ):
         meter.start()
-        runner = _Runner(job=job, feed=feed, sink=sink, meter=meter, interrupts=interrupts)
+        runner = _Runner(job=job, feed=feed, sink=sink, meter=meter)
         for segment in todo:
             runner.run(segment)
         sink.close()
@@ -100,7 +101,6 @@ class _Runner:
     feed: Feed
     sink: Sink
     meter: Meter
-    interrupts: Interrupts
 
     def run(self, segment: Segment) -> None:
         self.sink.begin(segment)
@@ -109,7 +109,7 @@ class _Runner:
             self.sink.write(frames, self.job.pts[chunk.core.start : chunk.core.stop])
             self.meter.add(len(chunk.core))
             self.tell_committed()
-            self.interrupts.check()
+            self.job.interrupts.check()
         self.sink.end(self._save_carry(segment, carry_out))
 
     def tell_committed(self) -> None:
@@ -142,7 +142,7 @@ class _Runner:
         out: dict[str, Tensor] = {}
         frames = self.feed.window(chunk.halo)
         try:
-            with self.interrupts.interruptible():
+            with self.job.interrupts.interruptible():
                 result = self.job.compute(frames, chunk, rung, on_step=self._on_step, carry_in=carry_in, carry_out=out)
         except Exception as error:
             if not is_out_of_memory(error):

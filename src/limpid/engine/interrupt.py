@@ -9,11 +9,25 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from limpid.types import Interrupted
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Cancelled(KeyboardInterrupt):
     """Raised in the main thread after a signal; becomes `limpid.types.Interrupted` where the run ends."""
+
+
+@contextlib.contextmanager
+def stopping_cleanly() -> Iterator[Interrupts]:
+    """Turns Ctrl-C and termination inside the block into `limpid.types.Interrupted`, once all is put in order."""
+    try:
+        with Interrupts() as interrupts:
+            yield interrupts
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "stopped; finished segments are kept, and the same command goes on where this one was"
+        ) from None
 
 
 class Interrupts:

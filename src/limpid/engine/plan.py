@@ -194,7 +194,9 @@ class Load:
     width: int
     height: int
     halo_px: int
+    """Around a tile, on either side, in one network call."""
     halo_frames: int
+    """Around a chunk, on either side."""
     network_bytes_per_px: int
     """Of a network call, per LR pixel of a tile with its halo, and frame."""
     canvas_bytes_per_px: int
@@ -226,7 +228,7 @@ def method_load(method: Method, *, num_steps: int, width: int, height: int, byte
     return Load(
         width=width,
         height=height,
-        halo_px=method.halo_px(num_steps) if method.local else method.tile_overlap_px // 2,
+        halo_px=method.reach_px if method.local else method.tile_overlap_px // 2,
         halo_frames=method.halo_frames(num_steps),
         network_bytes_per_px=network,
         canvas_bytes_per_px=12 * method.scale**2 * FRAME_COPIES,

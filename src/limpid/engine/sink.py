@@ -27,7 +27,8 @@ class Writer(Protocol):
     def write(self, frames: Tensor, pts: Sequence[int]) -> None: ...
 
 
-OpenWriter = Callable[[Path], AbstractContextManager[Writer]]
+OpenWriter = Callable[[Path, int], AbstractContextManager[Writer]]
+"""Path and number of the first frame -> writer of a segment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ class Sink:
         temporary = final.with_name(f"partial-{final.name}")
         remove(temporary)
         frames = 0
-        with self.open_writer(temporary) as writer:
+        with self.open_writer(temporary, segment.core.start) as writer:
             while isinstance(item := self._get(), _Frames):
                 writer.write(item.frames, item.pts)
                 frames += len(item.pts)

@@ -1,0 +1,124 @@
+"""`upscale` and `restore`: the story of a run from top to bottom. Command line, web page and workers all call these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from limpid.engine.device import computing
+from limpid.engine.events import Teller
+from limpid.engine.executor import run_segments
+from limpid.engine.finish import Report, dry_run_of, finish, join_segments
+from limpid.engine.identity import input_identity
+from limpid.engine.interrupt import stopping_cleanly
+from limpid.engine.places import check_output, choose_places
+from limpid.engine.prepare import check_clip, check_options, tell_clip
+from limpid.engine.resume import (
+    fits_and_was_assembling,
+    recall,
+    resume_or_begin,
+    scan_once,
+    was_assembling,
+)
+from limpid.engine.session import make_session
+from limpid.engine.sidecar import from_sidecar
+from limpid.engine.stream import restore_stream
+from limpid.engine.workspace import workspace
+from limpid.methods import find_method
+from limpid.settings import Settings
+from limpid.types import Progress
+from limpid.video import FrameReader, probe
+
+__all__ = ["Report", "from_sidecar", "restore", "upscale"]
+
+
+def upscale(
+    input: str | Path,
+    output: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
+    overwrite: bool = False,
+    work_dir: str | Path | None = None,
+    keep_work: bool = False,
+    dry_run: bool = False,
+    calibrate: bool = True,
+    on_event: Progress | None = None,
+    **changes: Any,
+) -> Report:
+    """Restore a video or a folder of images and write it with its sound, subtitles and timestamps.
+
+    Finished segments stay in a work folder until the output is whole: after a crash the same call goes on where it
+    stopped and gives the same bytes.
+
+    Args:
+        output: file or folder; without it a name beside the input, ``film_x4.mp4`` for ``film.mp4``.
+        settings, changes: options by the names of `Settings`; changes win.
+        work_dir: folder for finished segments, on another disk for instance.
+        dry_run: make the plan and the estimate, write nothing.
+        calibrate: measure speed and size with a few frames first, if the run is long enough to be worth it.
+        on_event: receives what `limpid.engine.events` lists. When it raises, the run stops cleanly.
+
+    Raises:
+        LimpidError: one of its kinds, with a sentence for the user; see `limpid.types`.
+    """
+    teller = Teller(on_event)
+    settings = (settings or Settings()).replace(**changes)
+    method = find_method(settings.method)
+    check_options(method, settings)
+    teller.stage("probe")
+    clip = probe(input, fps=settings.fps)
+    check_clip(clip)
+    tell_clip(clip, teller)
+    places = choose_places(clip, output, settings, work_dir)
+    check_output(places, overwrite=overwrite or was_assembling(places.work))
+    with stopping_cleanly() as interrupts, workspace(places.work, dry_run=dry_run, keep=keep_work) as space:
+        with interrupts.interruptible():
+            teller.stage("scan")
+            identity = input_identity(clip)
+            timeline = scan_once(clip, identity, settings, space.folder, teller)
+        teller.stage("plan")
+        former = recall(space.folder)
+        session = make_session(places, settings, method, clip, timeline, identity, former, teller)
+        with computing(session.machine), FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
+            if space.folder is None:
+                return dry_run_of(session, reader.read, teller, trial=calibrate)
+            check_output(places, overwrite=overwrite or fits_and_was_assembling(former, session))
+            with interrupts.interruptible():
+                journal = resume_or_begin(session, former, space.folder, reader.read, teller, trial=calibrate)
+            resumed = len(journal.finished)
+            run_segments(session.job(journal, reader.read, teller, interrupts))
+        with interrupts.interruptible():
+            join_segments(session, journal, teller)
+        space.done = True
+        return finish(session, journal, teller, resumed=resumed)
+
+
+def restore(
+    frames: Iterable[Any],
+    *,
+    fps: Fraction | float | str = 25,
+    cuts: Iterable[int] = (),
+    settings: Settings | None = None,
+    **changes: Any,
+) -> Iterator[Any]:
+    """Restore frames as they come, in bounded memory: the streaming form of `upscale`.
+
+    Gives the pixels that `upscale` gives to its encoder, frame by frame and of the kind that came in.
+
+    Args:
+        frames: numpy arrays ``h w 3`` (uint8, uint16, or float in [0, 1]) or torch tensors ``3 h w`` (float in
+            [0, 1]), all of one kind and size.
+        fps: frame rate; decides how long the segments of methods are that are not local.
+        cuts: numbers of the frames with which a new shot begins, ascending; nothing is looked for.
+        settings, changes: as for `upscale`, without those that are about files.
+
+    Raises:
+        SettingsError: at once, for an option without effect here.
+        InputError: when a frame does not fit.
+    """
+    settings = (settings or Settings()).replace(**changes)
+    method = find_method(settings.method)
+    check_options(method, settings)
+    return restore_stream(frames, method=method, settings=settings, fps=Fraction(fps), cuts=cuts)
