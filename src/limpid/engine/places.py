@@ -31,7 +31,7 @@ class Places:
 
 
 def default_output(source: Path, settings: Settings, *, images: bool) -> Path:
-    """``film.mp4`` -> ``film_x4.mp4`` beside it; with a height ``film_1080p.mp4``; ``film_x4_preview.mp4`` of a preview."""
+    """``film.mp4`` -> ``film_x4.mp4`` beside it; ``film_1080p.mp4`` by height; ``film_x4_preview.mp4`` of a preview."""
     label = f"{settings.height}p" if settings.height else f"x{settings.scale or 4:g}"
     stem = source.name if images else source.stem
     name = f"{stem}_{label}{'_preview' if settings.preview else ''}"

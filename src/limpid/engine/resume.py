@@ -36,7 +36,9 @@ def scan_once(
             return timeline_from_dict(values["timeline"])
     meter = Meter(teller, "scan", total=clip.num_frames)
     meter.start()
-    timeline = scan(clip, deinterlace=settings.deinterlace, detect_cuts=settings.detect_cuts, on_progress=meter.update)
+    timeline: Timeline = scan(
+        clip, deinterlace=settings.deinterlace, detect_cuts=settings.detect_cuts, on_progress=meter.update
+    )
     if path is not None:
         write_atomic(path, json.dumps({"key": key, "timeline": timeline_to_dict(timeline)}))
     return timeline

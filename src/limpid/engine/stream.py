@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from limpid.engine.device import Machine, choose_machine, computing, empty_cache, is_out_of_memory
-from limpid.engine.plan import Cutting, Rung, ladder, make_segment, method_load, next_core
+from limpid.engine.plan import Cutting, Rung, chunk_after, ladder, make_segment, method_load, next_core
 from limpid.engine.prepare import choose_rung, cut_by
 from limpid.engine.restorer import Restorer, num_steps, target_size
 from limpid.settings import Settings
@@ -183,20 +183,33 @@ class Stream:
         # What comes after the known frames is not read; the shot ends there as far as this segment is concerned.
         return make_segment(self.index, shot, (start, known), core, self.cutting)
 
-    def _compute(self, lr: Tensor, segment: Segment) -> Tensor:
-        """One segment, with smaller and smaller pieces while memory runs out."""
-        while True:
-            carry: dict[str, Tensor] = {}
-            try:
-                with computing(self.restorer.machine):
-                    frames = self.restorer(lr, segment, self.rungs[0], carry_in=self.carry, carry_out=carry)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                if len(self.rungs) == 1:
-                    raise ResourceError(f"out of memory, and there is nothing smaller to try ({error})") from error
-            else:
-                self.carry, self.index = carry, self.index + 1
-                return frames
-            self.rungs.pop(0)
-            empty_cache(self.restorer.machine.torch_device)
+    def _compute(self, lr: Tensor, segment: Segment) -> Iterator[Tensor]:
+        """One segment, in smaller and smaller pieces while memory runs out."""
+        position, carry_in, carry_out = segment.core.start, self.carry, dict[str, Tensor]()
+        while position < segment.core.stop:
+            rung, local = self.rungs[0], self.method.local
+            halo, length = self.cutting.halo_frames, rung.chunk_frames
+            chunk = chunk_after(segment, position, chunk_frames=length, halo_frames=halo, local=local)
+            part = lr[chunk.halo.start - segment.halo.start : chunk.halo.stop - segment.halo.start]
+            frames = self._try(part, chunk, carry_in, carry_out)
+            if frames is None:
+                self.rungs.pop(0)
+                empty_cache(self.restorer.machine.torch_device)
+                continue
+            yield from frames
+            position = chunk.core.stop
+        self.carry, self.index = carry_out, self.index + 1
+
+    def _try(
+        self, lr: Tensor, chunk: Segment, carry_in: dict[str, Tensor], carry_out: dict[str, Tensor]
+    ) -> Tensor | None:
+        """None when memory ran out and there is something smaller to try."""
+        try:
+            with computing(self.restorer.machine):
+                return self.restorer(lr, chunk, self.rungs[0], carry_in=carry_in, carry_out=carry_out)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(self.rungs) == 1:
+                raise ResourceError(f"out of memory, and there is nothing smaller to try ({error})") from error
+            return None
