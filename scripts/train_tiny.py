@@ -20,9 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from limpid.priors.tiny import TinyConfig, TinyNetwork, edm_prediction, load_tiny, save_tiny
+from limpid.priors.tiny import TinyConfig, TinyNetwork, edm_prediction, from_latent, load_tiny, save_tiny, to_latent
 
 CROP, MARGIN = 40, 2
+TYPICAL_SIGMA = 0.5
+SMOOTH = 0.01
+"""Errors well below 0.1 times the typical one count squared, larger ones by their size."""
 
 
 class Clips:
@@ -73,9 +76,10 @@ def batch(
     lr = torch.from_numpy(np.concatenate([p[1] for p in pairs])).float() / 255
     edge = MARGIN * config.scale
     base = F.interpolate(lr, scale_factor=config.scale, mode="bicubic")[..., edge:-edge, edge:-edge]
-    x0 = F.pixel_unshuffle(hr - base, config.patch_px * config.scale) * config.latent_scale
+    x0 = to_latent(F.pixel_unshuffle(hr - base, config.patch_px * config.scale), config)
     patches = F.pixel_unshuffle(lr[..., MARGIN:-MARGIN, MARGIN:-MARGIN] - 0.5, config.patch_px)
-    return (t.contiguous(memory_format=torch.channels_last) for t in (x0, patches))  # type: ignore[return-value]
+    layout = torch.channels_last
+    return x0.contiguous(memory_format=layout), patches.contiguous(memory_format=layout)
 
 
 def random_sigma(size: int, random: np.random.Generator, sigma_max: float) -> np.ndarray:
@@ -86,13 +90,21 @@ def random_sigma(size: int, random: np.random.Generator, sigma_max: float) -> np
 
 
 def loss_of(network: TinyNetwork, x0: Tensor, patches: Tensor, sigma: np.ndarray, frames: int) -> Tensor:
-    """Charbonnier distance of the network's raw output (EDM weighting: the error of x0 divided by c_out)."""
+    """Charbonnier distance in pixels, divided by what is typical of the noise level (EDM's c_out)."""
     s = torch.from_numpy(sigma).float().repeat_interleave(frames)
     z = x0 + s[:, None, None, None] * torch.randn_like(x0)
     error = edm_prediction(network, z, s, patches, frames) - x0
-    sd = network.config.sigma_data
-    c_out = s * sd / (s**2 + sd**2).sqrt()
-    return ((error / c_out[:, None, None, None]) ** 2 + 1e-4).sqrt().mean()
+    pixels = from_latent(error, network.config) * network.config.latent_scale
+    c_out = s * TYPICAL_SIGMA / (s**2 + TYPICAL_SIGMA**2).sqrt()
+    return ((pixels / c_out[:, None, None, None]) ** 2 + SMOOTH).sqrt().mean()
+
+
+@torch.no_grad()
+def measure_sigma_data(network: TinyNetwork, clips: Clips, frames: int) -> None:
+    """Sets the standard deviation of each latent channel from a few hundred random crops."""
+    random = np.random.default_rng(0)
+    x0 = torch.cat([batch(clips, random, 8, frames, network.config)[0] for _ in range(30)])
+    network.sigma_data.copy_(x0.square().mean((0, 2, 3)).sqrt().clamp_min(0.02))
 
 
 def main() -> None:
@@ -103,7 +115,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--frames", type=int, default=5)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--sigma-max", type=float, default=20.0)
+    parser.add_argument("--sigma-max", type=float, default=80.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--warm-start", type=Path)
     args = parser.parse_args()
@@ -113,6 +125,8 @@ def main() -> None:
     network = (load_tiny(args.warm_start) if args.warm_start else TinyNetwork(TinyConfig())).to(
         memory_format=torch.channels_last
     )
+    if not args.warm_start:
+        measure_sigma_data(network, clips, args.frames)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-4)
     step, spent, state_path = 0, 0.0, args.run / "state.pt"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / "tiny.safetensors"))
-TINY_SIGMA_MAX = 20.0
+TINY_SIGMA_MAX = 80.0
 TINY_SIGMA_MIN = 0.6
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
 

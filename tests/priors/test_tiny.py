@@ -15,10 +15,13 @@ from limpid.priors.tiny import (
     TinyPrior,
     bicubic_patches,
     edm_prediction,
+    from_latent,
     load_tiny,
+    patch_basis,
     read_tiny_config,
     save_tiny,
     shift_time,
+    to_latent,
 )
 from limpid.types import Step, Tile, Window
 
@@ -101,6 +104,20 @@ def test_odd_sizes_are_padded_on_the_canvas(prior: TinyPrior, size: tuple[int, i
     latent = prior.latent_size(h, w)
     assert prior.encode(condition).shape == (1, prior.latent_channels, 2, *latent)
     assert prior.decode(prior.encode(condition), condition).shape == (2, 3, latent[0] * 8, latent[1] * 8)
+
+
+def test_basis_is_orthonormal_and_undone() -> None:
+    basis = patch_basis(8)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(192), atol=1e-5, rtol=0)
+    residual = torch.randn(2, 192, 3, 4)
+    torch.testing.assert_close(from_latent(to_latent(residual, SMALL), SMALL), residual, atol=1e-5, rtol=0)
+
+
+def test_first_coefficient_is_the_mean_of_the_patch() -> None:
+    grey = torch.full((1, 192, 1, 1), 0.25)
+    latent = to_latent(grey, SMALL)
+    assert latent[0, 0, 0, 0] == pytest.approx(0.25 * 192**0.5 * SMALL.latent_scale, rel=1e-5)
+    assert latent[0, 1:].abs().max() < 1e-4
 
 
 def test_zero_latent_is_bicubic(prior: TinyPrior) -> None:

@@ -4,9 +4,12 @@ The latent is what bicubic upscaling misses: ``HR - bicubic(LR)``, cut into patc
 pixels), so one latent pixel has 192 channels and the canvas is half the LR size. Most of the work happens there, at a
 few thousand positions per frame. Noise follows EDM (Karras et al. 2022): ``z = x0 + sigma eps``.
 
-Two choices make a small network enough. It sees ``z`` through the Wiener factor ``sd^2 / (sigma^2 + sd^2)``, so at
-high noise the meaningless part fades by itself instead of having to be learned away; and it predicts the residual
-with EDM's ``c_skip`` and ``c_out``, so one step from pure noise is a plain regression from the LR frames.
+Three choices make a small network enough. The latent is the DCT of the patch in opponent colours: an orthonormal change
+of basis, so white noise stays white, but the scene's energy gathers in few of the 192 coefficients. Each has a
+``sigma_data`` of its own, so EDM's ``c_skip`` removes noise from the faint ones by itself, which a network of 64
+channels could never see in full. The network sees ``z`` through the Wiener factor ``sd^2 / (sigma^2 + sd^2)``: at high
+noise the meaningless part fades instead of having to be learned away, and one step from pure noise is a plain
+regression from the LR frames.
 Time is mixed by shifting a few channels one frame back and forth (TSM, Lin et al. 2019): free of arithmetic, and the
 field of view is exactly one frame a side per shift.
 """
@@ -39,8 +42,7 @@ class TinyConfig:
     """LR pixels per latent pixel, along one axis."""
     scale: int = 4
     latent_scale: float = 8.0
-    """Residual in [-1, 1] times this is the latent, so that its standard deviation is about `sigma_data`."""
-    sigma_data: float = 0.5
+    """Residual in [-1, 1] times this is the latent, so that its standard deviation is about 0.5."""
 
     @property
     def latent_channels(self) -> int:
@@ -104,6 +106,9 @@ class TinyNetwork(nn.Module):
         self.noise = nn.Sequential(nn.Linear(2 * NOISE_FREQUENCIES, width), nn.SiLU())
         self.blocks = nn.ModuleList(Block(width, shift if i in config.shifts else 0) for i in range(config.blocks))
         self.conv_out = nn.Conv2d(width, config.latent_channels, 3, padding=1)
+        self.sigma_data: Tensor
+        self.register_buffer("sigma_data", torch.full((config.latent_channels,), 0.5))
+        """Standard deviation of each latent channel over the training data."""
 
     def forward(self, lr: Tensor, z: Tensor | None, sigma: Tensor, frames: int) -> Tensor:
         """``lr``: (b t) 12 h w around 0; ``z``: (b t) 192 h w or None for nothing known; ``sigma``: (b t) or 1."""
@@ -135,7 +140,7 @@ def edm_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, f
         sigma: noise level per picture, ``(b t)`` or ``1``.
         lr: LR frames in patch space, around 0, ``(b t) 12 h w``.
     """
-    sd = network.config.sigma_data
+    sd = network.sigma_data.float()[:, None, None]
     s = sigma[:, None, None, None]
     total = s**2 + sd**2
     seen = (z * (sd / total)).to(lr.dtype)
@@ -179,6 +184,30 @@ def bicubic_patches(lr: Tensor, scale: int, patch_px: int) -> Tensor:
     patches = F.pixel_unshuffle(F.pad(lr, (p, p, p, p), mode="replicate"), p)
     patches = patches.contiguous(memory_format=torch.channels_last)
     return F.conv2d(patches, bicubic_weight(scale, p).to(lr))
+
+
+@cache
+def patch_basis(size: int) -> Tensor:
+    """Orthonormal basis of ``3 size size`` patches, rows: colour (sum, two differences), then DCT-II row and column."""
+    i = torch.arange(size, dtype=torch.float64)
+    dct = torch.cos(torch.pi / size * (i[None] + 0.5) * i[:, None]) * (2 / size) ** 0.5
+    dct[0] /= 2**0.5
+    colors = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float64)
+    colors /= colors.norm(dim=1, keepdim=True)
+    rows = torch.einsum("kc,ui,vj->kuvcij", colors, dct, dct)
+    return rows.reshape(3 * size * size, 3 * size * size).float()
+
+
+def to_latent(residual: Tensor, config: TinyConfig) -> Tensor:
+    """Residual in patch space, ``t 192 h w`` (`F.pixel_unshuffle`), -> latent pictures of the same shape."""
+    basis = patch_basis(config.patch_px * config.scale).to(residual)
+    return F.conv2d(residual, (basis * config.latent_scale)[..., None, None])
+
+
+def from_latent(pictures: Tensor, config: TinyConfig) -> Tensor:
+    """Inverse of `to_latent`."""
+    basis = patch_basis(config.patch_px * config.scale).to(pictures)
+    return F.conv2d(pictures, (basis.T / config.latent_scale)[..., None, None])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,8 +266,8 @@ class TinyPrior:
 
     def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
         base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)
-        patches = base.add_(z[0].transpose(0, 1).to(base.dtype), alpha=1 / self.config.latent_scale)
-        return F.pixel_shuffle(patches, self.config.patch_px * self.scale)
+        pictures = z[0].transpose(0, 1).to(base.dtype).contiguous(memory_format=torch.channels_last)
+        return F.pixel_shuffle(base.add_(from_latent(pictures, self.config)), self.config.patch_px * self.scale)
 
 
 # --------------------------------------------------------------------------------------------- weights
