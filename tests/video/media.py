@@ -1,11 +1,12 @@
 """Small synthetic media files for tests, written with PyAV: every function returns the path that it wrote.
 
-Each picture carries its own number as a row of black and white blocks (`stamp`), which survives lossy coding, so that a test
-can ask which frame it was given (`read_stamp`).
+Each picture carries its own number as a row of black and white blocks (`stamp`), which survives lossy coding, so that a
+test can ask which frame it was given (`read_stamp`).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ import av
 import cv2
 import numpy as np
 
+os.environ.setdefault("SVT_LOG", "1")
 STAMP_BITS = 10
 _QUIET = {"libx264": {"preset": "veryfast"}, "libx265": {"preset": "veryfast", "x265-params": "log-level=none"}}
 
@@ -51,7 +53,8 @@ def shot_picture(index: int, width: int, height: int, cuts: Sequence[int]) -> np
     rng = np.random.default_rng(shot)
     small = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
     large = cv2.resize(small, (width + 32, height), interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(large[:, index % 16 : index % 16 + width])
+    shift = abs(index % 32 - 16)
+    return np.ascontiguousarray(large[:, shift : shift + width])
 
 
 def weave(index: int, width: int, height: int) -> np.ndarray:
@@ -105,8 +108,9 @@ def make_video(
 ) -> Path:
     """One video file. ``rotation`` is in degrees clockwise that players must turn; ``pts`` are in ``time_base``.
 
-    ``draw(i)`` gives the picture, RGB(A) uint8 or uint16; default `picture`. ``tags``: color_primaries, color_trc, colorspace,
-    color_range as FFmpeg's numbers. ``audio`` adds one second-for-second sine (AAC, Opus in WebM), ``subtitles`` one line of text.
+    ``draw(i)`` gives the picture, RGB(A) uint8 or uint16; default `picture`. ``tags``: color_primaries, color_trc,
+    colorspace, color_range as FFmpeg's numbers. ``audio`` adds a sine as long as the video (AAC, Opus in WebM),
+    ``subtitles`` one line of text.
     """
     channels = 4 if pix_fmt.startswith(("yuva", "rgba", "bgra", "gbrap", "argb")) else 3
     draw = draw or (lambda i: picture(i, width, height, channels=channels))
@@ -132,12 +136,9 @@ def make_video(
 
 def to_frame(pixels: np.ndarray, pix_fmt: str, **tags: int) -> av.VideoFrame:
     """RGB(A) pixels as a frame of another format, converted with the tagged matrix and range."""
-    name = {3: "rgb", 4: "rgba"}[pixels.shape[2]] + {
-        ("rgb", 1): "24",
-        ("rgb", 2): "48le",
-        ("rgba", 1): "",
-        ("rgba", 2): "64le",
-    }[({3: "rgb", 4: "rgba"}[pixels.shape[2]], pixels.dtype.itemsize)]
+    name = {(3, 1): "rgb24", (3, 2): "rgb48le", (4, 1): "rgba", (4, 2): "rgba64le"}[
+        pixels.shape[2], pixels.dtype.itemsize
+    ]
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=name)
     matrix = {1: 1, 5: 5, 6: 5, 7: 7, 9: 9}.get(tags.get("colorspace", 2), 5)
     flags = "BICUBIC"

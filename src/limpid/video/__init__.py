@@ -15,6 +15,14 @@ _HOME = {
     "alpha_of": "tensors",
     "list_images": "images",
     "IMAGE_SUFFIXES": "images",
+    # output
+    "resolve_output": "output",
+    "segment_spec": "output",
+    "SegmentWriter": "segments",
+    "count_frames": "segments",
+    "frame_pts": "segments",
+    "assemble": "mux",
+    "check_output": "mux",
 }
 
 __all__ = list(_HOME)

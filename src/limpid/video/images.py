@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -110,23 +111,27 @@ def load_image(path: Path | str, *, alpha: bool, deep: bool) -> np.ndarray | Non
         pixels = _decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if pixels is None:
             return None
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if alpha else cv2.COLOR_BGR2RGB)
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if alpha else cv2.COLOR_BGR2RGB))
     else:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
     if deep and pixels.dtype == np.uint8:
         return pixels.astype(np.uint16) * 257
     if not deep and pixels.dtype == np.uint16:
         return np.rint(pixels / 257.0).astype(np.uint8)
-    return np.asarray(pixels)
+    return pixels
 
 
 def _decode(path: Path, flags: int) -> np.ndarray | None:
     """OpenCV's decoder on bytes (its own file reading cannot open every name); floats and broken files give None."""
+    log: Any = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
         pixels = cv2.imdecode(data, flags) if data.size else None
     except (OSError, cv2.error):
         return None
+    finally:
+        log.setLogLevel(level)
     return np.asarray(pixels) if pixels is not None and pixels.dtype in (np.uint8, np.uint16) else None
 
 

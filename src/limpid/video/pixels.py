@@ -1,8 +1,8 @@
 """Decoded frames to upright full-range RGB, with the right matrix, range and bit depth.
 
 8-bit YUV goes through swscale with accurate rounding and interpolated chroma (its fast path is biased by about one code
-value). Deeper YUV only has its chroma resampled there: swscale maps 10-bit white to 65283 of 65535, so the matrix is applied
-here.
+value). Deeper YUV only has its chroma resampled there: swscale maps 10-bit white to 65283 of 65535, so the matrix is
+applied here.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class PixelConverter:
         return np.dstack([rgb, opacity])
 
     def _round(self, values: np.ndarray) -> np.ndarray:
-        return np.clip(np.rint(values), 0, self._white).astype(np.uint16 if self._deep else np.uint8)
+        return np.asarray(np.clip(np.rint(values), 0, self._white).astype(np.uint16 if self._deep else np.uint8))
 
 
 def _neutral(frame: av.VideoFrame) -> None:

@@ -30,8 +30,8 @@ _MAX_FPS = 1000
 def probe(path: str | Path, *, fps: Fraction | None = None) -> Clip:
     """Describe a video file, an image, or a folder of images (natural order of the names).
 
-    ``fps`` is the frame rate of what has none: image folders and raw streams; elsewhere it only gives a warning. One frame
-    is decoded, because size, rotation and colour may be written in the stream alone. Raises `InputError` with one
+    ``fps`` is the frame rate of what has none: image folders and raw streams; elsewhere it only gives a warning. One
+    frame is decoded, because size, rotation and colour may be written in the stream alone. Raises `InputError` with one
     sentence for anything that is not a readable video, `SettingsError` for an impossible rate.
     """
     if fps is not None and not 0 < fps <= _MAX_FPS:

@@ -31,8 +31,8 @@ def scan(
 ) -> Timeline:
     """Decode ``clip`` once from end to end and list its frames; ``on_progress`` is told how many there are so far.
 
-    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one thread
-    so that the result is repeatable, and the loss is said in `Timeline.warnings`.
+    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one
+    thread so that the result is repeatable, and the loss is said in `Timeline.warnings`.
     Raises `InputError` when nothing can be decoded, `SettingsError` for an unknown ``deinterlace``.
     """
     check_mode(deinterlace)
@@ -110,29 +110,31 @@ class _Pass:
             frames = round(self.short_s * float(self.clip.fps))
             yield f"the file ends {self.short_s:.1f} s before its header says: about {frames} frames are missing"
         if self.stats.lost_packets:
-            yield f"{self.stats.lost_packets} parts of the video are damaged and could not be decoded"
+            yield f"{_count(self.stats.lost_packets, 'part')} of the video could not be decoded (damaged)"
         if self.stats.read_errors:
-            yield f"the file could not be read cleanly in {self.stats.read_errors} places"
+            yield f"the file could not be read cleanly in {_count(self.stats.read_errors, 'place')}"
         if self.stats.corrupt_frames:
-            yield f"{self.stats.corrupt_frames} frames are damaged; they are used as the decoder could mend them"
+            yield f"{_count(self.stats.corrupt_frames, 'damaged frame')}, used as the decoder could mend them"
         if self.gaps:
-            yield f"about {self.missing} frames are missing in {self.gaps} gaps of an otherwise constant rate"
+            gaps = _count(self.gaps, "gap")
+            yield f"about {_count(self.missing, 'frame')} missing in {gaps} of an otherwise constant frame rate"
 
     def _repairs(self) -> Iterable[str]:
-        if self.repaired.synthesised and not self.clip.warnings:
+        if self.repaired.synthesised and self._timed:
             yield f"the frames have no timestamps; {self.clip.fps} frames/s is used"
         if self.repaired.changed:
-            yield f"the times of {self.repaired.changed} frames were missing, doubled or out of order and were repaired"
+            frames = _count(self.repaired.changed, "frame")
+            yield f"repaired the times of {frames}, which were missing, doubled or out of order"
 
     def _oddities(self, interlaced: bool, deinterlace: str) -> Iterable[str]:
         if self.resized_frames:
-            yield f"{self.resized_frames} frames have another size than the first; they are scaled to its size"
+            yield f"{_count(self.resized_frames, 'frame')} of another size than the first, scaled to its size"
         if interlaced and deinterlace == "off":
             yield "the video is interlaced and --deinterlace is off: its combing will be upscaled too"
         if interlaced and deinterlace == "auto":
             yield "the video is interlaced; it is deinterlaced, one frame out for each frame in"
         if not interlaced and deinterlace == "auto" and self.clip.field_order in ("tt", "bb", "tb", "bt"):
-            yield "the header says interlaced but the frames are not marked so; use --deinterlace on if they show combing"
+            yield "the header says interlaced, no frame is marked so; use --deinterlace on if there is combing"
 
 
 class _Shrink:
@@ -153,6 +155,10 @@ class _Shrink:
         return np.asarray(small.to_ndarray())
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def checksum(frame: av.VideoFrame) -> int:
     """A number that tells the first plane of two frames apart."""
     if frame.format.has_palette or bit_of(frame) < 8:
@@ -166,7 +172,7 @@ def bit_of(frame: av.VideoFrame) -> int:
 
 
 def _expected_packets(decoder: Decoder) -> int:
-    """How many packets the header promises. MP4's own count still has those that its edit list leaves out; the index has not."""
+    """How many packets the header promises. MP4's count has those that its edit list leaves out, its index has not."""
     if "mov" in decoder.container.format.name:
         return len(decoder.stream.index_entries)
     return int(decoder.stream.frames or 0) if decoder.container.format.name == "avi" else 0

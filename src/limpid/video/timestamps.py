@@ -1,4 +1,4 @@
-"""Presentation times that every later part can rely on: one per frame, strictly increasing. Pure functions on numbers."""
+"""Presentation times that later parts can rely on: one per frame, strictly increasing. Pure functions on numbers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Repaired(NamedTuple):
 def repair(raw: Sequence[int | None], fallback: Sequence[int | None], step: Fraction) -> Repaired:
     """Times from what the decoder gave.
 
-    ``raw`` are presentation times in display order, ``fallback`` the decode times of the same frames (some AVI files have
-    only these), ``step`` the nominal ticks per frame. A lone wrong time is put between its neighbours; where the clock
-    starts again (joined recordings), what follows is moved on by one nominal frame.
+    ``raw`` are presentation times in display order, ``fallback`` the decode times of the same frames (some AVI files
+    have only these), ``step`` the nominal ticks per frame. A lone wrong time is put between its neighbours; where the
+    clock starts again (joined recordings), what follows is moved on by one nominal frame.
     """
     times = raw
     if all(time is None for time in raw):
@@ -86,7 +86,7 @@ def _next_usable(times: Sequence[int | None], i: int, offset: int, last: int) ->
 
 
 def missing_frames(pts: Sequence[int], step: Fraction) -> tuple[int, int]:
-    """How many gaps an otherwise constant rate has, and about how many frames fell into them; (0, 0) for variable rate."""
+    """How many gaps an otherwise constant rate has, and about how many frames fell in; (0, 0) for variable rate."""
     if len(pts) < 8:
         return 0, 0
     intervals = np.diff(np.asarray(pts, np.int64)).astype(np.float64)
