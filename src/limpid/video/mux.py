@@ -1,0 +1,247 @@
+"""Segments and the source's other streams -> one finished file, which appears under its name complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import floor, gcd
+from pathlib import Path
+from typing import Any
+
+import av
+
+from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Window
+from limpid.video.encode import add_video_stream
+from limpid.video.files import exists_error, publish, remove, temporary_name, writing
+from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
+from limpid.video.segments import main_video_stream
+from limpid.video.side import Range, SideStreams, add_side_streams, copy_chapters, copy_file_tags, side_packets
+from limpid.video.stills import assemble_images, check_replaceable
+
+_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+_LATE_START_S = 10
+"""A file that starts later than this keeps a running clock (broadcast, camera); the output then starts at 0."""
+
+
+def check_output(output: Path | str, clip: Clip, spec: OutputSpec, *, overwrite: bool = False) -> None:
+    """Raises OutputError, before any work is done, where ``output`` could not be written at the end."""
+    output = Path(output)
+    if output.exists() and Path(clip.path).exists() and output.samefile(clip.path):
+        raise OutputError(f"{output} is the input itself: choose another name for the output")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
+    if spec.codec == "images":
+        check_replaceable(output, overwrite=overwrite)
+    elif output.is_dir():
+        raise OutputError(f"{output} is a folder; give the name of a file")
+    elif output.exists() and not overwrite:
+        raise exists_error(output)
+    probe_file = temporary_name(output)
+    if not probe_file.exists():
+        with writing(output):
+            probe_file.touch()
+        remove(probe_file)
+
+
+def assemble(
+    segments: Sequence[Path],
+    output: Path | str,
+    spec: OutputSpec,
+    clip: Clip,
+    timeline: Timeline,
+    *,
+    frames: Window | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> tuple[str, ...]:
+    """Joins ``segments`` in order into ``output`` with the sound and the rest of ``clip``; returns notes for the user.
+
+    Nothing is re-encoded except what the container cannot hold and, where `segment_spec` said so, FFV1 stand-ins.
+    ``frames``: the part of the timeline that the segments hold (a preview): other streams are cut to it and the output
+    starts at 0. Without it the times of the source are kept, unless they are negative or those of a running clock.
+    The number of frames and every timestamp are read back and compared before the file gets its name; it is synced and
+    renamed atomically. Raises OutputError; nothing is then left under ``output`` that was not there before.
+    """
+    output = Path(output)
+    check_output(output, clip, spec, overwrite=overwrite)
+    part = frames or Window(start=0, stop=timeline.num_frames)
+    if not segments or part.stop > timeline.num_frames:
+        raise OutputError(f"{output}: no segments for frames {part.start} to {part.stop} of {timeline.num_frames}")
+    if spec.codec == "images":
+        assemble_images(
+            segments, output, first_frame=part.start, expected=len(part), overwrite=overwrite, on_progress=on_progress
+        )
+        return tuple(
+            f"{s.kind} stream {s.index} is not carried over: an image folder has no place" for s in clip.side_streams
+        )
+    temporary = temporary_name(output)
+    try:
+        with writing(output):
+            remove(temporary)
+            notes = _write(temporary, segments, spec, clip, timeline, part, frames is not None, on_progress)
+            publish(temporary, output, overwrite=overwrite)
+    except BaseException:
+        remove(temporary)
+        raise
+    return notes
+
+
+def _write(
+    path: Path,
+    segments: Sequence[Path],
+    spec: OutputSpec,
+    clip: Clip,
+    timeline: Timeline,
+    part: Window,
+    preview: bool,
+    on_progress: Callable[[int], None] | None,
+) -> tuple[str, ...]:
+    with contextlib.ExitStack() as stack:
+        source = _open_source(clip, stack)
+        span = _range(timeline, part, preview, source)
+        clock = _clock(timeline, part, span.shift)
+        out = av.open(
+            str(path), "w", format=_FORMATS[spec.container], container_options=_container_options(spec, clock, source)
+        )
+        try:
+            side = _fill(out, segments, spec, clock, source, span, on_progress)
+            out.close()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                out.close()
+            raise
+        notes = list(side.notes) if side else []
+        if span.shift and not preview:
+            notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
+        wanted_tags = dict(out.metadata)
+    notes += verify(path, spec, clock, wanted_tags)
+    return tuple(notes)
+
+
+def _open_source(clip: Clip, stack: contextlib.ExitStack) -> Any:
+    if clip.kind == "images":
+        return None
+    try:
+        return stack.enter_context(av.open(clip.path, metadata_errors="replace"))
+    except (av.error.FFmpegError, OSError) as error:
+        raise InputError(f"{clip.path}: cannot be opened again for its sound: {error}") from error
+
+
+def _fill(
+    out: Any,
+    segments: Sequence[Path],
+    spec: OutputSpec,
+    clock: Clock,
+    source: Any,
+    span: Range,
+    on_progress: Callable[[int], None] | None,
+) -> SideStreams | None:
+    video = add_video_stream(out, replace(spec, time_base=clock.time_base))
+    side = None
+    others: Iterator[tuple[Fraction, Any]] = iter(())
+    if source is not None:
+        main = main_video_stream(source)
+        video.metadata.update({k: v for k, v in main.metadata.items() if k in ("language", "title")})
+        side = add_side_streams(source, out, spec.container, main)
+        copy_file_tags(source, out)
+        copy_chapters(source, out, span)
+        others = side_packets(side, span)
+    out.start_encoding()
+    for target, packet in side.covers if side else ():
+        packet.stream, packet.pts, packet.dts = target, 0, 0
+        out.mux(packet)
+    make = encoded_packets if is_lossless_stand_in(segments[0], spec) else joined_packets
+    pictures = _timed(make(segments, spec, clock, video), on_progress)
+    for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
+        out.mux(packet)
+    return side
+
+
+def _timed(packets: Iterator[Any], on_progress: Callable[[int], None] | None) -> Iterator[tuple[Fraction, Any]]:
+    for done, packet in enumerate(packets, start=1):
+        yield packet.dts * Fraction(packet.time_base), packet
+        if on_progress is not None:
+            on_progress(done)
+
+
+def _range(timeline: Timeline, part: Window, preview: bool, source: Any) -> Range:
+    """Which time of the source becomes 0, a whole number of the video's ticks."""
+    unit = timeline.time_base
+    first = timeline.pts[part.start]
+    if preview:
+        last = part.stop - 1
+        ends = (
+            timeline.pts[part.stop] if part.stop < timeline.num_frames else timeline.pts[last] + timeline.last_duration
+        )
+        return Range(shift=first * unit, start=first * unit, stop=ends * unit)
+    if first < 0:
+        return Range(shift=first * unit)
+    start = min([first * unit, *_starts(source)])
+    running = source is not None and bool(source.format.flags & av.format.Flags.ts_discont.value)
+    if start > 0 and (running or start > _LATE_START_S):
+        return Range(shift=floor(start / unit) * unit)
+    return Range()
+
+
+def _starts(source: Any) -> list[Fraction]:
+    if source is None:
+        return []
+    sound = [s for s in source.streams if s.type == "audio" and s.start_time is not None]
+    return [s.start_time * Fraction(s.time_base) for s in sound]
+
+
+def _clock(timeline: Timeline, part: Window, shift: Fraction) -> Clock:
+    ticks = int(shift / timeline.time_base)
+    pts = tuple(p - ticks for p in timeline.pts[part.start : part.stop])
+    after = part.stop < timeline.num_frames
+    last = timeline.pts[part.stop] - timeline.pts[part.stop - 1] if after else timeline.last_duration
+    return Clock(pts=pts, time_base=timeline.time_base, last_duration=last)
+
+
+def _container_options(spec: OutputSpec, clock: Clock, source: Any) -> dict[str, str]:
+    options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
+    if spec.container == "mkv":
+        return options
+    # Edit lists count in the movie's time scale; with FFmpeg's 1000 they would round away parts of frames.
+    scale = clock.time_base.denominator
+    for stream in source.streams.audio if source is not None else ():
+        rate = stream.codec_context.sample_rate or 1
+        scale = scale * rate // gcd(scale, rate) if scale * rate // gcd(scale, rate) < 2**31 else scale
+    return {
+        **options,
+        "movflags": "+faststart",
+        "movie_timescale": str(scale),
+        "video_track_timescale": str(clock.time_base.denominator),
+    }
+
+
+def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> list[str]:
+    """Reads the finished file back: number of frames, order and time of each. Raises OutputError if anything is off.
+
+    Returns a note on metadata that the container did not keep.
+    """
+    with av.open(str(path), metadata_errors="replace") as container:
+        stream = main_video_stream(container)
+        lost = sorted(k for k in tags if k.lower() not in {t.lower() for t in container.metadata})
+        unit, shown, last_dts = Fraction(stream.time_base), [], None
+        for packet in container.demux(stream):
+            if not packet.size or packet.is_discard:
+                continue
+            if packet.dts is not None and last_dts is not None and packet.dts <= last_dts:
+                raise OutputError(f"{path}: decoding times are not increasing at frame {len(shown)}")
+            last_dts = packet.dts if packet.dts is not None else last_dts
+            shown.append(packet.pts)
+    if len(shown) != len(clock.pts):
+        raise OutputError(f"{path}: {len(clock.pts)} frames were written, {len(shown)} are in the file")
+    for index, (found, due) in enumerate(zip(sorted(shown), clock.pts, strict=True)):
+        if found * unit != due * clock.time_base and abs(found * unit - due * clock.time_base) > _tolerance(spec, unit):
+            raise OutputError(f"{path}: frame {index} is shown at {found * unit} s, not at {due * clock.time_base} s")
+    return [f"{spec.container} has no place for these tags of the source: {', '.join(lost)}"] if lost else []
+
+
+def _tolerance(spec: OutputSpec, unit: Fraction) -> Fraction:
+    """Matroska counts in milliseconds, nothing finer; the other containers are exact."""
+    return unit / 2 if spec.container == "mkv" else Fraction(0)

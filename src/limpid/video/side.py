@@ -1,0 +1,261 @@
+"""Everything of the source but its pictures: sound, subtitles, cover, attachments, chapters, metadata."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from limpid.video.audio import AudioTranscoder
+from limpid.video.subtitles import TEXT_CODECS, SubtitleConverter
+
+_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts"})
+_MOV_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+_MOV_PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"})
+_MOVIE_SUBTITLES = frozenset({"mov_text", "dvd_subtitle"})
+_STALE_TAGS = (
+    "duration",
+    "number_of_",
+    "bps",
+    "_statistics",
+    "encoder",
+    "rotate",
+    "timecode",
+    "handler_name",
+    "vendor_id",
+)
+_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+
+
+@dataclass
+class Track:
+    """One carried stream: how a source packet becomes packets of the output."""
+
+    source: Any
+    target: Any
+    convert: Callable[[Any], Iterator[Any]]
+    flush: Callable[[], Iterator[Any]] = lambda: iter(())
+    last_dts: int | None = None
+    next_pts: int | None = None
+
+
+@dataclass(frozen=True)
+class Range:
+    """The part of the source that is carried: times in seconds, ``shift`` is what becomes 0 in the output."""
+
+    shift: Fraction = Fraction(0)
+    start: Fraction | None = None
+    stop: Fraction | None = None
+
+
+@dataclass
+class SideStreams:
+    """The tracks of one source, with sentences about whatever could not be carried as it is."""
+
+    container: Any
+    tracks: dict[int, Track] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    covers: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+def codec_name(stream: Any) -> str:
+    """FFmpeg's name of a stream's codec (not of the decoder at hand), or ``unknown``."""
+    context = stream.codec_context
+    if context is None:
+        return str(getattr(stream, "name", None) or "unknown")
+    return str(context.codec.canonical_name)
+
+
+def can_copy(stream: Any, container: str) -> bool:
+    """True where ``container`` (mp4, mov, mkv) holds this stream's codec as players expect it, by a trial header."""
+    name = codec_name(stream)
+    if stream.type == "audio" and container != "mkv":
+        allowed = _MP4_AUDIO if container == "mp4" else _MOV_AUDIO | _MOV_PCM
+        if name not in allowed:
+            return False
+    if stream.type == "subtitle" and (container == "mkv") == (name in _MOVIE_SUBTITLES - {"dvd_subtitle"}):
+        return False
+    if stream.type == "subtitle" and container != "mkv" and name not in _MOVIE_SUBTITLES:
+        return False
+    return _header_accepts(stream, _FORMATS[container])
+
+
+def _header_accepts(stream: Any, format_name: str) -> bool:
+    trial = av.open(io.BytesIO(), "w", format=format_name)
+    try:
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+        trial.close()
+    except (av.error.FFmpegError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideStreams:
+    """Adds an output stream for every stream of ``source`` that can be carried; ``video`` is the restored one."""
+    side = SideStreams(source)
+    for stream in source.streams:
+        if stream.type == "audio":
+            _add_audio(side, stream, out, container)
+        elif stream.type == "subtitle":
+            _add_subtitle(side, stream, out, container)
+        elif stream.type == "attachment":
+            _add_attachment(side, stream, out, container)
+        elif stream.type == "video" and stream.index != video.index:
+            _add_other_video(side, stream, out, container)
+        elif stream.type != "video":
+            side.notes.append(f"stream {stream.index} ({stream.type}, {codec_name(stream)}) is not carried over")
+    return side
+
+
+def _copy_tags(stream: Any, target: Any) -> None:
+    target.metadata.update({k: v for k, v in stream.metadata.items() if not k.lower().startswith(_STALE_TAGS)})
+    if "handler_name" in stream.metadata:
+        target.metadata["handler_name"] = stream.metadata["handler_name"]
+    target.disposition = int(stream.disposition)
+
+
+def _copying(target: Any) -> Callable[[Any], Iterator[Any]]:
+    def convert(packet: Any) -> Iterator[Any]:
+        packet.stream = target
+        yield packet
+
+    return convert
+
+
+def _add_copy(side: SideStreams, stream: Any, out: Any) -> None:
+    target = out.add_stream_from_template(stream, opaque=True)
+    _copy_tags(stream, target)
+    side.tracks[stream.index] = Track(stream, target, _copying(target))
+
+
+def _add_audio(side: SideStreams, stream: Any, out: Any, container: str) -> None:
+    if can_copy(stream, container):
+        _add_copy(side, stream, out)
+        return
+    name = codec_name(stream)
+    if stream.codec_context is None or not stream.codec_context.sample_rate:
+        side.notes.append(f"audio stream {stream.index} ({name}) cannot be read and is not carried over")
+        return
+    coder = AudioTranscoder(stream, out)
+    _copy_tags(stream, coder.stream)
+    side.notes.append(
+        f"audio stream {stream.index} is re-encoded from {name} to AAC, since {container} cannot hold {name}"
+    )
+    side.tracks[stream.index] = Track(stream, coder.stream, coder.encode, lambda: coder.encode(None))
+
+
+def _add_subtitle(side: SideStreams, stream: Any, out: Any, container: str) -> None:
+    if can_copy(stream, container):
+        _add_copy(side, stream, out)
+        return
+    name = codec_name(stream)
+    if name not in TEXT_CODECS or stream.codec_context is None:
+        side.notes.append(f"subtitle stream {stream.index} ({name}) is not carried over: {container} cannot hold it")
+        return
+    target = "subrip" if container == "mkv" else "mov_text"
+    converter = SubtitleConverter(stream, out, target)
+    _copy_tags(stream, converter.stream)
+    side.notes.append(f"subtitle stream {stream.index} is converted from {name} to {target}, as {container} needs it")
+    side.tracks[stream.index] = Track(stream, converter.stream, lambda packet: iter(converter.convert(packet)))
+
+
+def _add_attachment(side: SideStreams, stream: Any, out: Any, container: str) -> None:
+    name = stream.metadata.get("filename", f"attachment-{stream.index}")
+    if container != "mkv":
+        side.notes.append(f"attachment {name} is not carried over: only mkv holds attachments")
+        return
+    added = out.add_attachment(name, stream.metadata.get("mimetype", "application/octet-stream"), stream.data)
+    added.metadata.update({k: v for k, v in stream.metadata.items() if k not in ("filename", "mimetype")})
+
+
+def _add_other_video(side: SideStreams, stream: Any, out: Any, container: str) -> None:
+    if not stream.disposition & av.stream.Disposition.attached_pic:
+        side.notes.append(f"video stream {stream.index} is not carried over: only the main video is restored")
+        return
+    packet = next((p for p in side.container.demux(stream) if p.size), None)
+    side.container.seek(0)
+    if packet is None:
+        return
+    if container == "mkv":
+        kind = "png" if codec_name(stream) == "png" else "jpeg"
+        name = stream.metadata.get("filename", f"cover.{'png' if kind == 'png' else 'jpg'}")
+        out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), bytes(packet))
+    elif _header_accepts(stream, _FORMATS[container]):
+        target = out.add_stream_from_template(stream, opaque=True)
+        target.disposition = int(stream.disposition)
+        packet.stream = target
+        side.covers.append((target, packet))
+    else:
+        side.notes.append(f"the cover picture (stream {stream.index}) is not carried over: {container} cannot hold it")
+
+
+def copy_file_tags(source: Any, out: Any) -> None:
+    """The title, artist, date and so on of the source file."""
+    out.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in _FILE_TAGS})
+
+
+def copy_chapters(source: Any, out: Any, part: Range) -> None:
+    """Chapters, moved with the pictures and cut to the part that is shown."""
+    chapters = []
+    for chapter in source.chapters():
+        unit = Fraction(chapter["time_base"])
+        start, stop = chapter["start"] * unit - part.shift, chapter["end"] * unit - part.shift
+        if part.start is not None and part.stop is not None:
+            if stop <= part.start - part.shift or start >= part.stop - part.shift:
+                continue
+            start, stop = max(start, Fraction(0)), min(stop, part.stop - part.shift)
+        chapters.append({**chapter, "start": round(start / unit), "end": round(stop / unit)})
+    out.set_chapters(chapters)
+
+
+def side_packets(side: SideStreams, part: Range) -> Iterator[tuple[Fraction, Any]]:
+    """(time in seconds, packet) of all carried tracks, ready to mux, in the order the source holds them."""
+    streams = [track.source for track in side.tracks.values()]
+    if streams:
+        try:
+            for packet in side.container.demux(streams):
+                if not packet.size:  # PyAV ends each stream with an empty packet
+                    continue
+                track = side.tracks[packet.stream_index]
+                if _place(packet, track, part):
+                    yield from _deliver(track.convert(packet), track)
+        except av.error.FFmpegError as error:
+            side.notes.append(f"the sound and subtitles of the source could only be read in part: {error}")
+    for track in side.tracks.values():
+        yield from _deliver(track.flush(), track)
+
+
+def _place(packet: Any, track: Track, part: Range) -> bool:
+    """Gives the packet its time in the output; False where it lies outside the carried part."""
+    unit = Fraction(packet.time_base)
+    if packet.pts is None:
+        packet.pts = packet.dts if packet.dts is not None else track.next_pts or 0
+    duration = packet.duration or 0
+    track.next_pts = packet.pts + duration
+    start, stop = packet.pts * unit, (packet.pts + duration) * unit
+    if part.stop is not None and start >= part.stop:
+        return False
+    if part.start is not None and start < part.start:
+        if track.source.type != "subtitle" or stop <= part.start:
+            return False
+        packet.pts, packet.duration = round(part.start / unit), round((stop - part.start) / unit)
+        packet.dts = packet.pts
+    moved = round(part.shift / unit)
+    packet.pts -= moved
+    packet.dts = packet.pts if packet.dts is None else packet.dts - moved
+    return True
+
+
+def _deliver(packets: Iterator[Any], track: Track) -> Iterator[tuple[Fraction, Any]]:
+    for packet in packets:
+        if track.last_dts is not None and packet.dts <= track.last_dts and track.source.type == "audio":
+            packet.dts = track.last_dts + 1  # muxers refuse times that stand still; sources with such flaws are common
+            packet.pts = max(packet.pts, packet.dts)
+        track.last_dts = packet.dts
+        yield Fraction(packet.dts) * Fraction(packet.time_base), packet
