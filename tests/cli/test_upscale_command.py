@@ -69,6 +69,7 @@ def test_options_may_stand_between_the_names(cli: Cli, fake: Any, film: Path, tm
 
 def test_a_name_may_begin_with_a_dash(cli: Cli, fake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "-film.mp4").write_bytes(b"x")
     assert cli("upscale", "--crf", "20", "--", "-film.mp4", "-out.mp4").code == 0
     assert (fake.calls[0]["input"], fake.calls[0]["output"]) == (Path("-film.mp4"), Path("-out.mp4"))
 
@@ -279,6 +280,7 @@ class TestBatches:
 
 def test_control_characters_in_names_are_escaped(cli: Cli, fake: Any, tmp_path: Path) -> None:
     odd = tmp_path / "a\nb\x1b[31m\N{SNOWMAN}.mp4"
+    odd.write_bytes(b"x")
     ran = cli("upscale", odd)
     assert ran.code == 0 and "\x1b" not in ran.err + ran.out
     assert "a\\nb\\x1b[31m\N{SNOWMAN}_x4.mp4" in ran.out

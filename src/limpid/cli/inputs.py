@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import isdir, isfile  # unlike those of Path they are False for impossible names
 from pathlib import Path
 
 from limpid.cli.words import shown
@@ -38,7 +39,7 @@ class Job:
 
 def output_of(job: Job, settings: Settings) -> Path:
     """The result of a job, as far as it can be known before the input is opened."""
-    images = job.input.is_dir() or is_image_name(job.input)
+    images = isdir(job.input) or is_image_name(job.input)
     own_name = default_output(job.input.absolute(), settings, images=images)
     if job.output is None:
         return own_name
@@ -86,17 +87,17 @@ def has_sidecar(path: Path) -> bool:
 def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]:
     path = Path(output)
     if several:
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
+        if path.suffix.lower() in VIDEO_SUFFIXES and not isdir(path):
             raise SettingsError(f"{shown(path)} names one file for {len(inputs)} inputs; give a folder with -o")
         return [Job(input=each, output=path, into_folder=True, alone=False) for each in inputs]
-    into = path.is_dir() or output.endswith(("/", os.sep))
+    into = isdir(path) or output.endswith(("/", os.sep))
     return [Job(input=inputs[0], output=path, into_folder=into)]
 
 
 def _refuse_second_input(first: str, second: str) -> None:
     """``limpid upscale *.mp4`` must not write over the second of two films."""
     path = Path(second)
-    ours = not path.is_file() or path.stat().st_size == 0 or has_sidecar(path)
+    ours = not isfile(path) or path.stat().st_size == 0 or has_sidecar(path)
     if ours or path.suffix.lower() not in VIDEO_SUFFIXES or _same(Path(first), path):
         return
     raise OutputError(
@@ -117,7 +118,7 @@ def _expand(names: Sequence[str]) -> tuple[list[Path], list[str]]:
     notes: list[str] = []
     for name in names:
         path = Path(name)
-        videos = _videos_in(path) if path.is_dir() else []
+        videos = _videos_in(path) if isdir(path) else []
         films = [video for video in videos if not has_sidecar(video)]
         if len(films) < len(videos):
             notes.append(f"{shown(path)}: {len(videos) - len(films)} results of Limpid in it are not upscaled again")
@@ -126,7 +127,7 @@ def _expand(names: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def _is_video_folder(names: Sequence[str]) -> bool:
-    return any(Path(name).is_dir() and _videos_in(Path(name)) for name in names)
+    return any(isdir(name) and _videos_in(Path(name)) for name in names)
 
 
 def _videos_in(folder: Path) -> list[Path]:

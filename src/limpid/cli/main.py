@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -10,12 +11,17 @@ from importlib import import_module
 from typing import NoReturn
 
 from limpid import __version__
-from limpid.types import LimpidError, SettingsError
+from limpid.cli.words import shown
+from limpid.types import LimpidError, OutputError, SettingsError
 
 EXIT_DEFECT = 70
 """EX_SOFTWARE of sysexits.h: an exception that is nobody's fault but Limpid's."""
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
+SYSTEM_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG, errno.EMFILE}
+)
+"""What the operating system can refuse at any moment: no defect, wherever in Limpid it comes up."""
 
 COMMANDS = {
     "upscale": "make videos or image folders larger and better",
@@ -75,6 +81,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "stopped; the same command goes on where it was", EXIT_INTERRUPTED
+    if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
+        about = f"{shown(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        return f"{about}{error.strerror}; finished segments are kept", OutputError.exit_code
     text = " ".join(str(error).split())[:300]
     hint = "LIMPID_DEBUG=1 or --traceback shows where"
     return f"this is a defect in Limpid: {type(error).__name__}: {text} ({hint})", EXIT_DEFECT

@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from limpid.cli.parser import EXIT_CODES, Parser, parse
 from limpid.cli.progress import Reporter, make_reporter
 from limpid.cli.words import Event, plan_text, shown
 from limpid.settings import Settings
-from limpid.types import SettingsError
+from limpid.types import InputError, SettingsError
 
 USAGE = """limpid upscale INPUT [OUTPUT] [options]
        limpid upscale INPUT INPUT INPUT... [-o FOLDER] [options]
@@ -128,8 +129,10 @@ def _run_one(job: Job, settings: Settings, options: argparse.Namespace, reporter
 
 
 def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter: Reporter) -> Outcome:
+    if not exists(job.input):  # before PyTorch is loaded, which takes seconds
+        raise InputError(f"{shown(job.input)}: there is no such file or folder")
     output = output_of(job, settings)
-    if options.skip_existing and output.exists():
+    if options.skip_existing and exists(output):
         reporter({"event": "skipped", "input": str(job.input), "output": str(output)})
         return Outcome(job=job, skipped=True)
 

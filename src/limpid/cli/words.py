@@ -20,9 +20,9 @@ STAGES = {
 Event = dict[str, Any]
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def shown(path: str | bytes | os.PathLike[str]) -> str:
     """A path for a sentence: line breaks and other control characters are escaped."""
-    return re.sub(r"[\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]", lambda m: ascii(m[0])[1:-1], os.fspath(path))
+    return re.sub(r"[\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]", lambda m: ascii(m[0])[1:-1], os.fsdecode(path))
 
 
 def sentence(event: Event) -> str | None:
