@@ -14,7 +14,7 @@ SMALL_WIDTH = 256
 MIN_SHOT_S = 0.5
 _FLASH_S = 0.3
 _FLASH_RETURN = 0.4
-"""A change is a flash when the picture comes back to within this fraction of the jump."""
+"""A change begins or ends a flash when the picture before and after it are within this fraction of the jump."""
 
 
 def small_size(width: int, height: int) -> tuple[int, int]:
@@ -40,7 +40,7 @@ class CutDetector:
         self._min_shot = max(1, round(min_shot_s * self._fps))
         self._flash = max(1, round(_FLASH_S * self._fps))
         # The detector speaks up to two frames late, and a flash is judged by what follows it.
-        self._recent: deque[tuple[int, np.ndarray]] = deque(maxlen=self._flash + 8)
+        self._recent: deque[tuple[int, np.ndarray]] = deque(maxlen=2 * self._flash + 8)
         self._open: deque[int] = deque()
         self._cuts: list[int] = [0]
         self._count = 0
@@ -69,10 +69,13 @@ class CutDetector:
         frames = dict(self._recent)
         if cut - 1 not in frames or cut not in frames:
             return False
-        before = frames[cut - 1]
-        jump = _distance(before, frames[cut])
+        before, after = frames[cut - 1], frames[cut]
+        near = _FLASH_RETURN * _distance(before, after)
         later = (frames[i] for i in range(cut + 1, cut + self._flash + 1) if i in frames)
-        return any(_distance(before, frame) < _FLASH_RETURN * jump for frame in later)
+        earlier = (frames[i] for i in range(cut - 1 - self._flash, cut - 1) if i in frames)
+        return any(_distance(before, frame) < near for frame in later) or any(
+            _distance(after, frame) < near for frame in earlier
+        )
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:

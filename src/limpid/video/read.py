@@ -123,39 +123,38 @@ class FrameReader:
             self._restart()
 
     def _open(self) -> Decoder:
-        self._stop()
-        self._decoder = Decoder(self._clip.path, threads=int(self._timeline.damaged), deinterlace=self._deinterlace)
-        return self._decoder
+        return Decoder(self._clip.path, threads=int(self._timeline.damaged), deinterlace=self._deinterlace)
 
     def _restart(self) -> None:
         """From the first frame; a fresh decoder, because a used one may order frames by what it has seen before."""
-        frames = self._open().frames()
+        self._stop()
+        self._decoder = self._open()
+        frames = self._decoder.frames()
         self._source = (_Numbered(number, shown.frame) for number, shown in enumerate(frames))
         self._next = 0
 
     def _seek(self, index: int) -> bool:
-        trusted = self._open().seek_before(self._timeline.pts[max(0, index - _WARM_UP_FRAMES)])
-        if trusted is None:
-            self._stop()
-            return False
-        self._source = self._after_seek(trusted)
+        """Jump to where ``index`` can be reached from; False, and nothing has changed, where that is not sound."""
+        decoder = self._open()
+        trusted = decoder.seek_before(self._timeline.pts[max(0, index - _WARM_UP_FRAMES)])
+        source = self._after_seek(decoder, trusted) if trusted is not None else iter(())
         try:
-            first = next(self._source)
-        except (_LostError, StopIteration):
-            self._stop()
+            first = next(source, None)
+        except _LostError:
+            first = None
+        if first is None or first.number > index:
+            decoder.close()
             return False
-        if first.number > index:
-            self._stop()
-            return False
-        self._source, self._next, self._sought = _chain(first, self._source), first.number, True
+        self._stop()
+        self._decoder, self._source = decoder, _chain(first, source)
+        self._next, self._sought = first.number, True
         return True
 
-    def _after_seek(self, trusted: int) -> Iterator[_Numbered]:
+    def _after_seek(self, decoder: Decoder, trusted: int) -> Iterator[_Numbered]:
         """Frames with their numbers, found by time; raises `_LostError` when one is missing or unknown."""
-        assert self._decoder is not None
         pts, expected = self._timeline.pts, None
         warm_up = _WARM_UP_FRAMES if self._deinterlace else 0
-        for count, shown in enumerate(self._decoder.frames()):
+        for count, shown in enumerate(decoder.frames()):
             if shown.pts is None:
                 raise _LostError
             if shown.pts < trusted or count < warm_up:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 _LOOK_AHEAD = 64
+_MAX_REORDER = 8
+"""Frames that decoding may run ahead of showing."""
 
 
 class Repaired(NamedTuple):
@@ -26,20 +28,36 @@ def repair(raw: Sequence[int | None], fallback: Sequence[int | None], step: Frac
     """Times from what the decoder gave.
 
     ``raw`` are presentation times in display order, ``fallback`` the decode times of the same frames (some AVI files
-    have only these), ``step`` the nominal ticks per frame. A lone wrong time is put between its neighbours; where the
-    clock starts again (joined recordings), what follows is moved on by one nominal frame.
+    have only these), ``step`` the nominal ticks per frame. Times that are only mixed up are sorted; a lone wrong time
+    is put between its neighbours; where the clock starts again (joined recordings), what follows is moved on by one
+    nominal frame.
     """
     times = raw
     if all(time is None for time in raw):
         if not raw or not _increasing(fallback):
             return Repaired([round(i * step) for i in range(len(raw))], bool(raw), 0)
         times = fallback
+    ordered = _reordered(times, step)
+    if ordered is not None:
+        return Repaired(ordered, False, sum(a != b for a, b in zip(times, ordered, strict=True)))
     return _make_increasing(times, max(1, round(step)))
 
 
 def _increasing(times: Sequence[int | None]) -> bool:
     known = [time for time in times if time is not None]
     return len(known) == len(times) and all(a < b for a, b in pairwise(known))
+
+
+def _reordered(times: Sequence[int | None], step: Fraction) -> list[int] | None:
+    """The times sorted, when that makes a nearly constant rate of them: AVI gives B-frames the times of decoding."""
+    known = [time for time in times if time is not None]
+    ordered = sorted(known)
+    if len(known) != len(times) or ordered == known or not _increasing(ordered):
+        return None
+    if max(a - b for a, b in pairwise(known)) > _MAX_REORDER * step:
+        return None
+    regular = sum(abs(b - a - step) <= max(1, step / 10) for a, b in pairwise(ordered))
+    return ordered if regular >= 0.8 * (len(ordered) - 1) else None
 
 
 def _make_increasing(times: Sequence[int | None], step: int) -> Repaired:
