@@ -37,6 +37,7 @@ class AudioTranscoder:
         encoder.open()
         self._encoder = encoder
         self._graph: Any = None
+        self._next = 0
 
     def _build(self, frame: Any) -> Any:
         graph = Graph()
@@ -47,7 +48,7 @@ class AudioTranscoder:
             layout=frame.layout.name,
             time_base=Fraction(1, frame.sample_rate),
         )
-        resample = graph.add("aresample", f"async=1:min_hard_comp=0.05:osr={rate}:och={layout}".replace("och", "ochl"))
+        resample = graph.add("aresample", f"async=1:min_hard_comp=0.05:osr={rate}:ochl={layout}")
         shape = graph.add("aformat", f"sample_fmts=fltp:sample_rates={rate}:channel_layouts={layout}")
         chunk = graph.add("asetnsamples", f"n={self._encoder.frame_size}:p=0")
         sink = graph.add("abuffersink")
@@ -64,7 +65,9 @@ class AudioTranscoder:
                 self._graph = self._build(frame)
             unit = Fraction(1, frame.sample_rate)
             if frame.pts is not None:
-                frame.pts, frame.time_base = round(frame.pts * Fraction(frame.time_base) / unit), unit
+                self._next = round(frame.pts * Fraction(frame.time_base) / unit)
+            frame.pts, frame.time_base = self._next, unit  # decoders stamp the first frame of a packet only
+            self._next += frame.samples
             self._graph.push(frame)
             yield from self._pull()
         if packet is None and self._graph is not None:

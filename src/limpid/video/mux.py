@@ -202,9 +202,9 @@ def _clock(timeline: Timeline, part: Window, shift: Fraction) -> Clock:
 
 
 def _container_options(spec: OutputSpec, clock: Clock, source: Any) -> dict[str, str]:
-    options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
+    options = {"avoid_negative_ts": "disabled"}
     if spec.container == "mkv":
-        return options
+        return {**options, "fflags": "+bitexact"}  # no random identifiers: the same command gives the same bytes
     # Edit lists count in the movie's time scale; with FFmpeg's 1000 they would round away parts of frames.
     scale = clock.time_base.denominator
     for stream in source.streams.audio if source is not None else ():

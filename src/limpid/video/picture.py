@@ -6,6 +6,7 @@ RGB, and full-range chroma by -0.5 of 255. The conversion below is the matrix of
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -33,20 +34,28 @@ def quantise(frames: Tensor, depth: int, height: int, width: int) -> np.ndarray:
 
     Frames one row or column smaller than asked (even rounding) are padded by replication; others raise ValueError.
     """
-    import torch
-
     if frames.ndim != 4 or frames.shape[1] not in (3, 4):
         raise ValueError(f"frames must be t 3 H W or t 4 H W, not {tuple(frames.shape)}")
     if not (0 <= height - frames.shape[2] <= 1 and 0 <= width - frames.shape[3] <= 1):
         raise ValueError(f"frames are {frames.shape[3]}x{frames.shape[2]}, the output is {width}x{height}")
-    if not bool(torch.isfinite(frames).all()):
-        raise ValueError("frames hold values that are not numbers; they are not written")
-    scaled = (frames.detach().to("cpu", torch.float32).clamp(0, 1) * (2**depth - 1)).round()
-    pixels = scaled.to(torch.uint8 if depth == 8 else torch.int32).permute(0, 2, 3, 1).numpy()
+    values = frames.detach().to("cpu").float().numpy()
+    pictures = np.stack([_quantise_one(frame, depth) for frame in values])
     pad = ((0, 0), (0, height - frames.shape[2]), (0, width - frames.shape[3]), (0, 0))
-    if any(after for _, after in pad):
-        pixels = np.pad(pixels, pad, mode="edge")
-    return np.ascontiguousarray(pixels if depth == 8 else pixels.astype(np.uint16))
+    return np.pad(pictures, pad, mode="edge") if any(after for _, after in pad) else pictures
+
+
+def _quantise_one(frame: np.ndarray, depth: int) -> np.ndarray:
+    """``c h w`` float -> ``h w c``. OpenCV's saturating casts round to nearest and clamp in one pass."""
+    if not math.isfinite(float(frame.sum(dtype=np.float64))):
+        raise ValueError("frames hold values that are not numbers; they are not written")
+    top = 2**depth - 1
+    planes = [_scaled(np.ascontiguousarray(plane), top, cv2.CV_8U if depth == 8 else cv2.CV_16U) for plane in frame]
+    merged = cv2.merge(planes)
+    return merged if depth in (8, 16) else np.minimum(merged, np.uint16(top))
+
+
+def _scaled(plane: np.ndarray, scale: float, kind: int) -> np.ndarray:
+    return cv2.multiply(plane, (scale, 0, 0, 0), dtype=kind)
 
 
 def rgb_to_yuv_matrix(color: ColorTags, depth: int) -> np.ndarray:
@@ -65,7 +74,8 @@ def rgb_to_yuv_matrix(color: ColorTags, depth: int) -> np.ndarray:
 
 
 def _halve_rows(plane: np.ndarray) -> np.ndarray:
-    return np.asarray((plane[0::2] + plane[1::2]) * np.float32(0.5))
+    """``h w c`` -> ``h/2 w c``."""
+    return cv2.addWeighted(plane[0::2], 0.5, plane[1::2], 0.5, 0)
 
 
 def _halve_columns(plane: np.ndarray) -> np.ndarray:
@@ -79,15 +89,23 @@ def _halve_columns(plane: np.ndarray) -> np.ndarray:
 
 def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) -> list[np.ndarray]:
     """RGB ``h w 3`` (uint8 or full-scale uint16) -> Y, Cb, Cr planes of ``depth`` bits, sampled 420, 422 or 444."""
-    full_scale = 255.0 if rgb.dtype == np.uint8 else 65535.0
     matrix = rgb_to_yuv_matrix(color, depth)
-    matrix[:, :3] /= full_scale
-    yuv = cv2.transform(rgb.astype(np.float32), matrix.astype(np.float32))
-    planes = [np.ascontiguousarray(yuv[..., i]) for i in range(3)]
+    matrix[:, :3] /= 255.0 if rgb.dtype == np.uint8 else 65535.0
+    matrix = matrix.astype(np.float32)
+    values = rgb.astype(np.float32)
+    luma = cv2.transform(values, matrix[:1])
+    if subsampling == "420":
+        values = _halve_rows(values)
     if subsampling in ("420", "422"):
-        planes[1:] = [_halve_columns(_halve_rows(p) if subsampling == "420" else p) for p in planes[1:]]
-    dtype = np.uint8 if depth == 8 else np.uint16
-    return [np.clip(np.rint(p), 0, 2**depth - 1).astype(dtype) for p in planes]
+        values = _halve_columns(values)
+    chroma = cv2.transform(values, matrix[1:])  # the map is affine: averaging before it is averaging after it
+    return [_rounded(plane, depth) for plane in (luma, cv2.extractChannel(chroma, 0), cv2.extractChannel(chroma, 1))]
+
+
+def _rounded(plane: np.ndarray, depth: int) -> np.ndarray:
+    if depth == 8:
+        return _scaled(plane, 1.0, cv2.CV_8U)
+    return np.minimum(_scaled(plane, 1.0, cv2.CV_16U), np.uint16(2**depth - 1))
 
 
 def _fill(frame: av.VideoFrame, planes: list[np.ndarray]) -> av.VideoFrame:

@@ -197,7 +197,10 @@ def _add_other_video(side: SideStreams, stream: Any, out: Any, container: str) -
 
 def copy_file_tags(source: Any, out: Any) -> None:
     """The title, artist, date and so on of the source file."""
-    out.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in _FILE_TAGS})
+    kept = {k: v for k, v in source.metadata.items() if k.lower() not in _FILE_TAGS}
+    if kept.get("creation_time", "").startswith("1970-01-01T00:00:00"):
+        del kept["creation_time"]  # how a file says that it does not know
+    out.metadata.update(kept)
 
 
 def copy_chapters(source: Any, out: Any, part: Range) -> None:
