@@ -114,7 +114,7 @@ class PooledPrior(PixelPrior):
 
 
 class ConvPrior(PixelPrior):
-    """A real local network: two 3x3 convolutions, a three-tap convolution in time between them, zero padding everywhere.
+    """A real local network: two 3x3 convolutions, a three-tap one in time between them, zero padding everywhere.
 
     The decoder is a 3x3 convolution after a three-tap one in time, on LR and latent. One denoiser call sees 2 pixels
     and 1 frame to each side, the decoder 1 and 1.
@@ -247,7 +247,7 @@ class FakeTransition(Strategy):
         return alpha * left + (1 - alpha) * right
 
 
-# ------------------------------------------------------------ DC-VSR: attention propagation in one or two phases
+# ------------------------------------------------------------ DC-VSR: attention propagation
 
 
 @dataclass
@@ -278,7 +278,7 @@ class AttentionPrior(PixelPrior):
 
 @dataclass(frozen=True)
 class FakeAttentionPropagation:
-    """SAP at even steps (collect, barrier, apply), TAP at odd ones (windows in order, the bank holds the one before)."""
+    """SAP at even steps (collect, barrier, apply), TAP at odd ones (windows in order, bank of the one before)."""
 
     log: list[tuple[Any, ...]] = field(default_factory=list)
 

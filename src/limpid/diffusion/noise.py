@@ -25,18 +25,21 @@ def noise_key(seed: int, stream: Stream, frame: int, step: int) -> int:
 
 def noise(seed: int, stream: Stream, frame: int, step: int, channels: int, height: int, width: int) -> Tensor:
     """Standard normal ``c h w`` of one absolute frame, float32 on the CPU."""
-    generator = torch.Generator().manual_seed(noise_key(seed, stream, frame, step))
-    return torch.randn(channels, height, width, generator=generator)
+    return noise_clip(seed, stream, [frame], step, channels, height, width)[0, :, 0]
 
 
 def noise_clip(
     seed: int, stream: Stream, frames: Sequence[int], step: int, channels: int, height: int, width: int
 ) -> Tensor:
-    """Standard normal ``1 c t h w`` for absolute ``frames``; a frame listed twice has the same noise twice."""
-    clip = torch.empty(1, channels, len(frames), height, width)
-    for i, frame in enumerate(frames):
-        clip[0, :, i] = noise(seed, stream, frame, step, channels, height, width)
-    return clip
+    """Standard normal ``1 c t h w`` for absolute ``frames``; a frame listed twice has the same noise twice.
+
+    Frames lie one after the other in memory, so that each is drawn where it stays.
+    """
+    clip = torch.empty(len(frames), channels, height, width)
+    for picture, frame in zip(clip, frames, strict=True):
+        generator = torch.Generator().manual_seed(noise_key(seed, stream, frame, step))
+        torch.randn(channels, height, width, generator=generator, out=picture)
+    return clip.transpose(0, 1)[None]
 
 
 def start_scale(step: Step) -> float:

@@ -27,8 +27,15 @@ def posterior_variance(step: Step) -> float:
     return max(0.0, step.sigma_next**2 * (1.0 - ratio**2))
 
 
+def clean_end(x0: Tensor, step: Step) -> Tensor:
+    """Where a step ends without noise, eps has no part in the result; ``x0`` itself where alpha is 1."""
+    return x0 if step.alpha_next == 1.0 else step.alpha_next * x0
+
+
 def ddim_update(x0: Tensor, eps: Tensor, step: Step, eta: float, draw: Callable[[], Tensor]) -> Tensor:
     """DDIM (Song et al. 2021, Eq. 12); ``eta = 1`` is DDPM's posterior, ``eta = 0`` the deterministic update."""
+    if step.sigma_next == 0.0:
+        return clean_end(x0, step)
     variance = eta**2 * posterior_variance(step)
     direction = math.sqrt(max(0.0, step.sigma_next**2 - variance))
     z = step.alpha_next * x0 + direction * eps
@@ -70,7 +77,7 @@ class Euler:
     def step(
         self, z: Tensor, x0: Tensor, eps: Tensor, step: Step, state: Any, draw: Callable[[], Tensor]
     ) -> tuple[Tensor, None]:
-        return step.alpha_next * x0 + step.sigma_next * eps, None
+        return ddim_update(x0, eps, step, 0.0, draw), None
 
 
 class SolverHistory(NamedTuple):
@@ -83,7 +90,7 @@ class SolverHistory(NamedTuple):
 def dpmpp_2m_update(z: Tensor, x0: Tensor, step: Step, history: SolverHistory | None) -> Tensor:
     """DPM-Solver++(2M), midpoint (Lu et al. 2022, Algorithm 2); first order without ``history`` or at sigma 0."""
     if step.sigma_next == 0.0:
-        return step.alpha_next * x0
+        return clean_end(x0, step)
     log_snr = math.log(step.alpha / step.sigma)
     h = math.log(step.alpha_next / step.sigma_next) - log_snr
     if history is not None:

@@ -99,7 +99,7 @@ def start_latent(method: Method, prior: Prior, context: LaneContext, step: Step,
     like = context.lr.new_empty(1, prior.latent_channels, 1, height, width)
     noise = canvas_noise(context, "init", 0, like, method.strategy)
     if from_noise:
-        return start_scale(step) * noise
+        return noise.mul_(start_scale(step))
     return add_noise(prior.encode(context.condition).to(noise), noise, step)
 
 
