@@ -160,7 +160,7 @@ def test_truncated_mp4_uses_what_is_there_and_counts_the_loss(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".avi"])
-def test_truncated_mkv_and_avi(tmp_path: Path, suffix: str) -> None:
+def test_truncated_mkv_and_avi_report_the_loss(tmp_path: Path, suffix: str) -> None:
     whole = media.make_video(tmp_path / f"w{suffix}", frames=100, codec="mpeg4")
     clip = probe(media.truncate(whole, tmp_path / f"a{suffix}", 0.5))
     timeline = scan(clip)

@@ -23,6 +23,9 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own VP8 and VP9 decoders leave the alpha of WebM out."""
 
 
+_STEPS_BACK_S = (0, 1, 5, 20)
+
+
 class Shown(NamedTuple):
     """A decoded frame with its times as the file has them, in the stream's time base."""
 
@@ -182,13 +185,18 @@ class Decoder:
         From the second key frame on, pictures are the same as when decoding from the start: what open GOPs and periodic
         intra refresh borrow from before it has been decoded too. None when the file does not allow it.
         """
-        second = self._first_key_from(pts)
-        if second is None or second.pts > pts:
-            return None
-        first = self._first_key_from(min(second.pts, second.dts if second.dts is not None else second.pts) - 1)
-        if first is None or first.pts >= second.pts:
+        second = self._key_up_to(pts)
+        if second is None or self._key_up_to(second.pts - 1) is None:
             return None
         return int(second.pts)
+
+    def _key_up_to(self, pts: int) -> Any:
+        """Go to a key frame shown at ``pts`` or before; formats without an index may need tries from further back."""
+        for back_s in _STEPS_BACK_S:
+            packet = self._first_key_from(pts - round(back_s / self.stream.time_base))
+            if packet is not None and packet.pts <= pts:
+                return packet
+        return None
 
     def _first_key_from(self, time: int) -> Any:
         """Seek to the key frame at or before ``time`` and keep the stream of packets that starts with it."""

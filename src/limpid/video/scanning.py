@@ -22,6 +22,8 @@ MIN_FRAMES_TO_SEEK = 500
 """Shorter clips are decoded from the start: seeking would save next to nothing."""
 _INTERLACED_SHARE = 0.02
 _TRIALS = 2
+_NO_SEEKING = frozenset({"mpeg"})
+"""MPEG program streams: after a jump into the middle of a pack, FFmpeg gives frames the times of their neighbours."""
 
 Progress = Callable[[int], None]
 
@@ -60,6 +62,7 @@ class _Pass:
             self.step = 1 / (clip.fps * clip.time_base)
             # Raw streams are counted in frames, whatever times FFmpeg makes up for them.
             self._timed = decoder.stream.time_base == clip.time_base
+            self.container = decoder.container.format.name
             self.expected_packets = _expected_packets(decoder)
             for shown in decoder.frames():
                 self._take(shown)
@@ -175,7 +178,7 @@ def _expected_packets(decoder: Decoder) -> int:
     """How many packets the header promises. MP4's count has those that its edit list leaves out, its index has not."""
     if "mov" in decoder.container.format.name:
         return len(decoder.stream.index_entries)
-    return int(decoder.stream.frames or 0) if decoder.container.format.name == "avi" else 0
+    return int(decoder.stream.frames or 0)
 
 
 def _short_by(decoder: Decoder) -> float:
@@ -185,31 +188,33 @@ def _short_by(decoder: Decoder) -> float:
         return 0.0
     promised = container.duration / av.time_base
     missing = promised - (decoder.stats.end_s - (container.start_time or 0) / av.time_base)
-    return missing if missing > max(1.0, 0.02 * promised) else 0.0
+    return missing if missing > max(0.3, min(2.0, 0.015 * promised)) else 0.0
 
 
 def _seeking_is_sound(found: _Pass) -> bool:
     """Try a few key frames: from there on, times and pictures must be those of the pass from the start."""
     keys = sorted(set(found.stats.key_pts))
-    if len(found.raw) < MIN_FRAMES_TO_SEEK or len(keys) < 3:
+    if len(found.raw) < MIN_FRAMES_TO_SEEK or len(keys) < 4 or found.container in _NO_SEEKING:
         return False
     numbers = {time: number for number, time in enumerate(found.repaired.pts)}
-    tried = sorted({keys[2 + (len(keys) - 3) * k // max(1, _TRIALS - 1)] for k in range(_TRIALS)})
-    return all(_same_from(found, numbers, key) for key in tried)
+    tried = sorted({keys[2 + (len(keys) - 3) * k // _TRIALS] for k in range(1, _TRIALS + 1)})
+    answers = [_same_from(found, numbers, key) for key in tried]
+    return False not in answers and True in answers
 
 
-def _same_from(found: _Pass, numbers: dict[int, int], key: int) -> bool:
+def _same_from(found: _Pass, numbers: dict[int, int], key: int) -> bool | None:
+    """Whether all is the same after a seek to ``key``; None when the file gives no way to get there."""
     with Decoder(found.clip.path) as decoder:
         trusted = decoder.seek_before(key)
-        if trusted is None or numbers.get(key) is None:
-            return False
+        if trusted is None or key not in numbers:
+            return None
         last = min(numbers[key] + 32, len(found.raw) - 1)
         expected = None
         for shown in decoder.frames():
             if shown.pts is None or shown.pts < trusted:
                 continue
             number = numbers.get(shown.pts)
-            if number is None or (expected is not None and number != expected):
+            if number is None or expected not in (None, number):
                 return False
             if checksum(shown.frame) != found.checks[number]:
                 return False

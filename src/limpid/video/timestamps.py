@@ -56,7 +56,8 @@ def _reordered(times: Sequence[int | None], step: Fraction) -> list[int] | None:
         return None
     if max(a - b for a, b in pairwise(known)) > _MAX_REORDER * step:
         return None
-    regular = sum(abs(b - a - step) <= max(1, step / 10) for a, b in pairwise(ordered))
+    tolerance = max(Fraction(1), step / 10)
+    regular = sum(abs(b - a - step) <= tolerance for a, b in pairwise(ordered))
     return ordered if regular >= 0.8 * (len(ordered) - 1) else None
 
 
@@ -105,13 +106,14 @@ def _next_usable(times: Sequence[int | None], i: int, offset: int, last: int) ->
 
 def missing_frames(pts: Sequence[int], step: Fraction) -> tuple[int, int]:
     """How many gaps an otherwise constant rate has, and about how many frames fell in; (0, 0) for variable rate."""
-    if len(pts) < 8:
+    if len(pts) < 4:
         return 0, 0
     intervals = np.diff(np.asarray(pts, np.int64)).astype(np.float64)
     nominal = float(step)
     regular = np.abs(intervals - nominal) <= max(1.0, 0.1 * nominal)
     gaps = intervals[intervals > 1.6 * nominal]
-    if regular.mean() < 0.9 or not len(gaps):
+    # In short clips a single gap already is a large part of the intervals.
+    if regular.mean() < (0.9 if len(pts) > 30 else 0.6) or not len(gaps):
         return 0, 0
     return len(gaps), int(np.sum(np.rint(gaps / nominal) - 1))
 
