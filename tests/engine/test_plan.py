@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from fractions import Fraction
 
@@ -44,7 +45,7 @@ def shots_and_frames(draw: st.DrawFn) -> tuple[list[tuple[int, int]], Window]:
         bounds.append(bounds[-1] + length)
     start = draw(st.integers(0, bounds[-1] - 1))
     frames = Window(start=start, stop=draw(st.integers(start + 1, bounds[-1])))
-    return list(zip(bounds, bounds[1:], strict=False)), frames
+    return list(itertools.pairwise(bounds)), frames
 
 
 @given(shots_and_frames(), cuttings())
@@ -65,10 +66,8 @@ def test_cores_cover_every_frame_once_and_halos_stay_in_the_shot(
 
 
 @given(shots_and_frames(), cuttings())
-def test_segments_start_on_the_grid_of_their_shot(
-    clip: tuple[list[tuple[int, int]], Window], cutting: Cutting
-) -> None:
-    shots, frames = clip
+def test_segments_start_on_the_grid_of_their_shot(clip: tuple[list[tuple[int, int]], Window], cutting: Cutting) -> None:
+    shots, _frames = clip
     whole = Window(start=0, stop=shots[-1][1])
     for segment in plan_segments(shots, whole, cutting):
         assert (segment.core.start - segment.shot_start) % cutting.grid_frames == 0
@@ -105,9 +104,7 @@ def make_plan(segments: tuple, frames: Window, rung: Rung, halo: int = 4) -> Pla
 
 
 @given(shots_and_frames(), cuttings())
-def test_a_plan_goes_through_json_without_loss(
-    clip: tuple[list[tuple[int, int]], Window], cutting: Cutting
-) -> None:
+def test_a_plan_goes_through_json_without_loss(clip: tuple[list[tuple[int, int]], Window], cutting: Cutting) -> None:
     plan = make_plan(plan_segments(*clip, cutting), clip[1], Rung(chunk_frames=3, tile_px=64))
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
@@ -139,16 +136,12 @@ def test_asked_segment_length_is_kept_to(local_method) -> None:  # type: ignore[
 
 def test_memory_limits_segments_of_methods_that_need_them_at_once(local_method) -> None:  # type: ignore[no-untyped-def]
     method = dataclasses.replace(local_method, local=False, segment_grid_frames=4)
-    cutting = choose_cutting(
-        fps=Fraction(25), method=method, num_steps=1, segment_frames=None, affordable_frames=30
-    )
+    cutting = choose_cutting(fps=Fraction(25), method=method, num_steps=1, segment_frames=None, affordable_frames=30)
     assert cutting.longest_frames <= 30
     assert cutting.frames % 4 == 0
 
 
-LOAD = Load(
-    width=320, height=180, halo_px=46, halo_frames=4, network_bytes_per_px=2048, canvas_bytes_per_px=960
-)
+LOAD = Load(width=320, height=180, halo_px=46, halo_frames=4, network_bytes_per_px=2048, canvas_bytes_per_px=960)
 
 
 @given(st.integers(2, 4000), st.integers(2, 2000), st.integers(24, 36), st.integers(1, 200))
@@ -195,7 +188,7 @@ def test_every_rung_is_smaller_than_the_one_before(
     rungs = [rung, *ladder(rung, width=width, height=height, local=local)]
     edge = max(width, height)
     sizes = [(r.chunk_frames * min(r.tile_px or edge, edge), r.chunk_frames, r.tile_px or edge) for r in rungs]
-    assert all(b[1] <= a[1] and b[2] <= a[2] + 7 and b != a for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(b[1] <= a[1] and b[2] <= a[2] + 7 and b != a for a, b in itertools.pairwise(sizes))
     if local:
         assert rungs[-1].chunk_frames == 1
     else:
