@@ -34,7 +34,7 @@ SHOWN: dict[str, Shown] = {
     "strength": Shown(group=RESULT, metavar="X", help="1 restores freely, less stays closer to the input; above 0"),
     "color": Shown(group=RESULT, help="how colours are held to the input's"),
     "codec": Shown(group=ENCODING, help="default: by the name of the output"),
-    "crf": Shown(group=ENCODING, metavar="N", help="quality, 0 (best, largest) to 63"),
+    "crf": Shown(group=ENCODING, metavar="N", help="quality, 0 (best, largest) to 51, on the scale of x264"),
     "bit_depth": Shown(group=ENCODING, metavar="8|10", help="default: as the source, at most 10"),
     "preset": Shown(group=ENCODING, metavar="NAME", help="the encoder's preset, medium for instance"),
     "deinterlace": Shown(group=READING, help="one frame out per frame in"),
