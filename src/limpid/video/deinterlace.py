@@ -72,7 +72,11 @@ class Deinterlacer(Generic[Tag]):
             width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
         )
         mode: Any = {"mode": "send_frame", "parity": "auto", "deint": self._frames}
-        graph.link_nodes(source, graph.add("bwdif", **mode), graph.add("buffersink")).configure()
+        try:
+            graph.link_nodes(source, graph.add("bwdif", **mode), graph.add("buffersink")).configure()
+        except av.FFmpegError as error:
+            name = frame.format.name
+            raise SettingsError(f"pictures of format {name} cannot be deinterlaced; use --deinterlace off") from error
         return graph
 
     def _pull(self) -> list[tuple[av.VideoFrame, Tag]]:

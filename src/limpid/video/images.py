@@ -62,13 +62,13 @@ def _image_clip(path: Path, paths: Sequence[Path], fps: Fraction, warnings: tupl
     first, pixels = next(((p, a) for p in paths if (a := _decode(p, cv2.IMREAD_UNCHANGED)) is not None), (None, None))
     if first is None or pixels is None:
         raise InputError(f"{path}: none of its {len(paths)} images can be read")
-    headers = [header for p in paths if (header := _png_header(p)) is not None]
-    alpha = (pixels.ndim == 3 and pixels.shape[2] == 4) or any(header[3] in (4, 6) for header in headers)
-    deep = pixels.dtype == np.uint16 or any(header[2] == 16 for header in headers)
+    headers = {p: header for p in paths if (header := _png_header(p)) is not None}
+    alpha = (pixels.ndim == 3 and pixels.shape[2] == 4) or any(header[3] in (4, 6) for header in headers.values())
+    deep = pixels.dtype == np.uint16 or any(header[2] == 16 for header in headers.values())
     upright = load_image(first, alpha=alpha, deep=deep)
     assert upright is not None
     height, width = upright.shape[:2]
-    for p, header in zip((p for p in paths if _png_header(p) is not None), headers, strict=True):
+    for p, header in headers.items():
         if (header[0], header[1]) != (width, height):
             raise mixed_sizes(path, first, (width, height), p, (header[0], header[1]))
     return Clip(

@@ -14,6 +14,14 @@ _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """FFmpeg demuxers that take any text or binary file with their ending for a film of characters."""
 
 
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder; False too where that cannot be found out, `check_readable` then says why."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def check_readable(path: Path) -> None:
     """Raise `InputError` for what cannot be read as a file at all."""
     try:

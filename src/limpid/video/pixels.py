@@ -16,7 +16,7 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from limpid.types import Clip, ColorTags
+from limpid.types import Clip, ColorTags, InputError
 
 Family = Literal["rgb", "gray", "yuv"]
 
@@ -144,16 +144,20 @@ class PixelConverter:
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Frames of another size than the clip's (some broadcasts change it) are scaled to the clip's size."""
-        kind = family(frame.format)
-        if kind == "gray" and frame.format.name.startswith("gray") and "f" not in frame.format.name:
-            pixels = self._from_gray(frame)
-        elif kind == "yuv" and (self._deep or self._color.matrix not in _KR_KB):
-            pixels = self._from_deep_yuv(frame)
-        else:
-            pixels = self._direct(frame)
-        pixels = self._turn.apply(pixels)
+        try:
+            pixels = self._turn.apply(self._to_rgb(frame))
+        except av.FFmpegError as error:
+            raise InputError(f"pictures of format {frame.format.name} cannot be converted to RGB ({error})") from error
         pixels.flags.writeable = False
         return pixels
+
+    def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        kind = family(frame.format)
+        if kind == "gray" and frame.format.name.startswith("gray") and "f" not in frame.format.name:
+            return self._from_gray(frame)
+        if kind == "yuv" and (self._deep or self._color.matrix not in _KR_KB):
+            return self._from_deep_yuv(frame)
+        return self._direct(frame)
 
     def _reformat(self, frame: av.VideoFrame, fmt: str, **more: Any) -> av.VideoFrame:
         return self._reformatter.reformat(frame, format=fmt, interpolation=ACCURATE, threads=1, **self._size, **more)

@@ -11,8 +11,8 @@ from av.format import Flags as FormatFlags
 
 from limpid.types import Clip, InputError, SettingsError, SideStream
 from limpid.video.decode import Decoder, Shown
-from limpid.video.images import probe_folder, probe_image
-from limpid.video.opening import check_readable, is_cover
+from limpid.video.images import is_image_name, probe_folder, probe_image
+from limpid.video.opening import check_readable, is_cover, is_folder
 from limpid.video.pixels import bit_depth, has_alpha, resolve_color, turn_of
 
 _FieldOrder = Literal["progressive", "tt", "bb", "tb", "bt", "unknown"]
@@ -37,7 +37,7 @@ def probe(path: str | Path, *, fps: Fraction | None = None) -> Clip:
     if fps is not None and not 0 < fps <= _MAX_FPS:
         raise SettingsError(f"--fps {fps}: must be above 0 and at most {_MAX_FPS}")
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         return probe_folder(path, fps)
     check_readable(path)
     still = probe_image(path, fps)
@@ -46,6 +46,8 @@ def probe(path: str | Path, *, fps: Fraction | None = None) -> Clip:
 
 def _probe_video(path: Path, fps: Fraction | None) -> Clip:
     with Decoder(path) as decoder:
+        if is_image_name(path) and decoder.container.format.name.endswith(("_pipe", "image2")):
+            raise InputError(f"{path}: the image cannot be decoded; it is damaged or cut off")
         first = _first_frame(decoder)
         return _describe(path, decoder, first, fps)
 
@@ -131,13 +133,19 @@ def _side_streams(container: Any, video: Any) -> tuple[SideStream, ...]:
         SideStream(
             index=stream.index,
             kind=_KINDS.get(stream.type or "", "data"),
-            codec=stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown",
+            codec=_codec_name(stream),
             language=stream.metadata.get("language"),
             title=stream.metadata.get("title"),
         )
         for stream in container.streams
         if stream.index != video.index
     )
+
+
+def _codec_name(stream: Any) -> str:
+    if stream.codec_context is not None:
+        return str(stream.codec_context.codec.canonical_name)
+    return getattr(stream, "mimetype", None) or "unknown"
 
 
 def _stream_notes(container: Any, decoder: Decoder, frame: av.VideoFrame) -> tuple[str, ...]:

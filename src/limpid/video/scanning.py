@@ -33,8 +33,8 @@ def scan(
 ) -> Timeline:
     """Decode ``clip`` once from end to end and list its frames; ``on_progress`` is told how many there are so far.
 
-    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one
-    thread so that the result is repeatable, and the loss is said in `Timeline.warnings`.
+    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one thread
+    so that the result is repeatable (``on_progress`` starts again at 1), and the loss is said in `Timeline.warnings`.
     Raises `InputError` when nothing can be decoded, `SettingsError` for an unknown ``deinterlace``.
     """
     check_mode(deinterlace)
@@ -88,12 +88,12 @@ class _Pass:
 
     @property
     def damaged(self) -> bool:
-        return self.stats.damaged or self.gaps > 0
+        return self.stats.damaged
 
     def timeline(self, deinterlace: str) -> Timeline:
         interlaced = self.interlaced_frames > _INTERLACED_SHARE * len(self.raw)
         clean = not (self.damaged or self.repaired.synthesised or self.repaired.changed)
-        clean = clean and all(time is not None for time in self.raw)
+        clean = clean and not self.gaps and all(time is not None for time in self.raw)
         return Timeline(
             pts=tuple(self.repaired.pts),
             time_base=self.clip.time_base,
