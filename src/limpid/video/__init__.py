@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from limpid.video.images import list_images as list_images
+    from limpid.video.probing import probe as probe
+    from limpid.video.read import FrameReader as FrameReader
+    from limpid.video.scanning import scan as scan
+    from limpid.video.tensors import alpha_of as alpha_of
+    from limpid.video.tensors import to_tensor as to_tensor
 
 _HOME = {
     "available_encoders": "available",

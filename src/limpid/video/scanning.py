@@ -33,8 +33,8 @@ def scan(
 ) -> Timeline:
     """Decode ``clip`` once from end to end and list its frames; ``on_progress`` is told how many there are so far.
 
-    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one thread
-    so that the result is repeatable (``on_progress`` starts again at 1), and the loss is said in `Timeline.warnings`.
+    Memory grows by some bytes per frame only. Damaged streams are read as far as they can be, a second time on one
+    thread so that the result is repeatable (``on_progress`` starts again at 1), and `Timeline.warnings` tells the loss.
     Raises `InputError` when nothing can be decoded, `SettingsError` for an unknown ``deinterlace``.
     """
     check_mode(deinterlace)
