@@ -144,9 +144,9 @@ def edm_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, f
     s = sigma[:, None, None, None]
     total = s**2 + sd**2
     seen = (z * (sd / total)).to(lr.dtype)
-    raw = network(lr, seen, sigma, frames)
-    x0: Tensor = (sd**2 / total) * z + (s * sd / total.sqrt()) * raw.to(z.dtype)
-    return x0
+    raw: Tensor = network(lr, seen, sigma, frames).to(z.dtype)
+    # in place: at 192 channels every new tensor costs more in page faults than in arithmetic
+    return raw.mul_(s * sd / total.sqrt()).addcmul_(z, sd**2 / total)
 
 
 def bicubic_taps(scale: int, a: float = -0.75) -> Tensor:
@@ -262,7 +262,7 @@ class TinyPrior:
         sigma = torch.full((1,), step.sigma, device=self.device)
         x0 = edm_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
         x0 = x0.transpose(0, 1)[None]
-        return Prediction(x0=x0, eps=(z - x0) / step.sigma)
+        return Prediction(x0=x0, eps=(z - x0).div_(step.sigma))
 
     def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
         base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)
