@@ -79,6 +79,34 @@ def test_odd_sizes(tmp_path: Path) -> None:
     assert _stamps(clip, scan(clip)) == list(range(12))
 
 
+ODD_FORMATS = ("yuyv422", "uyvy422", "nv12", "yuv411p", "yuv410p", "rgb565le", "ya8", "gray16le", "yuv420p10le", "bgra")
+
+
+@pytest.mark.parametrize("pix_fmt", ODD_FORMATS)
+@pytest.mark.parametrize("deinterlace", ["off", "on"])
+def test_odd_pixel_formats(tmp_path: Path, pix_fmt: str, deinterlace: str) -> None:
+    channels = 4 if pix_fmt in ("ya8", "bgra") else 3
+    path = media.make_video(
+        tmp_path / "a.nut", codec="rawvideo", pix_fmt=pix_fmt, draw=lambda i: media.picture(i, channels=channels)
+    )
+    clip = probe(path)
+    timeline = scan(clip)
+    with FrameReader(clip, timeline, deinterlace=deinterlace) as reader:
+        frames = reader.read(Window(start=0, stop=12))
+    assert frames[0].pixels.shape == (48, 64, channels)
+    if deinterlace == "off":
+        assert [media.read_stamp(frame.pixels) for frame in frames] == list(range(12))
+
+
+def test_sizes_too_small_to_deinterlace_pass(tmp_path: Path) -> None:
+    path = media.make_video(
+        tmp_path / "a.nut", codec="rawvideo", width=5, height=3, draw=lambda i: np.zeros((3, 5, 3), np.uint8)
+    )
+    clip = probe(path)
+    with FrameReader(clip, scan(clip), deinterlace="on") as reader:
+        assert len(reader.read(Window(start=0, stop=12))) == 12
+
+
 @pytest.mark.parametrize("hidden", [1, 5, 23])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_frames_hidden_by_an_edit_list_are_not_shown(tmp_path: Path, hidden: int, codec: str) -> None:

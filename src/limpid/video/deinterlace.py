@@ -12,6 +12,7 @@ from limpid.types import SettingsError, Timeline
 
 Mode = Literal["auto", "on", "off"]
 Tag = TypeVar("Tag")
+_MIN_SIZE = 16
 
 
 def check_mode(mode: str) -> None:
@@ -31,8 +32,8 @@ def wanted(mode: str, timeline: Timeline) -> Literal["all", "interlaced"] | None
 class Deinterlacer(Generic[Tag]):
     """Frames in, frames out in the same order and number; each output carries the tag of its input.
 
-    ``frames``: "all" or only the "interlaced" ones, the others pass unchanged. So do frames of fewer than 4 lines or 3
-    columns, which the filter cannot handle.
+    ``frames``: "all" or only the "interlaced" ones, the others pass unchanged. So do frames of fewer than 16 lines or
+    columns, whose chroma may be too small for the filter.
     """
 
     def __init__(self, frames: Literal["all", "interlaced"]) -> None:
@@ -65,7 +66,7 @@ class Deinterlacer(Generic[Tag]):
         return done
 
     def _build(self, frame: av.VideoFrame) -> Graph | None:
-        if frame.height < 4 or frame.width < 3:
+        if min(frame.height, frame.width) < _MIN_SIZE:
             return None
         graph = Graph()
         source = graph.add_buffer(
