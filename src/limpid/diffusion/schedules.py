@@ -96,8 +96,8 @@ def karras_steps(
 
     One step goes from ``sigma_max`` straight to ``final_sigma``. SVD uses 0.002 to 700.
     """
-    if not (num_steps >= 1 and 0 < sigma_min <= sigma_max):
-        raise ValueError(f"need steps >= 1 and 0 < sigma_min <= sigma_max, got {num_steps}, {sigma_min}, {sigma_max}")
+    if not (num_steps >= 1 and 0 < sigma_min < sigma_max):
+        raise ValueError(f"need steps >= 1 and 0 < sigma_min < sigma_max, got {num_steps}, {sigma_min}, {sigma_max}")
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     ramp = np.linspace(0.0, 1.0, num_steps)
     sigmas = [float(s) for s in (high + ramp * (low - high)) ** rho]
