@@ -87,7 +87,7 @@ def make_source(
         for i in range(count):
             frame = av.VideoFrame(64, 48, "yuv420p")
             for plane in frame.planes:
-                plane.update(bytes([40 + 10 * i]) * plane.buffer_size)
+                plane.update(bytes([40 + 10 * i % 200]) * plane.buffer_size)
             frame.pts, frame.time_base = i + first_pts, 1 / RATE
             out.mux(video.encode(frame))
         out.mux(video.encode(None))

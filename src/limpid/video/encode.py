@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from limpid.types import OutputSpec, SettingsError
-from limpid.video.picture import to_av_frame
+from limpid.video.picture import encodable_color, to_av_frame
 
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 AV1_PRESETS = tuple(str(n) for n in range(14))
@@ -145,12 +145,12 @@ def add_video_stream(container: Any, spec: OutputSpec) -> Any:
     return stream
 
 
-def _tag_colors(context: Any, spec: OutputSpec) -> None:
-    context.color_primaries = spec.color.primaries
-    context.color_trc = spec.color.transfer
+def _tag_colors(target: Any, spec: OutputSpec) -> None:
+    target.color_primaries = spec.color.primaries
+    target.color_trc = spec.color.transfer
     rgb = spec.codec == "ffv1"
-    context.colorspace = 0 if rgb else spec.color.matrix
-    context.color_range = 2 if rgb or spec.color.full_range else 1
+    target.colorspace = 0 if rgb else encodable_color(spec.color, spec.height).matrix
+    target.color_range = 2 if rgb or spec.color.full_range else 1
 
 
 class FrameEncoder:
@@ -160,6 +160,7 @@ class FrameEncoder:
         self._context = stream.codec_context
         self._spec = spec
         self._setup = encoder_setup(spec)
+        self._color = encodable_color(spec.color, spec.height)
         self._unit = Fraction(self._context.time_base)
         self._count = 0
 
@@ -171,8 +172,9 @@ class FrameEncoder:
     def encode(self, pictures: Sequence[np.ndarray] | np.ndarray) -> Iterator[Any]:
         """Quantised pictures ``h w c`` -> the packets that became ready."""
         for pixels in pictures:
-            frame = to_av_frame(pixels, self._setup.pix_fmt, self._spec.color)
+            frame = to_av_frame(pixels, self._setup.pix_fmt, self._color)
             frame.pts, frame.time_base = self._count, self._unit
+            _tag_colors(frame, self._spec)  # ProRes writes the tags of each frame
             self._count += 1
             yield from self._context.encode(frame)
 

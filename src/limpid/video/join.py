@@ -101,7 +101,9 @@ def _segment_packets(
         if not seen:
             if not packet.is_keyframe:
                 raise OutputError(f"{path}: the segment does not start with a key frame")
-            shift = (clock.pts[start] if start < len(clock.pts) else 0) - shown
+            if start >= len(clock.pts):
+                raise OutputError(f"{path}: {len(clock.pts)} frames were due, the segments hold more")
+            shift = clock.pts[start] - shown
         index = bisect_left(clock.pts, shown + shift)
         if index >= len(clock.pts) or clock.pts[index] != shown + shift:
             raise OutputError(f"{path}: holds a frame that is not on the timeline")

@@ -17,6 +17,7 @@ from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Wi
 from limpid.video.encode import add_video_stream
 from limpid.video.files import exists_error, publish, remove, temporary_name, writing
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
+from limpid.video.matroska import reserve, set_aspect
 from limpid.video.segments import main_video_stream
 from limpid.video.side import Range, SideStreams, add_side_streams, copy_chapters, copy_file_tags, side_packets
 from limpid.video.stills import assemble_images, check_replaceable
@@ -113,6 +114,8 @@ def _write(
             with contextlib.suppress(Exception):
                 out.close()
             raise
+        if _needs_aspect(spec):
+            set_aspect(path, spec.sample_aspect * spec.width / spec.height)
         notes = list(side.notes) if side else []
         if span.shift and not preview:
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
@@ -149,6 +152,8 @@ def _fill(
         copy_file_tags(source, out)
         copy_chapters(source, out, span)
         others = side_packets(side, span)
+    if _needs_aspect(spec):
+        video.metadata["title"] = reserve(video.metadata.get("title", ""))
     out.start_encoding()
     for target, packet in side.covers if side else ():
         packet.stream, packet.pts, packet.dts = target, 0, 0
@@ -158,6 +163,10 @@ def _fill(
     for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
         out.mux(packet)
     return side
+
+
+def _needs_aspect(spec: OutputSpec) -> bool:
+    return spec.container == "mkv" and spec.sample_aspect != 1
 
 
 def _timed(packets: Iterator[Any], on_progress: Callable[[int], None] | None) -> Iterator[tuple[Fraction, Any]]:

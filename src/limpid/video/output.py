@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from limpid.types import Clip, ColorTags, OutputError, OutputSpec, SettingsError, Timeline
 from limpid.video.encode import FrameEncoder, add_video_stream, check_preset
-from limpid.video.picture import LUMA_WEIGHTS
+from limpid.video.picture import encodable_color
 from limpid.video.stills import ALPHA_FORMATS, DEEP_FORMATS, IMAGE_FORMATS
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mkv": "mkv", ".mov": "mov"}
@@ -192,7 +194,7 @@ def _check_clock(target: _Target, timeline: Timeline) -> None:
     """Matroska counts in milliseconds: frames closer together than that would fall on one another."""
     if target.container != "mkv":
         return
-    stamps = [round(p * timeline.time_base * 1000) for p in timeline.pts]
+    stamps = [floor(p * timeline.time_base * 1000 + Fraction(1, 2)) for p in timeline.pts]
     if any(b <= a for a, b in pairwise(stamps)):
         raise OutputError("mkv counts in milliseconds and this video has frames closer together: use .mp4 or .mov")
 
@@ -201,11 +203,9 @@ def _colors(color: ColorTags, target: _Target, height: int) -> ColorTags:
     """Tags as in the source; a matrix that is unknown or cannot be encoded becomes the usual one of the size."""
     if target.codec in ("ffv1", "images"):
         return replace(color, matrix=0, full_range=True)
-    if color.matrix in LUMA_WEIGHTS:
-        return color
-    if color.matrix in (10, 14) or color.primaries == 9:
-        return replace(color, matrix=9)
-    return replace(color, matrix=1 if height >= 720 else 6)
+    if target.codec == "prores":
+        color = replace(color, full_range=False)  # its files have no place to say otherwise
+    return encodable_color(color, height)
 
 
 def segment_spec(spec: OutputSpec, timeline: Timeline) -> tuple[OutputSpec, str | None]:

@@ -7,6 +7,7 @@ RGB, and full-range chroma by -0.5 of 255. The conversion below is the matrix of
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -29,6 +30,15 @@ LUMA_WEIGHTS: dict[int, tuple[float, float]] = {
 """(Kr, Kb) by H.273 matrix code: the matrices that frames can be encoded with."""
 
 
+def encodable_color(color: ColorTags, height: int) -> ColorTags:
+    """``color`` with a matrix that YUV can be made with: one that is unknown or unusual becomes that of the size."""
+    if color.matrix in LUMA_WEIGHTS:
+        return color
+    if color.matrix in (10, 14) or color.primaries == 9:
+        return replace(color, matrix=9)
+    return replace(color, matrix=1 if height >= 720 else 6)
+
+
 def quantise(frames: Tensor, depth: int, height: int, width: int) -> np.ndarray:
     """Frames ``t c H W`` in [0, 1] -> ``t height width c``, uint8 (depth 8) or uint16 (up to 16), rounded to nearest.
 
@@ -46,7 +56,7 @@ def quantise(frames: Tensor, depth: int, height: int, width: int) -> np.ndarray:
 
 def _quantise_one(frame: np.ndarray, depth: int) -> np.ndarray:
     """``c h w`` float -> ``h w c``. OpenCV's saturating casts round to nearest and clamp in one pass."""
-    if not math.isfinite(float(frame.sum(dtype=np.float64))):
+    if not math.isfinite(float(frame.sum())):
         raise ValueError("frames hold values that are not numbers; they are not written")
     top = 2**depth - 1
     planes = [_scaled(np.ascontiguousarray(plane), top, cv2.CV_8U if depth == 8 else cv2.CV_16U) for plane in frame]
@@ -80,11 +90,9 @@ def _halve_rows(plane: np.ndarray) -> np.ndarray:
 
 def _halve_columns(plane: np.ndarray) -> np.ndarray:
     """Chroma sits on the even luma columns (left siting, what players assume): taps 1/4, 1/2, 1/4."""
-    right = plane[:, 1::2]
-    left = np.empty_like(right)
-    left[:, 1:] = right[:, :-1]
-    left[:, 0] = plane[:, 0]
-    return np.asarray(plane[:, 0::2] * np.float32(0.5) + (left + right) * np.float32(0.25))
+    taps, one = np.array([0.25, 0.5, 0.25], np.float32), np.ones(1, np.float32)
+    smooth = cv2.sepFilter2D(plane, -1, taps, one, borderType=cv2.BORDER_REPLICATE)
+    return np.ascontiguousarray(smooth[:, ::2])
 
 
 def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) -> list[np.ndarray]:
@@ -96,10 +104,11 @@ def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) 
     luma = cv2.transform(values, matrix[:1])
     if subsampling == "420":
         values = _halve_rows(values)
+    both = cv2.transform(values, matrix[1:])  # the map is affine: averaging before it is averaging after it
+    chroma = [cv2.extractChannel(both, i) for i in range(2)]
     if subsampling in ("420", "422"):
-        values = _halve_columns(values)
-    chroma = cv2.transform(values, matrix[1:])  # the map is affine: averaging before it is averaging after it
-    return [_rounded(plane, depth) for plane in (luma, cv2.extractChannel(chroma, 0), cv2.extractChannel(chroma, 1))]
+        chroma = [_halve_columns(plane) for plane in chroma]
+    return [_rounded(plane, depth) for plane in (luma, *chroma)]
 
 
 def _rounded(plane: np.ndarray, depth: int) -> np.ndarray:

@@ -29,6 +29,7 @@ _STALE_TAGS = (
     "handler_name",
     "vendor_id",
 )
+_MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 
 
@@ -115,6 +116,11 @@ def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideS
 
 def _copy_tags(stream: Any, target: Any) -> None:
     target.metadata.update({k: v for k, v in stream.metadata.items() if not k.lower().startswith(_STALE_TAGS)})
+    language = stream.metadata.get("language", "")
+    if (
+        language and target.container.format.name == "mov"
+    ):  # QuickTime numbers its languages and knows these by their other code
+        target.metadata["language"] = _MOV_LANGUAGES.get(language, language)
     if "handler_name" in stream.metadata:
         target.metadata["handler_name"] = stream.metadata["handler_name"]
     target.disposition = int(stream.disposition)
