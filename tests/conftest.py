@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Set before torch, OpenCV and FFmpeg are loaded: pytest-xdist already uses every core.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# A loaded machine must not fail the suite, and a failure must come again when the test is repeated.
+settings.register_profile("limpid", deadline=None, derandomize=True, database=None)
+settings.load_profile("limpid")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -18,9 +18,8 @@ EXIT_DEFECT = 70
 """EX_SOFTWARE of sysexits.h: an exception that is nobody's fault but Limpid's."""
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
-SYSTEM_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG, errno.EMFILE}
-)
+_REFUSALS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ENAMETOOLONG", "EMFILE")
+SYSTEM_ERRORS = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno, name))
 """What the operating system can refuse at any moment: no defect, wherever in Limpid it comes up."""
 
 COMMANDS = {
