@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from limpid.priors.tiny import TinyConfig, TinyNetwork, edm_prediction, from_latent, load_tiny, save_tiny, to_latent
+from limpid.priors.tiny import TinyConfig, TinyNetwork, from_latent, load_tiny, save_tiny, to_latent, wiener_prediction
 
 CROP, MARGIN = 40, 2
 TYPICAL_SIGMA = 0.5
@@ -93,18 +93,19 @@ def loss_of(network: TinyNetwork, x0: Tensor, patches: Tensor, sigma: np.ndarray
     """Charbonnier distance in pixels, divided by what is typical of the noise level (EDM's c_out)."""
     s = torch.from_numpy(sigma).float().repeat_interleave(frames)
     z = x0 + s[:, None, None, None] * torch.randn_like(x0)
-    error = edm_prediction(network, z, s, patches, frames) - x0
+    error = wiener_prediction(network, z, s, patches, frames) - x0
     pixels = from_latent(error, network.config) * network.config.latent_scale
     c_out = s * TYPICAL_SIGMA / (s**2 + TYPICAL_SIGMA**2).sqrt()
     return ((pixels / c_out[:, None, None, None]) ** 2 + SMOOTH).sqrt().mean()
 
 
 @torch.no_grad()
-def measure_sigma_data(network: TinyNetwork, clips: Clips, frames: int) -> None:
-    """Sets the standard deviation of each latent channel from a few hundred random crops."""
+def measure_scales(network: TinyNetwork, clips: Clips, frames: int) -> None:
+    """Sets the units of the network from a few hundred random crops; a one-step error is taken as half of the data."""
     random = np.random.default_rng(0)
     x0 = torch.cat([batch(clips, random, 8, frames, network.config)[0] for _ in range(30)])
-    network.sigma_data.copy_(x0.square().mean((0, 2, 3)).sqrt().clamp_min(0.02))
+    network.data_scale.copy_(x0.square().mean((0, 2, 3)).sqrt().clamp_min(0.02))
+    network.spread_scale.copy_(network.data_scale / 2)
 
 
 def main() -> None:
@@ -126,7 +127,7 @@ def main() -> None:
         memory_format=torch.channels_last
     )
     if not args.warm_start:
-        measure_sigma_data(network, clips, args.frames)
+        measure_scales(network, clips, args.frames)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-4)
     step, spent, state_path = 0, 0.0, args.run / "state.pt"

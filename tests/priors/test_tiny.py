@@ -14,7 +14,6 @@ from limpid.priors.tiny import (
     TinyNetwork,
     TinyPrior,
     bicubic_patches,
-    edm_prediction,
     from_latent,
     load_tiny,
     patch_basis,
@@ -22,6 +21,7 @@ from limpid.priors.tiny import (
     save_tiny,
     shift_time,
     to_latent,
+    wiener_prediction,
 )
 from limpid.types import Step, Tile, Window
 
@@ -74,11 +74,11 @@ def test_prediction_is_consistent(prior: TinyPrior) -> None:
 
 def test_little_noise_is_kept_and_much_noise_is_ignored(prior: TinyPrior) -> None:
     z, lr = torch.randn(2, prior.latent_channels, 8, 8), torch.randn(2, 12, 8, 8)
-    clean = edm_prediction(prior.network, z, torch.tensor([1e-4]), lr, 2)
+    clean = wiener_prediction(prior.network, z, torch.tensor([1e-4]), lr, 2)
     torch.testing.assert_close(clean, z, atol=2e-3, rtol=0)
-    far = torch.tensor([2000.0])
-    one = edm_prediction(prior.network, z * far, far, lr, 2)
-    other = edm_prediction(prior.network, -z * far, far, lr, 2)
+    far = torch.tensor([20000.0])
+    one = wiener_prediction(prior.network, z * far, far, lr, 2)
+    other = wiener_prediction(prior.network, -z * far, far, lr, 2)
     torch.testing.assert_close(one, other, atol=5e-3, rtol=0)
 
 

@@ -4,12 +4,11 @@ The latent is what bicubic upscaling misses: ``HR - bicubic(LR)``, cut into patc
 pixels), so one latent pixel has 192 channels and the canvas is half the LR size. Most of the work happens there, at a
 few thousand positions per frame. Noise follows EDM (Karras et al. 2022): ``z = x0 + sigma eps``.
 
-Three choices make a small network enough. The latent is the DCT of the patch in opponent colours: an orthonormal change
-of basis, so white noise stays white, but the scene's energy gathers in few of the 192 coefficients. Each has a
-``sigma_data`` of its own, so EDM's ``c_skip`` removes noise from the faint ones by itself, which a network of 64
-channels could never see in full. The network sees ``z`` through the Wiener factor ``sd^2 / (sigma^2 + sd^2)``: at high
-noise the meaningless part fades instead of having to be learned away, and one step from pure noise is a plain
-regression from the LR frames.
+Two choices make a small network enough. The latent is the DCT of the patch in opponent colours: an orthonormal change of
+basis, so white noise stays white, but the scene's energy gathers in few of the 192 coefficients. And the network says
+what it expects, ``m``, and how sure it is, ``s``, per coefficient and place; the prediction is the Wiener estimate
+``x0 = m + s^2 / (s^2 + sigma^2) (z - m)``, exact if the unknown part were Gaussian. So nothing has to be learned to get
+rid of noise: flat places ignore ``z``, textured ones follow it, and one step from pure noise is a plain regression.
 Time is mixed by shifting a few channels one frame back and forth (TSM, Lin et al. 2019): free of arithmetic, and the
 field of view is exactly one frame a side per shift.
 """
@@ -106,20 +105,26 @@ class TinyNetwork(nn.Module):
         self.noise = nn.Sequential(nn.Linear(2 * NOISE_FREQUENCIES, width), nn.SiLU())
         self.blocks = nn.ModuleList(Block(width, shift if i in config.shifts else 0) for i in range(config.blocks))
         self.conv_out = nn.Conv2d(width, config.latent_channels, 3, padding=1)
-        self.sigma_data: Tensor
-        self.register_buffer("sigma_data", torch.full((config.latent_channels,), 0.5))
-        """Standard deviation of each latent channel over the training data."""
+        self.conv_spread = nn.Conv2d(width, 3, 3, padding=1)
+        self.data_scale: Tensor
+        self.register_buffer("data_scale", torch.ones(config.latent_channels))
+        """Standard deviation of each latent channel over the training data; the unit of the output."""
+        self.spread_scale: Tensor
+        self.register_buffer("spread_scale", torch.ones(config.latent_channels))
+        """Typical error of a one-step prediction in each latent channel; the unit of the spread."""
 
-    def forward(self, lr: Tensor, z: Tensor | None, sigma: Tensor, frames: int) -> Tensor:
-        """``lr``: (b t) 12 h w around 0; ``z``: (b t) 192 h w or None for nothing known; ``sigma``: (b t) or 1."""
+    def forward(self, lr: Tensor, z: Tensor, sigma: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """What is expected and how uncertain it is.
+
+        ``lr``: (b t) 12 h w around 0; ``z``: (b t) 192 h w; ``sigma``: (b t) or 1. Returns the mean (b t) 192 h w in
+        units of `data_scale`, and the logarithm of the spread, (b t) 3 h w for the three colour coefficients.
+        """
         noise = self.noise(noise_features(sigma).to(lr.dtype))
-        x = self.conv_lr(lr)
-        if z is not None:
-            x = x + self.conv_z(z)
+        spread = self.spread_scale.float()[:, None, None]
+        x = self.conv_lr(lr) + self.conv_z((z * (spread / (sigma[:, None, None, None] ** 2 + spread**2))).to(lr.dtype))
         for block in self.blocks:
             x = block(x, noise, frames)
-        out: Tensor = self.conv_out(x)
-        return out
+        return self.conv_out(x), self.conv_spread(x)
 
 
 NOISE_FREQUENCIES = 8
@@ -132,21 +137,22 @@ def noise_features(sigma: Tensor) -> Tensor:
     return torch.cat([torch.sin(c_noise * frequencies), torch.cos(c_noise * frequencies)], dim=1)
 
 
-def edm_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, frames: int) -> Tensor:
-    """The clean latent that the network sees in ``z`` (EDM, Eq. 7 of Karras et al. 2022, input scaled as above).
+def wiener_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, frames: int) -> Tensor:
+    """The clean latent that the network sees in ``z``: ``m + s^2 / (s^2 + sigma^2) (z - m)``.
 
     Args:
         z: noisy latent, ``(b t) 192 h w``.
         sigma: noise level per picture, ``(b t)`` or ``1``.
         lr: LR frames in patch space, around 0, ``(b t) 12 h w``.
     """
-    sd = network.sigma_data.float()[:, None, None]
-    s = sigma[:, None, None, None]
-    total = s**2 + sd**2
-    seen = (z * (sd / total)).to(lr.dtype)
-    raw: Tensor = network(lr, seen, sigma, frames).to(z.dtype)
-    # in place: at 192 channels every new tensor costs more in page faults than in arithmetic
-    return raw.mul_(s * sd / total.sqrt()).addcmul_(z, sd**2 / total)
+    raw, log_spread = network(lr, z, sigma, frames)
+    mean: Tensor = raw.to(z.dtype).mul_(network.data_scale.to(z.dtype)[:, None, None])
+    # s^2 / (s^2 + sigma^2) is a logistic function of the logarithm of the ratio
+    log_ratio = 2 * log_spread.to(z.dtype) - 2 * sigma.log()[:, None, None, None]
+    per_color = network.config.latent_channels // 3
+    gain = log_ratio.repeat_interleave(per_color, dim=1)
+    gain = gain.add_(2 * network.spread_scale.to(z.dtype).log()[:, None, None]).sigmoid_()
+    return torch.lerp(mean, z, gain)
 
 
 def bicubic_taps(scale: int, a: float = -0.75) -> Tensor:
@@ -260,7 +266,7 @@ class TinyPrior:
     def denoise(self, z: Tensor, step: Step, condition: TinyCondition) -> Prediction:
         pictures = z[0].transpose(0, 1).contiguous(memory_format=torch.channels_last)
         sigma = torch.full((1,), step.sigma, device=self.device)
-        x0 = edm_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
+        x0 = wiener_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
         x0 = x0.transpose(0, 1)[None]
         return Prediction(x0=x0, eps=(z - x0).div_(step.sigma))
 
