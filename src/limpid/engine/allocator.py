@@ -1,0 +1,28 @@
+"""Keeps freed memory in the process, so that large tensors do not fault in fresh pages again and again.
+
+glibc maps every large allocation anew and unmaps it when it is freed. The next tensor of the same size then costs a page
+fault per 4 KiB, which takes longer than the arithmetic of an addition or a multiplication (measured on two cores: an
+elementwise operation on a 265 MB tensor took 0.21 s of processor time, 0.04 to 0.08 s when its memory was reused).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of ``mallopt(3)``."""
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to reuse freed memory instead of giving it back; False where there is no glibc.
+
+    For the whole process, and harmless to repeat. The peak of memory stays as it is; what is held between peaks grows.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1)))
