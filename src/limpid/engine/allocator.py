@@ -1,8 +1,9 @@
 """Keeps freed memory in the process, so that large tensors do not fault in fresh pages again and again.
 
-glibc maps every large allocation anew and unmaps it when it is freed. The next tensor of the same size then costs a page
-fault per 4 KiB, which takes longer than the arithmetic of an addition or a multiplication (measured on two cores: an
-elementwise operation on a 265 MB tensor took 0.21 s of processor time, 0.04 to 0.08 s when its memory was reused).
+glibc maps every large allocation anew and unmaps it when it is freed. The next tensor of the same size then costs a
+page fault per 4 KiB, which takes longer than the arithmetic of an addition or a multiplication (measured on two
+cores: an elementwise operation on a 265 MB tensor took 0.21 s of processor time, 0.04 to 0.08 s when its memory was
+reused).
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ pixels), so one latent pixel has 192 channels and the canvas is half the LR size
 few thousand positions per frame. Noise follows EDM (Karras et al. 2022): ``z = x0 + sigma eps``.
 
 Two choices make a small network enough. The latent is the DCT of the patch in opponent colours: an orthonormal change
-of basis, so white noise stays white, but the scene's energy gathers in few of the 192 coefficients. And the network says
-what it expects, ``m``, and how sure it is, ``s``, per coefficient and place; the prediction is the Wiener estimate
-``x0 = m + s^2 / (s^2 + sigma^2) (z - m)``, exact if the unknown part were Gaussian. So nothing has to be learned to get
-rid of noise: flat places ignore ``z``, textured ones follow it, and one step from pure noise is a plain regression.
+of basis, so white noise stays white, but the scene's energy gathers in few of the 192 coefficients. And the network
+says what it expects, ``m``, and how sure it is, ``s``, per coefficient and place; the prediction is the Wiener
+estimate ``x0 = m + s^2 / (s^2 + sigma^2) (z - m)``, exact if the unknown part were Gaussian. So nothing has to be
+learned to get rid of noise: flat places ignore ``z``, textured ones follow it, and one step from pure noise is a
+plain regression.
 Time is mixed by shifting a few channels one frame back and forth (TSM, Lin et al. 2019): free of arithmetic, and the
 field of view is exactly one frame a side per shift.
 """
