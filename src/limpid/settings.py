@@ -114,8 +114,8 @@ class Settings:
         return cls(**values)
 
 
-def parse_preview(text: str) -> tuple[float, float]:
-    """``"00:01-00:03.5"`` -> ``(1.0, 3.5)``, in seconds from the first frame shown. Raises SettingsError."""
+def parse_preview(text: str) -> tuple[Fraction, Fraction]:
+    """``"00:01-00:03.5"`` -> ``(1, 7/2)``, in seconds from the first frame shown. Raises SettingsError."""
     parts = text.split("-")
     if len(parts) != 2:
         raise SettingsError(f"preview is {text!r}; write it as START-STOP, for instance 00:01-00:03")
@@ -125,16 +125,16 @@ def parse_preview(text: str) -> tuple[float, float]:
     return start, stop
 
 
-def parse_time(text: str) -> float:
-    """``"01:02:03.5"``, ``"02:03.5"`` or ``"3.5"`` -> seconds. Raises SettingsError."""
+def parse_time(text: str) -> Fraction:
+    """``"01:02:03.5"``, ``"02:03.5"`` or ``"3.5"`` -> seconds, exactly. Raises SettingsError."""
     fields = text.strip().split(":")
     whole, last = fields[:-1], fields[-1]
     good = all(re.fullmatch(r"\d+", f) for f in whole) and re.fullmatch(r"\d+(\.\d*)?|\.\d+", last)
     if len(fields) > 3 or not good:
         raise SettingsError(f"{text!r} is not a time; write hours:minutes:seconds, for instance 00:01:02.5")
-    seconds = 0.0
+    seconds = Fraction(0)
     for value in fields:
-        seconds = seconds * 60 + float(value)
+        seconds = seconds * 60 + Fraction(value.removesuffix("."))
     return seconds
 
 

@@ -1,12 +1,18 @@
-"""Methods that need no weights."""
+"""Methods that need no weights, and a short clip with sound."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.types import Method
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "video"))  # the generator of test media: ``import media``
 
 
 def _no_weights(device: object, dtype: object) -> None:
@@ -28,3 +34,15 @@ def local_method() -> Method:
         reach_frames=4,
         reach_px=8,
     )
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48x32, 40 frames at 25 per second, with sound; a cut at frame 15."""
+    import media
+
+    def draw(index: int) -> np.ndarray:
+        return media.shot_picture(index, 48, 32, [15])
+
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return Path(media.make_video(path, width=48, height=32, frames=40, audio=True, draw=draw))

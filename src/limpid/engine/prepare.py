@@ -70,11 +70,11 @@ def preview_frames(timeline: Timeline, preview: str | None) -> Window:
     first, unit = timeline.pts[0], timeline.time_base
     times = [(pts - first) * unit for pts in timeline.pts]
     # The frame that is on screen at the start of the range, then all that appear before its end.
-    start = max(bisect.bisect_right(times, Fraction(start_s)) - 1, 0)
-    stop = bisect.bisect_left(times, Fraction(stop_s))
-    length = float(times[-1] + timeline.last_duration * unit)
+    start = max(bisect.bisect_right(times, start_s) - 1, 0)
+    stop = bisect.bisect_left(times, stop_s)
+    length = times[-1] + timeline.last_duration * unit
     if start_s >= length:
-        raise SettingsError(f"preview {preview} begins after the end of the input, which is {length:.2f} s long")
+        raise SettingsError(f"preview {preview} begins after the end of the input, which is {float(length):.2f} s long")
     return Window(start=start, stop=max(stop, start + 1))
 
 

@@ -19,6 +19,7 @@ from limpid.engine.prepare import choose_rung, cut_by
 from limpid.engine.restorer import Restorer, num_steps, target_size
 from limpid.settings import Settings
 from limpid.types import InputError, Method, ResourceError, Segment, SettingsError
+from limpid.video.picture import quantise
 
 ABOUT_FILES = ("codec", "crf", "bit_depth", "preset", "deinterlace", "fps", "preview", "detect_cuts")
 
@@ -114,10 +115,10 @@ class Kind:
         """``3 H W`` in [0, 1] -> a frame as they came."""
         if self.is_tensor:
             return frame.to(self.dtype)
-        array = frame.permute(1, 2, 0).numpy()
-        if self.most == 1.0:
-            return np.ascontiguousarray(array, dtype=self.dtype)
-        return np.ascontiguousarray(np.rint(array * np.float32(self.most)).astype(self.dtype))
+        if self.dtype.kind == "f":
+            return np.ascontiguousarray(frame.permute(1, 2, 0).numpy(), dtype=self.dtype)
+        # Rounded where files are, so that both give the same pixels.
+        return quantise(frame[None], 8 * self.dtype.itemsize, frame.shape[1], frame.shape[2])[0]
 
 
 @dataclasses.dataclass
