@@ -169,7 +169,7 @@ class Timeline:
 class VideoFrame(NamedTuple):
     """One picture: ``pixels`` is ``h w 3`` (RGB) or ``h w 4`` (RGBA), uint8 or full-scale uint16."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs on a frame
     pixels: np.ndarray
 
 

@@ -246,7 +246,10 @@ ALL_SAMPLERS = [DDIM(), DDIM(eta=0.7), DDPM(), Euler(), DPMSolverPP2M()]
 schedules = st.one_of(
     st.builds(lambda n: vp_steps(n, BETAS["linear"], spacing="trailing"), st.integers(1, 40)),
     st.builds(
-        lambda n, low, high: karras_steps(n, low, low + high), st.integers(1, 20), st.floats(1e-3, 1), st.floats(0.01, 90)
+        lambda n, low, more: karras_steps(n, low, low + more),
+        st.integers(1, 20),
+        st.floats(1e-3, 1),
+        st.floats(0.01, 90),
     ),
 )
 
