@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / "tiny.safetensors"))
 TINY_SIGMA_MAX = 80.0
-TINY_SIGMA_MIN = 0.6
+TINY_SIGMA_MIN = 4.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
 
 
@@ -47,6 +47,7 @@ def tiny(weights: Path = TINY_WEIGHTS) -> Method:
         reach_frames=config.radius_frames,
         reach_px=config.radius_px,
         decode_reach_px=2,
+        work_bytes_per_px=256,
         weights_hash=lambda: _sha256(weights),
     )
 
