@@ -47,11 +47,15 @@ def test_negative_times_start_at_zero(tmp_path: Path) -> None:
     assert frame_pts(path, UNIT) == [0, 512]
 
 
+def _write_and_fail(writer: SegmentWriter) -> None:
+    writer.write(pictures(2), [0, 1])
+    raise KeyError
+
+
 @pytest.mark.parametrize("spec", [SPEC, IMAGES])
 def test_an_exception_leaves_nothing(tmp_path: Path, spec: OutputSpec) -> None:
     with pytest.raises(KeyError), SegmentWriter(tmp_path / "s", spec) as writer:
-        writer.write(pictures(2), [0, 1])
-        raise KeyError
+        _write_and_fail(writer)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -65,7 +65,7 @@ def _quantise_one(frame: np.ndarray, depth: int) -> np.ndarray:
 
 
 def _scaled(plane: np.ndarray, scale: float, kind: int) -> np.ndarray:
-    return cv2.multiply(plane, (scale, 0, 0, 0), dtype=kind)
+    return np.asarray(cv2.multiply(plane, cast(Any, (scale, 0, 0, 0)), dtype=kind))
 
 
 def rgb_to_yuv_matrix(color: ColorTags, depth: int) -> np.ndarray:
@@ -114,7 +114,7 @@ def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) 
 def _rounded(plane: np.ndarray, depth: int) -> np.ndarray:
     if depth == 8:
         return _scaled(plane, 1.0, cv2.CV_8U)
-    return np.minimum(_scaled(plane, 1.0, cv2.CV_16U), np.uint16(2**depth - 1))
+    return np.asarray(np.minimum(_scaled(plane, 1.0, cv2.CV_16U), np.uint16(2**depth - 1)))
 
 
 def _fill(frame: av.VideoFrame, planes: list[np.ndarray]) -> av.VideoFrame:
