@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from limpid.engine.allocator import keep_freed_memory
 from limpid.engine.memory import USABLE_PART, cpu_budget
 from limpid.types import SettingsError
 
@@ -140,6 +141,7 @@ def computing(machine: Machine) -> Iterator[None]:
     threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     torch.set_num_threads(machine.threads)
+    keep_freed_memory()
     cudnn.deterministic, cudnn.benchmark = True, False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
