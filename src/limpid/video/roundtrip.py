@@ -57,7 +57,7 @@ def _encode(frames: np.ndarray, codec: str, options: dict[str, str], bit_rate: i
 
 
 def _decode(data: bytes) -> list[np.ndarray]:
-    with av.open(io.BytesIO(data)) as container:
+    with cast(Any, av.open(io.BytesIO(data))) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
