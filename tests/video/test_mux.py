@@ -212,6 +212,27 @@ def test_subtitle_markup_is_removed() -> None:
     assert plain_text("just text") == "just text"
 
 
+def test_other_videos_of_the_file_are_named_not_the_restored_one(tmp_path: Path) -> None:
+    from limpid.video import probe, scan
+
+    path, output = tmp_path / "two.mp4", tmp_path / "o.mp4"
+    with av.open(str(path), "w") as out:
+        streams = [out.add_stream("libx264", rate=25, width=w, height=w, pix_fmt="yuv420p") for w in (32, 64)]
+        for i in range(3):
+            for stream in streams:
+                frame = av.VideoFrame(stream.width, stream.height, "yuv420p")
+                frame.pts, frame.time_base = i, Fraction(1, 25)
+                out.mux(stream.encode(frame))
+        for stream in streams:
+            out.mux(stream.encode(None))
+    source = probe(path)
+    assert source.width == 64
+    line = scan(source, detect_cuts=False)
+    spec, _ = resolve_output(source, line, output, width=64, height=48, codec=None, crf=20, bit_depth=8, threads=1)
+    notes = assemble(write_segments(tmp_path, spec, pictures(3), line.pts, (3,)), output, spec, source, line)
+    assert notes == ("video stream 0 is not carried over: only the main video is restored",)
+
+
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_covers_come_along(tmp_path: Path, container: str) -> None:
     plain = make_source(tmp_path / "plain.mp4")

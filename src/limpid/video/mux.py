@@ -18,6 +18,7 @@ from limpid.video.encode import add_video_stream
 from limpid.video.files import exists_error, publish, remove, temporary_name, writing
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
+from limpid.video.opening import choose_video
 from limpid.video.segments import main_video_stream
 from limpid.video.side import Range, SideStreams, add_side_streams, copy_chapters, copy_file_tags, side_packets
 from limpid.video.stills import assemble_images, check_replaceable
@@ -146,7 +147,7 @@ def _fill(
     side = None
     others: Iterator[tuple[Fraction, Any]] = iter(())
     if source is not None:
-        main = main_video_stream(source)
+        main = choose_video(source, Path(source.name))  # the same choice as on the way in
         video.metadata.update({k: v for k, v in main.metadata.items() if k in ("language", "title")})
         side = add_side_streams(source, out, spec.container, main)
         copy_file_tags(source, out)
