@@ -150,16 +150,25 @@ def test_images_with_transparency_keep_it(tmp_path: Path, fast: dict[str, Any]) 
     assert leftovers(tmp_path) == []
 
 
-def test_a_stream_of_frames_gives_the_pixels_of_a_file(clip: Path, tmp_path: Path) -> None:
-    limpid.upscale(clip, tmp_path / "out", codec="images")
-    frames = pixels_of(clip)
-    for threshold in (1, 7):
-        streamed = list(limpid.restore(iter(frames), fps=25, cuts=[15], segment_frames=threshold))
-        assert np.array_equal(np.stack(streamed), pixels_of(tmp_path / "out"))
-    tensors = [torch.from_numpy(f).permute(2, 0, 1) / 255 for f in frames[:3]]
-    out = list(limpid.restore(tensors, scale=2))
-    assert [tuple(t.shape) for t in out] == [(3, 64, 96)] * 3
-    assert all(t.dtype == torch.float32 for t in out)
+def test_a_stream_of_frames_gives_the_pixels_of_a_file(clip: Path, tmp_path: Path, fast: dict[str, Any]) -> None:
+    limpid.upscale(clip, tmp_path / "out", codec="images", method="fast")
+    frames, whole = pixels_of(clip), pixels_of(tmp_path / "out")
+    for length in (1, 7, 100):
+        streamed = list(limpid.restore(iter(frames), cuts=[15], method="fast", segment_frames=length))
+        assert np.array_equal(np.stack(streamed), whole)
+
+
+def test_frames_come_back_as_the_kind_they_were(clip: Path) -> None:
+    frames = pixels_of(clip)[:3]
+    whole = np.stack(list(limpid.restore(frames)))
+    deep = np.stack(list(limpid.restore(frames.astype(np.uint16) * 257)))
+    floats = np.stack(list(limpid.restore(frames.astype(np.float32) / 255)))
+    tensors = list(limpid.restore([torch.from_numpy(f).permute(2, 0, 1) / 255 for f in frames]))
+    assert (whole.dtype, deep.dtype, floats.dtype, tensors[0].dtype) == (np.uint8, np.uint16, np.float32, torch.float32)
+    assert whole.shape == deep.shape == floats.shape == (3, 128, 192, 3)
+    assert np.abs(deep / 65535 - whole / 255).max() < 0.51 / 255
+    assert np.array_equal(floats, torch.stack(tensors).permute(0, 2, 3, 1).numpy())
+    assert next(limpid.restore(frames, scale=2)).shape == (64, 96, 3)
 
 
 def test_a_stream_is_bounded_and_checks_its_frames() -> None:

@@ -23,6 +23,10 @@ from limpid.engine.plan import Plan, Rung, chunk_after
 from limpid.engine.sink import OpenWriter, Sink
 from limpid.types import ResourceError, Segment, VideoFrame
 
+PIECE_BYTES = 64 << 20
+MOST_PIECE_FRAMES = 8
+"""What waits to be encoded: at most three pieces of this size."""
+
 Carry = Mapping[str, Tensor]
 
 
@@ -106,11 +110,19 @@ class _Runner:
         self.sink.begin(segment)
         carry_in, carry_out = self._load_carry(segment), dict[str, Tensor]()
         for chunk, frames in self._chunks(segment, carry_in, carry_out):
-            self.sink.write(frames, self.job.pts[chunk.core.start : chunk.core.stop])
+            self._write(frames, self.job.pts[chunk.core.start : chunk.core.stop])
+            del frames
             self.meter.add(len(chunk.core))
             self.tell_committed()
             self.job.interrupts.check()
         self.sink.end(self._save_carry(segment, carry_out))
+
+    def _write(self, frames: Tensor, pts: Sequence[int]) -> None:
+        """Hand a chunk over in small copies, so that its memory is free while the next one is computed."""
+        step = max(1, min(MOST_PIECE_FRAMES, PIECE_BYTES // (frames[0].numel() * frames.element_size())))
+        for start in range(0, len(frames), step):
+            part = slice(start, start + step)
+            self.sink.write(frames[part].clone(), pts[part])
 
     def tell_committed(self) -> None:
         for done in self.sink.take_committed():

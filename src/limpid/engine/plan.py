@@ -19,12 +19,12 @@ from limpid.types import Method, Segment, Window
 SEGMENT_S = 2
 """Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
 LEAST_SEGMENT_FRAMES = 24
-CHUNK_CHOICES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+CHUNK_CHOICES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 TILE_CHOICES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
 UNKNOWN_WORK_BYTES = 2048
 """Per LR pixel and frame of a network call, for methods that do not say."""
-FRAME_COPIES = 8
-"""Float copies of an output frame alive at once: latents, decoded frames, colour correction (7 measured with tiny)."""
+FRAME_COPIES = 7
+"""Float copies of an output frame alive at once: latents, decoded frames, colour correction; measured with tiny."""
 
 
 @dataclass(frozen=True, kw_only=True)

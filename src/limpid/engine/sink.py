@@ -19,6 +19,7 @@ from limpid.engine.journal import Finished, Journal
 from limpid.types import OutputError, Segment
 
 POLL_S = 0.1
+QUEUED_PIECES = 2
 
 
 class Writer(Protocol):
@@ -53,7 +54,7 @@ class _AbortError(Exception):
 
 @dataclass
 class Sink:
-    """Takes frames of one segment after the other; at most two chunks wait or are being encoded."""
+    """Takes frames of one segment after the other, piece by piece; few pieces wait."""
 
     open_writer: OpenWriter
     journal: Journal
@@ -61,7 +62,7 @@ class Sink:
 
     def __post_init__(self) -> None:
         self._committed: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-        self._queue: queue.Queue[_Begin | _Frames | _End | None] = queue.Queue(1)
+        self._queue: queue.Queue[_Begin | _Frames | _End | None] = queue.Queue(QUEUED_PIECES)
         self._abort = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="limpid-encode", daemon=True)
