@@ -23,6 +23,7 @@ from limpid.engine.plan import (
     ladder,
     next_core,
     plan_segments,
+    spans,
 )
 from limpid.types import Window
 
@@ -74,20 +75,32 @@ def test_segments_start_on_the_grid_of_their_shot(clip: tuple[list[tuple[int, in
         assert (segment.halo.start - segment.shot_start) % cutting.grid_frames == 0
 
 
-@given(shots_and_frames(), cuttings(), st.integers(1, 70))
-def test_chunks_cover_a_segment_and_have_the_whole_halo(
-    clip: tuple[list[tuple[int, int]], Window], cutting: Cutting, length: int
+@given(shots_and_frames(), cuttings(), st.integers(1, 70), st.booleans())
+def test_chunks_cover_all_segments_and_have_the_whole_halo(
+    clip: tuple[list[tuple[int, int]], Window], cutting: Cutting, length: int, local: bool
 ) -> None:
     cutting = dataclasses.replace(cutting, grid_frames=1)
     segments = plan_segments(clip[0], clip[1], cutting)
-    plan = make_plan(segments, clip[1], Rung(chunk_frames=length), cutting.halo_frames)
-    for segment in segments:
-        parts = list(chunks(segment, plan))
-        assert [f for p in parts for f in range(p.core.start, p.core.stop)] == list(
-            range(segment.core.start, segment.core.stop)
-        )
-        assert all(len(p.core) <= length for p in parts)
-        assert all(segment.halo.start <= p.halo.start and p.halo.stop <= segment.halo.stop for p in parts)
+    plan = dataclasses.replace(
+        make_plan(segments, clip[1], Rung(chunk_frames=length), cutting.halo_frames), local=local
+    )
+    found = [chunk for span in spans(segments, local=local) for chunk in chunks(span, plan)]
+    assert [f for c in found for f in range(c.core.start, c.core.stop)] == list(range(clip[1].start, clip[1].stop))
+    if not local:
+        assert found == list(segments)
+    for chunk in found:
+        assert len(chunk.core) <= length or not local
+        assert chunk.halo.start == max(chunk.core.start - cutting.halo_frames, chunk.shot_start)
+        assert chunk.halo.stop == min(chunk.core.stop + cutting.halo_frames, chunk.shot_stop)
+
+
+def test_short_segments_do_not_make_short_chunks() -> None:
+    cutting = Cutting(frames=4, longest_frames=4, halo_frames=2)
+    frames = Window(start=0, stop=40)
+    segments = plan_segments([(0, 30), (30, 40)], frames, cutting)
+    plan = make_plan(segments, frames, Rung(chunk_frames=20), 2)
+    found = [len(chunk.core) for span in spans(segments, local=True) for chunk in chunks(span, plan)]
+    assert found == [20, 10, 10]
 
 
 def make_plan(segments: tuple, frames: Window, rung: Rung, halo: int = 4) -> Plan:  # type: ignore[type-arg]
@@ -151,7 +164,7 @@ def test_what_is_chosen_fits_into_the_budget_when_anything_does(
     load = dataclasses.replace(LOAD, width=width, height=height)
     budget = 1 << budget_power
     rung = fit(load, budget, most_frames=most)
-    assert 1 <= rung.chunk_frames <= min(most, 32)
+    assert 1 <= rung.chunk_frames <= min(most, 28)
     smallest = load.peak_bytes(1 + 2 * load.halo_frames, 64)
     assert load.peak_bytes(rung.chunk_frames + 2 * load.halo_frames, rung.tile_px) <= max(budget, smallest)
 

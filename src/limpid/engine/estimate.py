@@ -17,7 +17,7 @@ from limpid.engine.device import is_out_of_memory
 from limpid.engine.executor import Compute
 from limpid.engine.feed import Read
 from limpid.engine.files import bytes_text, existing_parent, size_of
-from limpid.engine.plan import Plan, add_halo, chunks
+from limpid.engine.plan import Plan, add_halo, chunks, spans
 from limpid.engine.sink import Writer
 from limpid.types import OutputSpec, ResourceError, Segment, Window
 
@@ -102,7 +102,7 @@ def calibrate(
     segment_size, encode_s = _timed_encode(open_as, segment_spec, result)
     output_size = segment_size if spec == segment_spec else _timed_encode(open_as, spec, result)[0]
     count, trial = len(plan.frames), len(chunk.core)
-    computed = sum(len(c.halo) for s in plan.segments for c in chunks(s, plan))
+    computed = sum(len(c.halo) for s in spans(plan.segments, local=plan.local) for c in chunks(s, plan))
     compute_s, encode_s = seconds * computed / len(chunk.halo), encode_s * count / trial
     total = compute_s + encode_s if shared else max(compute_s, encode_s)
     return Estimate(

@@ -19,7 +19,7 @@ from limpid.engine.feed import Feed, Read
 from limpid.engine.files import fsync_path
 from limpid.engine.interrupt import Interrupts
 from limpid.engine.journal import Journal
-from limpid.engine.plan import Plan, Rung, chunk_after
+from limpid.engine.plan import Plan, Rung, Span, spans
 from limpid.engine.sink import OpenWriter, Sink
 from limpid.types import ResourceError, Segment, VideoFrame
 
@@ -93,8 +93,8 @@ def run_segments(job: Job) -> None:
     ):
         meter.start()
         runner = _Runner(job=job, feed=feed, sink=sink, meter=meter)
-        for segment in todo:
-            runner.run(segment)
+        for span in spans(todo, local=job.plan.local):
+            runner.run(span)
         sink.close()
         runner.tell_committed()
 
@@ -106,16 +106,27 @@ class _Runner:
     sink: Sink
     meter: Meter
 
-    def run(self, segment: Segment) -> None:
-        self.sink.begin(segment)
-        carry_in, carry_out = self._load_carry(segment), dict[str, Tensor]()
-        for chunk, frames in self._chunks(segment, carry_in, carry_out):
-            self._write(frames, self.job.pts[chunk.core.start : chunk.core.stop])
+    def run(self, span: Span) -> None:
+        carry_in, carry_out = self._load_carry(span.segments[0]), dict[str, Tensor]()
+        for chunk, frames in self._chunks(span, carry_in, carry_out):
+            self._store(span, chunk, frames, carry_out)
             del frames
             self.meter.add(len(chunk.core))
             self.tell_committed()
             self.job.interrupts.check()
-        self.sink.end(self._save_carry(segment, carry_out))
+
+    def _store(self, span: Span, chunk: Segment, frames: Tensor, carry_out: Carry) -> None:
+        """Hand the frames of a chunk to the segments that they belong to."""
+        for segment in span.segments:
+            start = max(chunk.core.start, segment.core.start)
+            stop = min(chunk.core.stop, segment.core.stop)
+            if start >= stop:
+                continue
+            if start == segment.core.start:
+                self.sink.begin(segment)
+            self._write(frames[start - chunk.core.start : stop - chunk.core.start], self.job.pts[start:stop])
+            if stop == segment.core.stop:
+                self.sink.end(self._save_carry(segment, carry_out))
 
     def _write(self, frames: Tensor, pts: Sequence[int]) -> None:
         """Hand a chunk over in small copies, so that its memory is free while the next one is computed."""
@@ -131,15 +142,11 @@ class _Runner:
             core = {"start": segment.core.start, "stop": segment.core.stop}
             self.job.teller.tell("segment", index=done.index, of=of, **core, bytes=done.size)
 
-    def _chunks(
-        self, segment: Segment, carry_in: Carry, carry_out: dict[str, Tensor]
-    ) -> Iterator[tuple[Segment, Tensor]]:
-        plan, position = self.job.plan, segment.core.start
-        while position < segment.core.stop:
+    def _chunks(self, span: Span, carry_in: Carry, carry_out: dict[str, Tensor]) -> Iterator[tuple[Segment, Tensor]]:
+        plan, position = self.job.plan, span.core.start
+        while position < span.core.stop:
             rung = self.job.journal.rung
-            chunk = chunk_after(
-                segment, position, chunk_frames=rung.chunk_frames, halo_frames=plan.halo_frames, local=plan.local
-            )
+            chunk = span.chunk(position, chunk_frames=rung.chunk_frames, halo_frames=plan.halo_frames, local=plan.local)
             frames = self._try(chunk, rung, carry_in, carry_out)
             if frames is None:
                 continue

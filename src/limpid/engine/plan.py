@@ -9,7 +9,7 @@ segment belongs to the result and is computed as one chunk.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -19,7 +19,7 @@ from limpid.types import Method, Segment, Window
 SEGMENT_S = 2
 """Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
 LEAST_SEGMENT_FRAMES = 24
-CHUNK_CHOICES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+CHUNK_CHOICES = (28, 24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
 TILE_CHOICES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
 UNKNOWN_WORK_BYTES = 2048
 """Per LR pixel and frame of a network call, for methods that do not say."""
@@ -160,21 +160,44 @@ def make_segment(index: int, shot: int, bounds: tuple[int, int], core: Window, c
     return Segment(index=index, shot=shot, shot_start=start, shot_stop=stop, core=core, halo=halo)
 
 
-def chunk_after(segment: Segment, position: int, *, chunk_frames: int, halo_frames: int, local: bool) -> Segment:
-    """The chunk of ``segment`` whose core starts at ``position``; a segment of other than local methods is one."""
-    if not local:
-        return segment
-    core = Window(start=position, stop=min(position + chunk_frames, segment.core.stop))
-    bounds = {"shot_start": segment.shot_start, "shot_stop": segment.shot_stop}
-    return replace(segment, core=core, halo=add_halo(core, halo=halo_frames, **bounds))
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Segments that follow each other in one shot and are computed as one stretch of frames, chunk by chunk."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def core(self) -> Window:
+        return Window(start=self.segments[0].core.start, stop=self.segments[-1].core.stop)
+
+    def chunk(self, position: int, *, chunk_frames: int, halo_frames: int, local: bool) -> Segment:
+        """The chunk whose core starts at ``position``; of methods that are not local, the segment itself."""
+        first = self.segments[0]
+        if not local:
+            return first
+        core = Window(start=position, stop=min(position + chunk_frames, self.core.stop))
+        halo = add_halo(core, shot_start=first.shot_start, shot_stop=first.shot_stop, halo=halo_frames)
+        return replace(first, core=core, halo=halo)
 
 
-def chunks(segment: Segment, plan: Plan) -> Iterator[Segment]:
-    """All chunks of a segment when memory never runs out."""
-    position = segment.core.start
-    while position < segment.core.stop:
-        chunk = chunk_after(
-            segment, position, chunk_frames=plan.rung.chunk_frames, halo_frames=plan.halo_frames, local=plan.local
+def spans(segments: Iterable[Segment], *, local: bool) -> list[Span]:
+    """Join segments where that changes nothing: the halos between them are then not computed twice."""
+    found: list[list[Segment]] = []
+    for segment in segments:
+        last = found[-1][-1] if found else None
+        if local and last is not None and last.shot == segment.shot and last.core.stop == segment.core.start:
+            found[-1].append(segment)
+        else:
+            found.append([segment])
+    return [Span(segments=tuple(group)) for group in found]
+
+
+def chunks(span: Span, plan: Plan) -> Iterator[Segment]:
+    """All chunks of a span when memory never runs out."""
+    position = span.core.start
+    while position < span.core.stop:
+        chunk = span.chunk(
+            position, chunk_frames=plan.rung.chunk_frames, halo_frames=plan.halo_frames, local=plan.local
         )
         yield chunk
         position = chunk.core.stop
@@ -239,13 +262,12 @@ def fit(load: Load, budget_bytes: int, *, most_frames: int, tile_px: int | None 
     """Chunk and tile of a local method: the least wasted work among what fits, or the smallest there is.
 
     Args:
-        most_frames: of a segment; longer chunks do not occur.
+        most_frames: of a shot; longer chunks do not occur.
         tile_px: what the user asks for, instead of a choice.
     """
     edge = max(load.width, load.height)
     tiles = [tile_px] if tile_px else [None, *(t for t in TILE_CHOICES if t < edge)]
-    lengths = [most_frames, *(c for c in CHUNK_CHOICES if c < most_frames)]
-    lengths = [c for c in lengths if c <= CHUNK_CHOICES[0]]
+    lengths = [c for c in (most_frames, *CHUNK_CHOICES) if c <= min(most_frames, CHUNK_CHOICES[0])]
     pairs = [(chunk, tile) for chunk in lengths for tile in tiles]
 
     def peak(pair: tuple[int, int | None]) -> int:

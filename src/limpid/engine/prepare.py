@@ -20,6 +20,7 @@ from limpid.engine.plan import (
     ladder,
     method_load,
     plan_segments,
+    spans,
 )
 from limpid.settings import Settings, parse_preview
 from limpid.types import Clip, InputError, Method, OutputSpec, SettingsError, Timeline, Window
@@ -94,7 +95,7 @@ def make_plan(
     load = method_load(method, num_steps=num_steps, width=size[0], height=size[1])
     cutting = cut_by(load, fps=fps, settings=settings, method=method, num_steps=num_steps, budget_bytes=budget_bytes)
     segments = plan_segments(timeline.shots(), frames, cutting)
-    longest = max(len(s.core) for s in segments)
+    longest = max(len(span.core) for span in spans(segments, local=method.local))
     rung = choose_rung(load, settings, method, budget_bytes, longest)
     return Plan(
         segments=segments,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from limpid.engine.device import Machine, choose_machine, computing, empty_cache, is_out_of_memory
-from limpid.engine.plan import Cutting, Rung, chunk_after, ladder, make_segment, method_load, next_core
+from limpid.engine.plan import Cutting, Rung, Span, ladder, make_segment, method_load, next_core
 from limpid.engine.prepare import choose_rung, cut_by
 from limpid.engine.restorer import Restorer, num_steps, target_size
 from limpid.settings import Settings
@@ -190,7 +190,7 @@ class Stream:
         while position < segment.core.stop:
             rung, local = self.rungs[0], self.method.local
             halo, length = self.cutting.halo_frames, rung.chunk_frames
-            chunk = chunk_after(segment, position, chunk_frames=length, halo_frames=halo, local=local)
+            chunk = Span(segments=(segment,)).chunk(position, chunk_frames=length, halo_frames=halo, local=local)
             part = lr[chunk.halo.start - segment.halo.start : chunk.halo.stop - segment.halo.start]
             frames = self._try(part, chunk, carry_in, carry_out)
             if frames is None:
