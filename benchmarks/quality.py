@@ -28,7 +28,7 @@ CLIPS = {
 }
 
 
-def restore(prior, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, chunk: int = 6) -> np.ndarray:
+def restore(prior, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, chunk: int = 24) -> np.ndarray:
     """Euler sampling in chunks of frames with halo, frames uint8 ``t h w 3``; a plain twin of the engine's loop."""
     halo = prior.config.radius_frames * len(schedule)
     frames = torch.from_numpy(lr).permute(0, 3, 1, 2).float() / 255

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / "tiny.safetensors"))
 TINY_SIGMA_MAX = 80.0
-TINY_SIGMA_MIN = 4.0
+TINY_SIGMA_MIN = 6.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
 
 
