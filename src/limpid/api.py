@@ -87,6 +87,7 @@ def upscale(
             check_output(places, overwrite=overwrite or fits_and_was_assembling(former, session))
             with interrupts.interruptible():
                 journal = resume_or_begin(session, former, space.folder, reader.read, teller, trial=calibrate)
+            space.journal = journal
             resumed = len(journal.finished)
             run_segments(session.job(journal, reader.read, teller, interrupts))
         with interrupts.interruptible():

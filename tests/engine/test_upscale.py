@@ -343,6 +343,11 @@ def test_the_work_folder_may_lie_elsewhere_and_be_kept(clip: Path, tmp_path: Pat
     assert journal is not None
     assert len(journal.finished) == len(journal.plan.segments)
     assert leftovers(tmp_path) == []
+    again = {"method": "fast", "work_dir": tmp_path / "work"}
+    with pytest.raises(OutputError, match="--overwrite"):
+        limpid.upscale(clip, tmp_path / "out.mp4", **again)
+    report = limpid.upscale(clip, tmp_path / "out.mp4", overwrite=True, **again)
+    assert report.resumed_segments == len(report.plan["segments"])
 
 
 class HungryPrior(ConvPrior):

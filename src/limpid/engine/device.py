@@ -126,7 +126,11 @@ def versions() -> dict[str, str]:
     """Versions of what the bytes of a result depend on."""
     import limpid
 
-    found = {"limpid": limpid.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    found = {
+        "limpid": limpid.__version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
     for package in ("torch", "av", "numpy", "opencv-python-headless", "scenedetect-headless"):
         try:
             found[package] = version(package)

@@ -41,7 +41,6 @@ def join_segments(session: Session, journal: Journal, teller: Teller) -> None:
     """Make the output of the finished segments: whole, under its final name, or not at all."""
     teller.stage("assemble")
     journal.add_assembling()
-    journal.close()
     frames = session.frames
     whole = len(frames) == session.timeline.num_frames
     meter = Meter(teller, "assemble", total=len(frames))
@@ -77,6 +76,7 @@ def finish(session: Session, journal: Journal, teller: Teller, *, resumed: int) 
         warnings=report.warnings,
         **session.sidecar_facts(journal.plan),
     )
+    journal.add_assembled()
     values = {name: getattr(report, name) for name in ("frames", "seconds", "fps", "resumed_segments")}
     teller.tell("done", output=str(report.output), **values, notes=teller.notes, warnings=teller.warnings)
     return report

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,6 +48,8 @@ class Journal:
     rungs: list[Rung] = field(default_factory=list)
     assembling: bool = False
     _file: IO[bytes] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Segments are added by the encoding thread, rungs by the computing one."""
 
     @property
     def key(self) -> str:
@@ -93,7 +96,7 @@ class Journal:
         elif "rung" in line:
             self.rungs.append(Rung(**line["rung"]))
         elif "assembling" in line:
-            self.assembling = True
+            self.assembling = bool(line["assembling"])
 
     def segment_path(self, index: int, suffix: str) -> Path:
         return self.folder / f"{index:06d}{suffix}"
@@ -120,9 +123,16 @@ class Journal:
 
     def add_assembling(self) -> None:
         """Say that the output may appear under its final name from now on."""
-        if not self.assembling:
-            self._append({"assembling": True})
-            self.assembling = True
+        self._set_assembling(True)
+
+    def add_assembled(self) -> None:
+        """Say that the output is complete: it is the user's now, and is not written over unasked."""
+        self._set_assembling(False)
+
+    def _set_assembling(self, value: bool) -> None:
+        if self.assembling != value:
+            self._append({"assembling": value})
+            self.assembling = value
 
     def drop_damaged(self) -> list[int]:
         """Forget segments whose files are missing or changed; returns their numbers."""
@@ -140,12 +150,13 @@ class Journal:
             return False
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        if self._file is None:
-            self._file = (self.folder / NAME).open("ab")
-            self._heal()
-        self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._lock:
+            if self._file is None:
+                self._file = (self.folder / NAME).open("ab")
+                self._heal()
+            self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def _heal(self) -> None:
         """Cut off a line that a crash tore, so that the next one stands by itself."""

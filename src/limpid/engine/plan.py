@@ -171,11 +171,18 @@ class Span:
         return Window(start=self.segments[0].core.start, stop=self.segments[-1].core.stop)
 
     def chunk(self, position: int, *, chunk_frames: int, halo_frames: int, local: bool) -> Segment:
-        """The chunk whose core starts at ``position``; of methods that are not local, the segment itself."""
+        """The chunk whose core starts at ``position``; of methods that are not local, the segment itself.
+
+        Where the shot begins or ends there is no halo, and the core is longer by that: all chunks then have the same
+        number of frames, and each finds the memory that the one before has left.
+        """
         first = self.segments[0]
         if not local:
             return first
-        core = Window(start=position, stop=min(position + chunk_frames, self.core.stop))
+        room = chunk_frames + halo_frames - min(halo_frames, position - first.shot_start)
+        if first.shot_stop - position <= room + halo_frames:
+            room += halo_frames
+        core = Window(start=position, stop=min(position + room, self.core.stop))
         halo = add_halo(core, shot_start=first.shot_start, shot_stop=first.shot_stop, halo=halo_frames)
         return replace(first, core=core, halo=halo)
 

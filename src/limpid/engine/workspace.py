@@ -18,6 +18,8 @@ class Workspace:
     """``folder`` is None for dry runs, which write nothing."""
 
     folder: Path | None
+    journal: Journal | None = None
+    """The one that is written to, closed at the end."""
     done: bool = False
 
 
@@ -35,6 +37,8 @@ def workspace(folder: Path, *, dry_run: bool = False, keep: bool = False) -> Ite
         try:
             yield space
         finally:
+            if space.journal is not None:
+                space.journal.close()
             useless = space.done or not _holds_segments(folder)
             if useless and not keep:
                 _remove(folder)
