@@ -51,6 +51,16 @@ class Lane:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """Which part of a picture is seen: size of the whole, and where the part begins; noise belongs to the whole."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LaneContext:
     """What a strategy may look at while one lane is denoised.
 
@@ -64,6 +74,8 @@ class LaneContext:
     """``t 3 h w`` in [0, 1], the frames of this lane."""
     condition: Any
     seed: int
+    view: View | None = None
+    """In latent pixels; None when ``lr`` is the whole picture."""
     carry_in: Mapping[str, Tensor] = field(default_factory=dict)
     carry_out: dict[str, Tensor] = field(default_factory=dict)
 

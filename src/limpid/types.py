@@ -25,6 +25,7 @@ from limpid.parts import Method as Method
 from limpid.parts import Phase as Phase
 from limpid.parts import Sampler as Sampler
 from limpid.parts import Strategy as Strategy
+from limpid.parts import View as View
 from limpid.parts import Weights as Weights
 
 if TYPE_CHECKING:

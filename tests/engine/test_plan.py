@@ -164,7 +164,7 @@ def test_what_is_chosen_fits_into_the_budget_when_anything_does(
     load = dataclasses.replace(LOAD, width=width, height=height)
     budget = 1 << budget_power
     rung = fit(load, budget, most_frames=most)
-    assert 1 <= rung.chunk_frames <= min(most, 28)
+    assert 1 <= rung.chunk_frames <= min(most, 24)
     smallest = load.peak_bytes(1 + 2 * load.halo_frames, 64)
     assert load.peak_bytes(rung.chunk_frames + 2 * load.halo_frames, rung.tile_px) <= max(budget, smallest)
 

@@ -21,7 +21,7 @@ from limpid.color import apply_color_
 from limpid.diffusion.noise import Stream, add_noise, noise_clip, start_scale
 from limpid.diffusion.schedules import truncate
 from limpid.engine.predict import Cut, decode, decode_grid, denoise_grid, predict
-from limpid.types import ColorFix, Lane, LaneContext, Method, Prior, Segment, Step, Strategy, Window
+from limpid.types import ColorFix, Lane, LaneContext, Method, Prior, Segment, Step, Strategy, View, Window
 
 
 @torch.no_grad()
@@ -40,12 +40,14 @@ def sample_segment(
     on_step: Callable[[int, int], None] | None = None,
     carry_in: Mapping[str, Tensor] | None = None,
     carry_out: dict[str, Tensor] | None = None,
+    view: View | None = None,
 ) -> Tensor:
     """Restores one segment.
 
     ``lr``: the frames of ``segment.halo``, ``t 3 h w`` float32 in [0, 1], on the device to work on. ``steps``: the
     whole schedule, ``method.make_schedule(n)``; ``strength`` in (0, 1] is applied here. ``tile_px`` (LR pixels, with
     the overlap of blended methods, without the halo of local ones) and ``window_frames`` override the method's.
+    ``view`` (LR pixels): which part of a larger picture ``lr`` is; its edges are then wrong by what the method sees.
     ``on_step(done, total)`` is called after each step and may raise to stop. Returns the frames of ``segment.core``,
     ``t 3 H W`` float32 in [0, 1] with ``H = h * method.scale``.
     """
@@ -56,7 +58,7 @@ def sample_segment(
     report = step_counter(on_step, len(lanes) * len(steps))
     clean: Tensor | None = None
     for before, lane in zip([None, *lanes], lanes, strict=False):
-        context = lane_context(prior, lr, segment, lane, seed, carry_in, carry_out)
+        context = lane_context(prior, lr, segment, lane, seed, view, carry_in, carry_out)
         z = start_latent(method, prior, context, steps[0], from_noise=strength == 1.0 and method.start == "noise")
         z = denoise_lane(method, prior, context, z, steps, cut, report)
         clean = z if clean is None or before is None else join(strategy, clean, z, before.window, lane.window)
@@ -110,7 +112,13 @@ def canvas_noise(
     frames = context.frames
     sources = frames if strategy is None else strategy.noise_frames(frames, context.segment, context.seed)
     _, channels, _, height, width = like.shape
-    return noise_clip(context.seed, stream, sources, step, channels, height, width).to(like)
+    view = context.view
+    if view is None:
+        return noise_clip(context.seed, stream, sources, step, channels, height, width).to(like)
+    rows, columns = slice(view.top, view.top + height), slice(view.left, view.left + width)
+    # Frame by frame: noise of the whole picture for all frames may be more than the memory there is.
+    whole = ((context.seed, stream, [frame], step, channels, view.height, view.width) for frame in sources)
+    return torch.cat([noise_clip(*one)[..., rows, columns] for one in whole], dim=2).to(like)
 
 
 def join(strategy: Strategy, left: Tensor, right: Tensor, before: Window, window: Window) -> Tensor:
@@ -128,6 +136,7 @@ def lane_context(
     segment: Segment,
     lane: Lane,
     seed: int,
+    view: View | None,
     carry_in: Mapping[str, Tensor] | None,
     carry_out: dict[str, Tensor] | None,
 ) -> LaneContext:
@@ -139,9 +148,15 @@ def lane_context(
         lr=lane_lr,
         condition=prior.condition(lane_lr),
         seed=seed,
+        view=None if view is None else latent_view(prior, view),
         carry_in={} if carry_in is None else carry_in,
         carry_out={} if carry_out is None else carry_out,
     )
+
+
+def latent_view(prior: Prior, view: View) -> View:
+    (height, width), (top, left) = prior.latent_size(view.height, view.width), prior.latent_size(view.top, view.left)
+    return View(height=height, width=width, top=top, left=left)
 
 
 def relative(window: Window, start: int) -> range:

@@ -19,12 +19,16 @@ from limpid.types import Method, Segment, Window
 SEGMENT_S = 2
 """Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
 LEAST_SEGMENT_FRAMES = 24
-CHUNK_CHOICES = (28, 24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
+CHUNK_CHOICES = (24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
 TILE_CHOICES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
 UNKNOWN_WORK_BYTES = 2048
 """Per LR pixel and frame of a network call, for methods that do not say."""
 FRAME_COPIES = 7
-"""Float copies of an output frame alive at once: latents, decoded frames, colour correction; measured with tiny."""
+"""Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny)."""
+FINISHED_COPIES = 3
+"""And of the finished one: the frame itself, colour correction, resizing."""
+ALIGN_PX = 8
+"""Tiles of local methods begin at multiples of this, so that they never divide a latent pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,13 +259,15 @@ def _tiled_work(edge: int, tile: int, halo: int) -> float:
 def method_load(method: Method, *, num_steps: int, width: int, height: int, bytes_per_value: int = 4) -> Load:
     """The load of a method by its own figures."""
     network = (method.work_bytes_per_px or UNKNOWN_WORK_BYTES) * bytes_per_value // 4
+    frame = 12 * method.scale**2
+    canvas = frame * FRAME_COPIES
     return Load(
         width=width,
         height=height,
-        halo_px=method.reach_px if method.local else method.tile_overlap_px // 2,
+        halo_px=method.halo_px(num_steps) + ALIGN_PX if method.local else method.tile_overlap_px // 2,
         halo_frames=method.halo_frames(num_steps),
-        network_bytes_per_px=network,
-        canvas_bytes_per_px=12 * method.scale**2 * FRAME_COPIES,
+        network_bytes_per_px=network + (canvas if method.local else 0),
+        canvas_bytes_per_px=frame * FINISHED_COPIES + (0 if method.local else canvas),
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from limpid.color import apply_color_
 from limpid.engine.device import Machine
 from limpid.engine.loop import sample_segment
-from limpid.engine.plan import Rung
+from limpid.engine.plan import ALIGN_PX, Rung
 from limpid.settings import Settings
-from limpid.types import Method, Prior, Segment, SettingsError, Step
+from limpid.types import Method, Prior, Segment, SettingsError, Step, View
 
 RESIZE_FRAMES = 4
 """Frames that are resized at once; more would only cost memory."""
@@ -51,22 +53,80 @@ class Restorer:
         carry_out: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Frames of ``chunk.halo``, ``t 3 h w`` -> those of ``chunk.core`` on the CPU, ``t 3 H W``; both in [0, 1]."""
-        frames = sample_segment(
+        lr = lr.to(self.machine.torch_device)
+        if self.method.local:
+            frames = self._in_tiles(lr, chunk, rung, on_step)
+        else:
+            rest = {"tile_px": rung.tile_px, "carry_in": carry_in, "carry_out": carry_out}
+            frames = self._sample(lr, chunk, rung, on_step=on_step, color=self.settings.color, **rest)
+        return resize(frames, self.height, self.width).to("cpu", torch.float32)
+
+    def _in_tiles(self, lr: Tensor, chunk: Segment, rung: Rung, on_step: Callable[[int, int], None] | None) -> Tensor:
+        """A local method: each tile is computed from beginning to end, so that only finished frames are held whole."""
+        height, width = lr.shape[-2:]
+        scale, halo = self.method.scale, self.method.halo_px(len(self.steps))
+        out = torch.empty(len(chunk.core), 3, height * scale, width * scale, device=lr.device)
+        for rows in tile_spans(height, rung.tile_px, halo):
+            for columns in tile_spans(width, rung.tile_px, halo):
+                part = lr[..., rows.halo_start : rows.halo_stop, columns.halo_start : columns.halo_stop]
+                view = View(height=height, width=width, top=rows.halo_start, left=columns.halo_start)
+                whole = part.shape == lr.shape
+                done = self._sample(part, chunk, rung, on_step=on_step, color="none", view=None if whole else view)
+                out[..., rows.core(scale), columns.core(scale)] = done[..., rows.kept(scale), columns.kept(scale)]
+                del done
+        return self._colored(out, lr[chunk.core.start - chunk.halo.start :])
+
+    def _colored(self, frames: Tensor, lr: Tensor) -> Tensor:
+        for start in range(0, len(frames), RESIZE_FRAMES):
+            part = frames[start : start + RESIZE_FRAMES]
+            apply_color_(self.settings.color, part, lr[start : start + len(part)]).clamp_(0.0, 1.0)
+        return frames
+
+    def _sample(self, lr: Tensor, chunk: Segment, rung: Rung, **options: Any) -> Tensor:
+        return sample_segment(
             self.method,
             self.prior,
-            lr.to(self.machine.torch_device),
+            lr,
             chunk,
             steps=self.steps,
             seed=self.settings.seed,
             strength=self.settings.strength,
-            tile_px=rung.tile_px,
             window_frames=rung.window_frames,
-            color=self.settings.color,
-            on_step=on_step,
-            carry_in=carry_in,
-            carry_out=carry_out,
+            **options,
         )
-        return resize(frames, self.height, self.width).to("cpu", torch.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileSpan:
+    """Rows or columns of a tile, in LR pixels: what is kept, and what is read around it."""
+
+    start: int
+    stop: int
+    halo_start: int
+    halo_stop: int
+
+    def core(self, scale: int) -> slice:
+        """Where the kept part goes in the output."""
+        return slice(self.start * scale, self.stop * scale)
+
+    def kept(self, scale: int) -> slice:
+        """Where the kept part is in what was computed."""
+        return slice((self.start - self.halo_start) * scale, (self.stop - self.halo_start) * scale)
+
+
+def tile_spans(length: int, tile_px: int | None, halo_px: int) -> list[TileSpan]:
+    """Cut one axis of ``length`` LR pixels into tiles of about ``tile_px``, each with its halo inside the picture."""
+    tile = length if tile_px is None else _up(tile_px)
+    spans = []
+    for start in range(0, length, tile):
+        stop = min(start + tile, length)
+        before, after = max(start - _up(halo_px), 0), min(stop + _up(halo_px), length)
+        spans.append(TileSpan(start=start, stop=stop, halo_start=before, halo_stop=after))
+    return spans
+
+
+def _up(value: int) -> int:
+    return -(-value // ALIGN_PX) * ALIGN_PX
 
 
 def num_steps(method: Method, settings: Settings) -> int:
