@@ -78,7 +78,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             report = limpid.upscale(args.video, Path(folder) / "out.mp4", dtype=args.dtype, device="cpu")
-            speeds.append(report.num_frames / (time.perf_counter() - began))
+            speeds.append(report.frames / (time.perf_counter() - began))
     print(f"limpid upscale        {statistics.median(speeds):6.2f} frames/s end to end (scan, encode, mux included)")
     print(f"of the peak           {statistics.median(speeds) * flops / peak:.0%} in network arithmetic, end to end")
 

@@ -75,3 +75,12 @@ def test_a_smooth_ramp_survives_the_small_grid() -> None:
     # OpenCV's kernel (a = -0.75) does not keep ramps exactly: it is off by up to 5 % of the step between LR pixels
     assert np.abs(inner - ramp[8:-8, 8:-8]).max() < 0.05 * 4 * 200 / 63
     assert luma(np.full((1, 1, 3), 255, np.uint8))[0, 0] == pytest.approx(255)
+
+
+def test_a_pair_without_trusted_flow_is_left_out(clip: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
+    truth, lr = clip
+    flows = input_flows(lr)
+    nothing = (flows[0][0], np.zeros_like(flows[0][1]))
+    assert detail_stability(truth, [nothing, *flows[1:]]) == detail_stability(truth[1:], flows[1:])
+    with pytest.raises(ValueError, match="no two neighbouring frames"):
+        detail_stability(truth[:2], [nothing])

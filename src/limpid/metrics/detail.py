@@ -75,14 +75,21 @@ class DetailStability:
 
 
 def detail_stability(frames: Sequence[np.ndarray], flows: Sequence[tuple[np.ndarray, np.ndarray]]) -> DetailStability:
-    """Split the detail of restored frames (RGB, 0..255, ``h w 3``) along the flows of the input (`input_flows`)."""
+    """Split the detail of restored frames (RGB, 0..255, ``h w 3``) along the flows of the input (`input_flows`).
+
+    Pairs without a trusted pixel, as at a scene cut, are left out. Raises ValueError when no pair has any.
+    """
     details = [detail(luma(f)) for f in frames]
     coherent, incoherent = [], []
     for (flow, mask), first, second in zip(flows, details[:-1], details[1:], strict=True):
+        if not mask.any():
+            continue
         x, y = first[mask], warp_image(second, flow)[mask]
         common = float((x * y).mean())
         coherent.append(common)
         incoherent.append(float((x * x).mean() + (y * y).mean()) / 2 - common)
+    if not coherent:
+        raise ValueError("no two neighbouring frames have a pixel whose flow can be trusted")
     c, i = float(np.mean(coherent)), float(np.mean(incoherent))
     return DetailStability(
         coherent_rms=float(np.sqrt(max(c, 0.0))),
