@@ -24,6 +24,7 @@ from limpid.engine.plan import (
     next_core,
     plan_segments,
     spans,
+    tile_choices,
 )
 from limpid.types import Window
 
@@ -154,7 +155,15 @@ def test_memory_limits_segments_of_methods_that_need_them_at_once(local_method) 
     assert cutting.frames % 4 == 0
 
 
-LOAD = Load(width=320, height=180, halo_px=46, halo_frames=4, network_bytes_per_px=2048, canvas_bytes_per_px=960)
+LOAD = Load(
+    width=320,
+    height=180,
+    halo_px=46,
+    halo_frames=4,
+    network_bytes_per_px=2048,
+    canvas_bytes_per_px=960,
+    finished_bytes_per_px=576,
+)
 
 
 @given(st.integers(2, 4000), st.integers(2, 2000), st.integers(24, 36), st.integers(1, 200))
@@ -165,8 +174,8 @@ def test_what_is_chosen_fits_into_the_budget_when_anything_does(
     budget = 1 << budget_power
     rung = fit(load, budget, most_frames=most)
     assert 1 <= rung.chunk_frames <= min(most, 24)
-    smallest = load.peak_bytes(1 + 2 * load.halo_frames, 64)
-    assert load.peak_bytes(rung.chunk_frames + 2 * load.halo_frames, rung.tile_px) <= max(budget, smallest)
+    smallest = min(load.peak_bytes(1, t) for t in (None, *tile_choices(max(width, height))))
+    assert load.peak_bytes(rung.chunk_frames, rung.tile_px) <= max(budget, smallest)
 
 
 def test_more_memory_never_wastes_more_work() -> None:

@@ -20,10 +20,10 @@ SEGMENT_S = 2
 """Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
 LEAST_SEGMENT_FRAMES = 24
 CHUNK_CHOICES = (24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
-TILE_CHOICES = (1024, 768, 512, 384, 256, 192, 128, 96, 64)
+LEAST_TILE_PX, MOST_TILES = 64, 32
 UNKNOWN_WORK_BYTES = 2048
 """Per LR pixel and frame of a network call, for methods that do not say."""
-FRAME_COPIES = 7
+FRAME_COPIES = 5
 """Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny)."""
 FINISHED_COPIES = 3
 """And of the finished one: the frame itself, colour correction, resizing."""
@@ -234,15 +234,19 @@ class Load:
     network_bytes_per_px: int
     """Of a network call, per LR pixel of a tile with its halo, and frame."""
     canvas_bytes_per_px: int
-    """Of frames in and out and latents, per LR pixel of the whole picture, and frame."""
+    """Of latents and unfinished frames, per LR pixel of the whole picture, and frame, those of the halo too."""
+    finished_bytes_per_px: int
+    """Of finished frames, per LR pixel of the whole picture, and frame that is kept."""
 
-    def peak_bytes(self, frames: int, tile_px: int | None, network_frames: int | None = None) -> int:
-        """``frames``: all frames of a chunk with halo; ``network_frames``: those of one network call."""
+    def peak_bytes(self, core_frames: int, tile_px: int | None, network_frames: int | None = None) -> int:
+        """Of a chunk with ``core_frames`` to keep and its halo, with ``network_frames`` at most in one network call."""
         width, height = self.width, self.height
         if tile_px is not None:
             width, height = (min(edge, tile_px + 2 * self.halo_px) for edge in (width, height))
+        frames = core_frames + 2 * self.halo_frames
         network = min(network_frames or frames, frames) * width * height * self.network_bytes_per_px
-        return frames * self.width * self.height * self.canvas_bytes_per_px + network
+        whole = frames * self.canvas_bytes_per_px + core_frames * self.finished_bytes_per_px
+        return whole * self.width * self.height + network
 
     def waste(self, chunk_frames: int, tile_px: int | None) -> float:
         """Work over the least possible work, because halos are computed and thrown away."""
@@ -253,7 +257,7 @@ class Load:
 
 
 def _tiled_work(edge: int, tile: int, halo: int) -> float:
-    return 1.0 if tile >= edge else math.ceil(edge / tile) * min(tile + 2 * halo, edge) / edge
+    return sum(min(start + tile + halo, edge) - max(start - halo, 0) for start in range(0, edge, tile)) / edge
 
 
 def method_load(method: Method, *, num_steps: int, width: int, height: int, bytes_per_value: int = 4) -> Load:
@@ -264,10 +268,11 @@ def method_load(method: Method, *, num_steps: int, width: int, height: int, byte
     return Load(
         width=width,
         height=height,
-        halo_px=method.halo_px(num_steps) + ALIGN_PX if method.local else method.tile_overlap_px // 2,
+        halo_px=_round_up(method.halo_px(num_steps), ALIGN_PX) if method.local else method.tile_overlap_px // 2,
         halo_frames=method.halo_frames(num_steps),
         network_bytes_per_px=network + (canvas if method.local else 0),
-        canvas_bytes_per_px=frame * FINISHED_COPIES + (0 if method.local else canvas),
+        canvas_bytes_per_px=12 + (0 if method.local else canvas),
+        finished_bytes_per_px=frame * FINISHED_COPIES,
     )
 
 
@@ -279,16 +284,22 @@ def fit(load: Load, budget_bytes: int, *, most_frames: int, tile_px: int | None 
         tile_px: what the user asks for, instead of a choice.
     """
     edge = max(load.width, load.height)
-    tiles = [tile_px] if tile_px else [None, *(t for t in TILE_CHOICES if t < edge)]
+    tiles = [tile_px] if tile_px else [None, *tile_choices(edge)]
     lengths = [c for c in (most_frames, *CHUNK_CHOICES) if c <= min(most_frames, CHUNK_CHOICES[0])]
     pairs = [(chunk, tile) for chunk in lengths for tile in tiles]
 
     def peak(pair: tuple[int, int | None]) -> int:
-        return load.peak_bytes(pair[0] + 2 * load.halo_frames, pair[1])
+        return load.peak_bytes(*pair)
 
     affordable = [pair for pair in pairs if peak(pair) <= budget_bytes]
     chunk, tile = min(affordable, key=lambda pair: load.waste(*pair)) if affordable else min(pairs, key=peak)
     return Rung(chunk_frames=chunk, tile_px=tile)
+
+
+def tile_choices(edge: int) -> list[int]:
+    """Tile sizes that cut the longer edge into equal parts, from large to small."""
+    sizes = {_round_up(-(-edge // count), ALIGN_PX) for count in range(2, MOST_TILES + 1)}
+    return sorted((size for size in sizes if LEAST_TILE_PX <= size < edge), reverse=True)
 
 
 def affordable_segment(load: Load, budget_bytes: int, *, tile_px: int | None, window_frames: int | None) -> int:
@@ -296,7 +307,7 @@ def affordable_segment(load: Load, budget_bytes: int, *, tile_px: int | None, wi
     frames = 1
     while frames < 1 << 16 and load.peak_bytes(frames + 1, tile_px, window_frames) <= budget_bytes:
         frames += 1
-    return max(frames - 2 * load.halo_frames, 1)
+    return frames
 
 
 def ladder(rung: Rung, *, width: int, height: int, local: bool, overlap_px: int = 0) -> tuple[Rung, ...]:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from limpid.engine.device import Machine
 from limpid.engine.events import Teller
 from limpid.engine.plan import (
-    TILE_CHOICES,
     Cutting,
     Load,
     Plan,
@@ -21,6 +20,7 @@ from limpid.engine.plan import (
     method_load,
     plan_segments,
     spans,
+    tile_choices,
 )
 from limpid.settings import Settings, parse_preview
 from limpid.types import Clip, InputError, Method, OutputSpec, SettingsError, Timeline, Window
@@ -105,7 +105,7 @@ def make_plan(
         grid_frames=cutting.grid_frames,
         rung=rung,
         threads=machine.threads,
-        peak_bytes=load.peak_bytes(rung.chunk_frames + 2 * load.halo_frames, rung.tile_px, rung.window_frames),
+        peak_bytes=load.peak_bytes(rung.chunk_frames, rung.tile_px, rung.window_frames),
     )
 
 
@@ -138,8 +138,7 @@ def choose_rung(load: Load, settings: Settings, method: Method, budget_bytes: in
 
 def _first_tile(load: Load, budget_bytes: int, frames: int, window_frames: int | None) -> int | None:
     """For methods that have no tile size of their own: the whole picture, or the largest tile that fits."""
-    tiles = (None, *(t for t in TILE_CHOICES if t < max(load.width, load.height)))
-    frames += 2 * load.halo_frames
+    tiles = (None, *tile_choices(max(load.width, load.height)))
     fitting = (t for t in tiles if load.peak_bytes(frames, t, window_frames) <= budget_bytes)
     return next(fitting, tiles[-1])
 
