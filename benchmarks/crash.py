@@ -70,6 +70,9 @@ def kill_and_resume(clip: Path, whole: Path, output: Path, segment_frames: int, 
         print(f"kill {done:2d} after {delay:6.3f} s: {segments} segments on disk, output there: {output.exists()}")
         if output.exists():  # killed at the very end: under the final name there is only ever the whole
             check_same(whole, output)
+            if not (work / "journal.jsonl").exists():
+                print("           it was complete, only its work folder was not gone yet; begun again")
+                output.unlink()
     finished(start(clip, output, segment_frames), None)
     check_same(whole, output)
 

@@ -76,7 +76,6 @@ def finish(session: Session, journal: Journal, teller: Teller, *, resumed: int) 
         warnings=report.warnings,
         **session.sidecar_facts(journal.plan),
     )
-    journal.add_assembled()
     values = {name: getattr(report, name) for name in ("frames", "seconds", "fps", "resumed_segments")}
     teller.tell("done", output=str(report.output), **values, notes=teller.notes, warnings=teller.warnings)
     return report

@@ -38,6 +38,8 @@ def workspace(folder: Path, *, dry_run: bool = False, keep: bool = False) -> Ite
             yield space
         finally:
             if space.journal is not None:
+                if space.done and keep:
+                    space.journal.add_assembled()
                 space.journal.close()
             useless = space.done or not _holds_segments(folder)
             if useless and not keep:
