@@ -13,6 +13,7 @@ import copy
 import json
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,68 @@ def measure_scales(network: TinyNetwork, clips: Clips, frames: int) -> None:
     network.spread_scale.copy_(network.data_scale / 2)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+@dataclass(kw_only=True)
+class Run:
+    """A training with all that is needed to go on with it."""
+
+    folder: Path
+    network: TinyNetwork
+    average: TinyNetwork
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    spent_s: float = 0.0
+
+    def save(self) -> None:
+        notes = f"{self.step} steps, {self.spent_s / 60:.0f} minutes"
+        save_tiny(self.average, self.folder / "tiny.safetensors", trained=notes)
+        modules = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer")}
+        torch.save({**modules, "step": self.step, "spent": self.spent_s}, self.folder / "state.pt")
+
+    def resume(self) -> None:
+        if not (self.folder / "state.pt").exists():
+            return
+        state = torch.load(self.folder / "state.pt", weights_only=True)
+        for name in ("network", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.spent_s = state["step"], state["spent"]
+
+    def learn(self, x0: Tensor, patches: Tensor, sigma: np.ndarray, frames: int, rate: float) -> float:
+        """One step of the optimizer and of the average; the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = loss_of(self.network, x0, patches, sigma, frames)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        decay = min(0.999, (self.step + 1) / (self.step + 20))
+        with torch.no_grad():
+            for a, b in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                a.lerp_(b, 1 - decay)
+        self.step += 1
+        return loss.item()
+
+
+def begin(options: argparse.Namespace, clips: Clips) -> Run:
+    """A new network, or a warm start, or where the folder left off."""
+    options.run.mkdir(parents=True, exist_ok=True)
+    network = load_tiny(options.warm_start) if options.warm_start else TinyNetwork(TinyConfig())
+    network = network.to(memory_format=torch.channels_last)
+    if not options.warm_start:
+        measure_scales(network, clips, options.frames)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, betas=(0.9, 0.99), weight_decay=1e-4)
+    run = Run(folder=options.run, network=network, average=copy.deepcopy(network), optimizer=optimizer)
+    run.resume()
+    return run
+
+
+def learning_rate(peak: float, step: int, part: float) -> float:
+    """100 steps of warm-up, then a cosine to a hundredth over the time that is given."""
+    return peak * min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, part))))
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--minutes", type=float, default=100)
@@ -119,67 +180,33 @@ def main() -> None:
     parser.add_argument("--sigma-max", type=float, default=80.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--warm-start", type=Path)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    args.run.mkdir(parents=True, exist_ok=True)
-    clips = Clips(args.clips)
-    network = (load_tiny(args.warm_start) if args.warm_start else TinyNetwork(TinyConfig())).to(
-        memory_format=torch.channels_last
-    )
-    if not args.warm_start:
-        measure_scales(network, clips, args.frames)
-    average = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-4)
-    step, spent, state_path = 0, 0.0, args.run / "state.pt"
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, spent = state["step"], state["spent"]
-    total, running, last_save = args.minutes * 60, 0.0, spent
-    log = (args.run / "log.jsonl").open("a")
-    while spent < total:
-        began = time.time()
-        random = np.random.default_rng((1, step))
-        torch.manual_seed(step)
-        rate = (
-            args.lr
-            * min(1.0, (step + 1) / 100)
-            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, spent / total))))
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        x0, patches = batch(clips, random, args.batch, args.frames, network.config)
-        loss = loss_of(network, x0, patches, random_sigma(args.batch, random, args.sigma_max), args.frames)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        decay = min(0.999, (step + 1) / (step + 20))
-        with torch.no_grad():
-            for a, b in zip(average.parameters(), network.parameters(), strict=True):
-                a.lerp_(b, 1 - decay)
-        step += 1
-        spent += time.time() - began
-        running = 0.98 * running + 0.02 * loss.item() if step > 1 else loss.item()
-        if step % 50 == 0:
-            log.write(json.dumps({"step": step, "minutes": spent / 60, "loss": running, "rate": rate}) + "\n")
-            log.flush()
-            clips.refresh()
-        if spent - last_save > 120 or spent >= total:
-            save_tiny(average, args.run / "tiny.safetensors", trained=f"{step} steps, {spent / 60:.0f} minutes")
-            torch.save(
-                {
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "step": step,
-                    "spent": spent,
-                },
-                state_path,
-            )
-            last_save = spent
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = read_options()
+    torch.set_num_threads(options.threads)
+    clips = Clips(options.clips)
+    run = begin(options, clips)
+    total_s, last_save_s, smooth = options.minutes * 60, run.spent_s, 0.0
+    with (options.run / "log.jsonl").open("a") as log:
+        while run.spent_s < total_s:
+            began = time.time()
+            random = np.random.default_rng((1, run.step))
+            torch.manual_seed(run.step)
+            rate = learning_rate(options.lr, run.step, run.spent_s / total_s)
+            x0, patches = batch(clips, random, options.batch, options.frames, run.network.config)
+            sigma = random_sigma(options.batch, random, options.sigma_max)
+            loss = run.learn(x0, patches, sigma, options.frames, rate)
+            smooth = 0.98 * smooth + 0.02 * loss if smooth else loss
+            run.spent_s += time.time() - began
+            if run.step % 50 == 0:
+                line = {"step": run.step, "minutes": run.spent_s / 60, "loss": smooth, "rate": rate}
+                print(json.dumps(line), file=log, flush=True)
+                clips.refresh()
+            if run.spent_s - last_save_s > 120 or run.spent_s >= total_s:
+                run.save()
+                last_save_s = run.spent_s
 
 
 if __name__ == "__main__":
