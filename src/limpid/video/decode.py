@@ -112,11 +112,6 @@ class Decoder:
             context.thread_type, context.thread_count = "AUTO", threads
         return context
 
-    @property
-    def decodes_alpha(self) -> bool:
-        """Whether alpha that is stored beside VP8 and VP9 is decoded."""
-        return self._context is not self.stream.codec_context
-
     def frames(self) -> Iterator[Shown]:
         """All shown frames from the current position to the end."""
         for shown in self._decoded():
