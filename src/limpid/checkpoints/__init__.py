@@ -1,0 +1,1 @@
+"""Weight files: where they come from, reading them safely, and the names of their tensors."""
