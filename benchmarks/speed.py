@@ -60,7 +60,7 @@ def main() -> None:
     torch.set_num_threads(machine.threads)
     print(f"{machine.model}, {machine.threads} threads, {machine.dtype}")
     method = find_method("tiny")
-    prior = method.load(machine.torch_device, machine.torch_dtype)
+    prior = method.load(machine.placement())
     (step,) = method.make_schedule(1)
     with torch.no_grad():
         peak = peak_flops(64, machine.torch_dtype, args.runs)

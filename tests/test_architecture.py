@@ -18,6 +18,7 @@ LAYERS = [
     {"diffusion", "tiling", "flow", "color", "video", "checkpoints"},
     {"temporal"},
     {"priors", "autoencoders", "guidance", "consistency", "degrade", "metrics"},
+    {"models"},
     {"methods", "engine"},
     {"api", "upscale"},
     {"cli", "train", "bench", "web", "cluster"},

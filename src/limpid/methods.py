@@ -12,15 +12,11 @@ from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.priors.tiny import TinyPrior, load_tiny, read_tiny_config
-from limpid.types import Method, Prior, SettingsError, Step
-
-if TYPE_CHECKING:
-    import torch
+from limpid.types import Method, Placement, Prior, SettingsError, Step
 
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / "tiny.safetensors"))
 TINY_SIGMA_MAX = 80.0
@@ -32,8 +28,8 @@ def tiny(weights: Path = TINY_WEIGHTS) -> Method:
     """Ours: a small residual diffusion model in patch space that ships with the package and runs on any CPU."""
     config = read_tiny_config(weights)
 
-    def load(device: torch.device, dtype: torch.dtype) -> Prior:
-        return TinyPrior(load_tiny(weights), device=device, dtype=dtype)
+    def load(placement: Placement) -> Prior:
+        return TinyPrior(load_tiny(weights), device=placement.device, dtype=placement.dtype)
 
     return Method(
         name="tiny",

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
-    from limpid.types import Prediction, Prior, Segment, Step, Tile, Window
+    from limpid.types import Placement, Prediction, Prior, Segment, Step, Tile, Window
 
 Weights = Literal["ramp", "gaussian", "box"]
 """How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean."""
@@ -48,6 +47,8 @@ class Lane:
     """Frames (absolute numbers) that are denoised with latents of their own."""
 
     window: Window
+    padding: int = 0
+    """Frames that are appended by reflection at the window's end, and dropped again after the last step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +82,8 @@ class LaneContext:
 
     @property
     def frames(self) -> range:
-        return range(self.lane.window.start, self.lane.window.stop)
+        """Absolute numbers; those of a lane's padding count on."""
+        return range(self.lane.window.start, self.lane.window.stop + self.lane.padding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,10 @@ class Strategy:
 
     carries: bool = False
     """True when segments of a shot must run in order because ``carry_in`` is used."""
+
+    def halo_frames(self, num_steps: int) -> tuple[int, int]:
+        """How many frames before and after the core of a segment the strategy wants to see."""
+        return 0, 0
 
     def lanes(self, segment: Segment) -> tuple[Lane, ...]:
         """Lanes in ascending order that cover ``segment.halo``; neighbours may overlap, see `merge`."""
@@ -116,8 +122,14 @@ class Strategy:
         return z
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
-        """Fuses what two neighbouring lanes made, after the last step, of ``p`` common frames: ``1 c p h w`` each."""
-        raise NotImplementedError(f"{type(self).__name__} makes overlapping lanes but does not say how to merge them")
+        """Fuses what two neighbours made, after the last step, of ``p`` common frames: ``1 c p h w`` each.
+
+        The neighbours are lanes, or segments of one shot (`Method.joint_frames`). Here the weight goes from one to the
+        other in equal steps, neither end being all of one.
+        """
+        count = left.shape[2]
+        weight = left.new_tensor([(i + 0.5) / count for i in range(count)])[:, None, None]
+        return left + weight * (right - left)
 
 
 # ------------------------------------------------------------------------------- attention and guidance
@@ -191,8 +203,8 @@ class Method:
 
     name: str
     summary: str
-    load: Callable[[torch.device, torch.dtype], Prior]
-    """Makes the prior ready to run; torch and the weights are imported and read only here."""
+    load: Callable[[Placement], Prior]
+    """Makes the prior ready to run; large libraries and the weights are imported and read only here."""
     scale: int
     steps: int
     make_schedule: Callable[[int], tuple[Step, ...]]
@@ -211,6 +223,8 @@ class Method:
     decode_reach_frames: int = 0
     decode_reach_px: int = 0
 
+    joint_frames: int = 0
+    """Blended: how many frames of a segment's beginning are merged with what the segment before made of them."""
     segment_grid_frames: int = 1
     """Segments start at multiples of this, counted from the first frame of the shot."""
     window_frames: int | None = None
@@ -224,18 +238,39 @@ class Method:
     decode_frames: int | None = None
     """Frames per decoder call; None: all at once."""
     decode_overlap_frames: int = 0
+    decode_tile_overlap_px: int = 0
+    """Blended: how far the tiles of one decoder call overlap, where the decoder's memory asks for tiles."""
 
     color: ColorFix = "wavelet"
     work_bytes_per_px: int = 0
     """Peak memory of one network call per LR pixel and frame in float32, measured; 0: unknown."""
+    decode_bytes_per_px: int = 0
+    """The same of one decoder call; 0: as much as ``work_bytes_per_px``, and the decoder has the denoiser's tiles."""
+    weights_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes in float32 of each network that can be on the device; empty where they are too small to count."""
+    random_weights: bool = False
+    """Whether the weights were never trained, which sidecars and tables must say."""
     weights_hash: Callable[[], str] = lambda: ""
     """Identifies the weights (sha256 of the file); belongs to the journal key."""
     options: frozenset[str] = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
     """Settings that have an effect; any other one that the user gives is refused."""
 
+    @property
+    def carries(self) -> bool:
+        """Whether the segments of a shot must run in order, because one hands something on to the next."""
+        return self.strategy.carries or self.joint_frames > 0
+
     def halo_frames(self, num_steps: int) -> int:
-        """Frames a segment needs on either side of its core (less where the shot begins or ends)."""
-        return self.reach_frames * num_steps + self.decode_reach_frames if self.local else self.reach_frames
+        """Frames a segment needs before its core (fewer where the shot begins)."""
+        if self.local:
+            return self.reach_frames * num_steps + self.decode_reach_frames
+        return max(self.reach_frames, self.strategy.halo_frames(num_steps)[0])
+
+    def tail_frames(self, num_steps: int) -> int:
+        """Frames a segment needs after its core (fewer where the shot ends)."""
+        if self.local:
+            return self.halo_frames(num_steps)
+        return max(self.reach_frames, self.strategy.halo_frames(num_steps)[1], self.joint_frames)
 
     def halo_px(self, num_steps: int) -> int:
         """LR pixels that ``num_steps`` denoiser calls and the decoder look beyond a pixel; 0 for blended methods."""

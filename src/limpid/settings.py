@@ -72,6 +72,8 @@ class Settings:
     """A part of the input, "00:01-00:03": hours:minutes:seconds.parts, minutes:seconds or seconds."""
     detect_cuts: bool = True
     """Look for scene cuts, which no window crosses. False takes the input as one shot."""
+    compile: bool = False
+    """Compile the denoiser with torch.compile: the first segment starts later, everything runs faster."""
     threads: int | None = None
     """Threads of computing and of the encoder; None takes the processors that this process may use."""
 

@@ -30,7 +30,11 @@ from limpid.parts import Weights as Weights
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
+
+Offload = Literal["none", "model", "group"]
+"""Everything stays on the device; one network (text encoder, denoiser, autoencoder) at a time; layers in turn."""
 
 
 # ---------------------------------------------------------------------------------------------- errors
@@ -64,6 +68,12 @@ class ResourceError(LimpidError):
     """Too little memory or disk space, also after every fallback."""
 
     exit_code = 5
+
+
+class WeightsError(LimpidError):
+    """Weights of a method are missing, incomplete, not what they claim to be, or refused because they could do harm."""
+
+    exit_code = 6
 
 
 class Interrupted(LimpidError):  # noqa: N818  (not an error of anyone)
@@ -285,6 +295,27 @@ class Step:
         return self.index == self.count - 1
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """Which frames a prior is shown: what its noise and its prompt depend on besides their pixels."""
+
+    seed: int
+    frames: range
+    """Absolute frame numbers."""
+    shot: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Where a prior runs and in which number format, and what of it stays on the device between calls."""
+
+    device: torch.device
+    dtype: torch.dtype
+    offload: Offload = "none"
+    compile: bool = False
+    """Whether the denoiser is compiled by ``torch.compile``: slower to start, faster afterwards."""
+
+
 class Prior(Protocol):
     """A denoiser with what it needs to get from frames to latents and back. All calls are stateless.
 
@@ -299,7 +330,7 @@ class Prior(Protocol):
         """Latent height and width for an LR frame."""
         ...
 
-    def condition(self, lr: Tensor) -> Any:
+    def condition(self, lr: Tensor, scene: Scene) -> Any:
         """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given."""
         ...
 

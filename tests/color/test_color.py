@@ -40,7 +40,7 @@ def slow_wavelet(frames: Tensor, reference: Tensor) -> Tensor:
 
 def slow_adain(frames: Tensor, reference: Tensor) -> Tensor:
     up = F.interpolate(reference, frames.shape[-2:], mode="bicubic", align_corners=False)
-    dims = {"dim": (-2, -1), "keepdim": True, "correction": 0}
+    dims = {"dim": (-2, -1), "keepdim": True, "correction": 1}
     (var, mean), (var_up, mean_up) = torch.var_mean(frames, **dims), torch.var_mean(up, **dims)
     return (frames - mean) / (var + 1e-5).sqrt() * (var_up + 1e-5).sqrt() + mean_up
 

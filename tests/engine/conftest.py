@@ -15,7 +15,7 @@ from limpid.types import Method
 sys.path.insert(0, str(Path(__file__).parent.parent / "video"))  # the generator of test media: ``import media``
 
 
-def _no_weights(device: object, dtype: object) -> None:
+def _no_weights(placement: object) -> None:
     raise AssertionError("these tests load nothing")
 
 

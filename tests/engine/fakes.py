@@ -25,8 +25,10 @@ from limpid.types import (
     LaneContext,
     Method,
     Phase,
+    Placement,
     Prediction,
     Prior,
+    Scene,
     Segment,
     Step,
     Strategy,
@@ -35,6 +37,7 @@ from limpid.types import (
 )
 
 SCALE = 2
+CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 
 def segment_of(core: tuple[int, int], halo: tuple[int, int], shot: tuple[int, int], index: int = 0) -> Segment:
@@ -87,7 +90,7 @@ class PixelPrior:
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height, width
 
-    def condition(self, lr: Tensor) -> FakeCondition:
+    def condition(self, lr: Tensor, scene: Scene | None = None) -> FakeCondition:
         return FakeCondition(lr.transpose(0, 1)[None])
 
     def encode(self, condition: FakeCondition) -> Tensor:
@@ -159,7 +162,7 @@ def method(prior: Callable[[], Prior] = PixelPrior, **changes: Any) -> Method:
     defaults: dict[str, Any] = {
         "name": "fake",
         "summary": "a fake",
-        "load": lambda device, dtype: prior(),
+        "load": lambda placement: prior(),
         "scale": SCALE,
         "steps": 3,
         "make_schedule": lambda n: karras_steps(n, 0.05, 4.0),

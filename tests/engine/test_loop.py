@@ -17,6 +17,7 @@ from limpid.engine.loop import sample_segment
 from limpid.types import Method, Segment, Strategy, Window
 
 from .fakes import (
+    CPU,
     FakeMotionGuidance,
     FakePropagation,
     FakeTransition,
@@ -35,7 +36,7 @@ SAMPLERS = [DDIM(), DDIM(eta=0.5), DDPM(), Euler(), DPMSolverPP2M()]
 
 def restore(m: Method, lr: Tensor, segment: Segment, num_steps: int = 3, seed: int = 0, **options: Any) -> Tensor:
     """``lr``: all frames of the shot."""
-    prior = m.load(torch.device("cpu"), torch.float32)
+    prior = m.load(CPU)
     frames = lr[segment.halo.start : segment.halo.stop]
     steps = m.make_schedule(num_steps)
     return sample_segment(m, prior, frames, segment, steps=steps, seed=seed, **options)
@@ -243,10 +244,10 @@ def test_a_canvas_larger_than_the_picture_is_cropped() -> None:
         def latent_size(self, height: int, width: int) -> tuple[int, int]:
             return -(-height // 4) * 4, -(-width // 4) * 4
 
-        def condition(self, lr: Tensor) -> Any:
+        def condition(self, lr: Tensor, scene: Any = None) -> Any:
             height, width = self.latent_size(*lr.shape[-2:])
             pad = (0, width - lr.shape[-1], 0, height - lr.shape[-2])
-            return super().condition(torch.nn.functional.pad(lr, pad, mode="replicate"))
+            return super().condition(torch.nn.functional.pad(lr, pad, mode="replicate"), scene)
 
     lr = video(3, 5, 6)
     for tile_px in (None, 4):
@@ -258,8 +259,8 @@ def test_one_window_and_one_tile_reach_the_denoiser_as_they_are() -> None:
     pointers: list[tuple[int, int]] = []
 
     class Seeing(PixelPrior):
-        def condition(self, lr: Tensor) -> Any:
-            self.whole = super().condition(lr)
+        def condition(self, lr: Tensor, scene: Any = None) -> Any:
+            self.whole = super().condition(lr, scene)
             return self.whole
 
         def clean(self, z: Tensor, step: Any, lr: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from limpid.engine.loop import sample_segment
 from limpid.types import Guidance, Method, Prediction, Segment, Step, Strategy
 
 from .fakes import (
+    CPU,
     AttentionPrior,
     FakeAttentionPropagation,
     FakeMotionGuidance,
@@ -40,7 +41,7 @@ from .fakes import (
 
 
 def restore(m: Method, lr: Tensor, segment: Segment, num_steps: int, **options: Any) -> Tensor:
-    prior = m.load(torch.device("cpu"), torch.float32)
+    prior = m.load(CPU)
     frames = lr[segment.halo.start : segment.halo.stop]
     return sample_segment(m, prior, frames, segment, steps=m.make_schedule(num_steps), seed=0, **options)
 

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from limpid.engine.loop import sample_segment
 from limpid.methods import tiny
-from limpid.types import Method, Prior, Segment, Window
+from limpid.types import Method, Placement, Prior, Segment, Window
 
 FRAMES, HEIGHT, WIDTH = 11, 18, 110
+CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def method() -> Method:
 
 @pytest.fixture(scope="module")
 def prior(method: Method) -> Prior:
-    return method.load(torch.device("cpu"), torch.float32)
+    return method.load(CPU)
 
 
 @pytest.fixture(scope="module")

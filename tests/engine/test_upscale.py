@@ -363,7 +363,7 @@ def test_running_out_of_memory_changes_no_byte_of_a_local_method(
     clip: Path, tmp_path: Path, fast: dict[str, Any]
 ) -> None:
     limpid.upscale(clip, tmp_path / "plenty.mkv", method="fast", steps=1, codec="ffv1")
-    fast["load"] = lambda device, dtype: HungryPrior()
+    fast["load"] = lambda placement: HungryPrior()
     report = limpid.upscale(clip, tmp_path / "scarce.mkv", method="fast", steps=1, codec="ffv1")
     assert any("out of memory" in warning for warning in report.warnings)
     assert json.loads((tmp_path / "scarce.mkv.limpid.json").read_text())["rungs"][-1]["chunk_frames"] == 2

@@ -10,12 +10,15 @@ from skimage import data
 from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
 from limpid.methods import TINY_WEIGHTS, find_method
 from limpid.metrics import psnr
+from limpid.types import Placement
+
+CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_limits_of_the_package() -> None:
     assert TINY_WEIGHTS.stat().st_size <= 8_000_000
     method = find_method("tiny")
-    prior = method.load(torch.device("cpu"), torch.float32)
+    prior = method.load(CPU)
     assert sum(p.numel() for p in prior.network.parameters()) <= 3_000_000  # type: ignore[attr-defined]
     assert method.reach_frames <= 4
 
@@ -25,7 +28,7 @@ def test_better_than_bicubic_on_a_photo_never_trained_on() -> None:
     hr = photo_clip(np.ascontiguousarray(data.chelsea()), path, num_frames=5, width=256, height=192)
     lr = degrade(hr, Degradation(), seed=0)
     method = find_method("tiny")
-    prior = method.load(torch.device("cpu"), torch.float32)
+    prior = method.load(CPU)
     (step,) = method.make_schedule(1)
     frames = torch.from_numpy(lr).permute(0, 3, 1, 2).float() / 255
     condition = prior.condition(frames)

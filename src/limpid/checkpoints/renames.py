@@ -1,4 +1,4 @@
-"""Rename rules: how the names of tensors in other people's files become ours. Plain data, applied one after the other."""
+"""Rename rules: how the names of tensors in other people's files become ours. Plain data, applied in order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Mismatch:
     def sentence(self, most: int = 3) -> str:
         """For a person: how many of each kind, and the first few names."""
         parts = []
-        for label, names in (("missing", self.missing), ("not expected", self.extra), ("of another shape", self.shapes)):
+        found = {"missing": self.missing, "not expected": self.extra, "of another shape": self.shapes}
+        for label, names in found.items():
             if names:
                 more = ", ..." if len(names) > most else ""
                 parts.append(f"{len(names)} {label} ({', '.join(names[:most])}{more})")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from limpid.color.adain import adain, adain_
+from limpid.color.steady import steady_levels
 from limpid.color.wavelet import wavelet, wavelet_
 from limpid.types import ColorFix
 
-__all__ = ["adain", "apply_color_", "wavelet"]
+__all__ = ["adain", "apply_color_", "steady_levels", "wavelet"]
 
 
 def apply_color_(kind: ColorFix, frames: Tensor, reference: Tensor) -> Tensor:

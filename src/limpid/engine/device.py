@@ -15,7 +15,7 @@ import torch
 
 from limpid.engine.allocator import keep_freed_memory
 from limpid.engine.memory import USABLE_PART, cpu_budget
-from limpid.types import SettingsError
+from limpid.types import Offload, Placement, SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
@@ -39,6 +39,9 @@ class Machine:
     @property
     def torch_dtype(self) -> torch.dtype:
         return DTYPES[self.dtype]
+
+    def placement(self, *, offload: Offload = "none", compile: bool = False) -> Placement:
+        return Placement(device=self.torch_device, dtype=self.torch_dtype, offload=offload, compile=compile)
 
     def budget_bytes(self) -> int:
         """Bytes the planner may count on, on the device that computes."""

@@ -17,11 +17,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from limpid.color import apply_color_
+from limpid.color import apply_color_, steady_levels
 from limpid.diffusion.noise import Stream, add_noise, noise_clip, start_scale
 from limpid.diffusion.schedules import truncate
-from limpid.engine.predict import Cut, decode, decode_grid, denoise_grid, predict
-from limpid.types import ColorFix, Lane, LaneContext, Method, Prior, Segment, Step, Strategy, View, Window
+from limpid.engine.predict import Cut, decode, decode_grid, denoise_grid, encode, encode_grid, predict
+from limpid.types import ColorFix, Lane, LaneContext, Method, Prior, Scene, Segment, Step, Strategy, View, Window
+
+JOINT = "joint"
+"""Name under which the clean latents after a segment's core are handed to the next segment of the shot."""
+COLOR_FRAMES = 4
+"""Frames whose colours are corrected at once; more would only cost memory."""
 
 
 @torch.no_grad()
@@ -36,6 +41,7 @@ def sample_segment(
     strength: float = 1.0,
     tile_px: int | None = None,
     window_frames: int | None = None,
+    decode_tile_px: int | None = None,
     color: ColorFix | None = None,
     on_step: Callable[[int, int], None] | None = None,
     carry_in: Mapping[str, Tensor] | None = None,
@@ -46,30 +52,73 @@ def sample_segment(
 
     ``lr``: the frames of ``segment.halo``, ``t 3 h w`` float32 in [0, 1], on the device to work on. ``steps``: the
     whole schedule, ``method.make_schedule(n)``; ``strength`` in (0, 1] is applied here. ``tile_px`` (LR pixels, with
-    the overlap of blended methods, without the halo of local ones) and ``window_frames`` override the method's.
-    ``view`` (LR pixels): which part of a larger picture ``lr`` is; its edges are then wrong by what the method sees.
-    ``on_step(done, total)`` is called after each step and may raise to stop. Returns the frames of ``segment.core``,
-    ``t 3 H W`` float32 in [0, 1] with ``H = h * method.scale``.
+    the overlap of blended methods, without the halo of local ones) and ``window_frames`` override the method's;
+    ``decode_tile_px`` gives the decoder other tiles than the denoiser's. ``view`` (LR pixels): which part of a larger
+    picture ``lr`` is; its edges are then wrong by what the method sees. ``on_step(done, total)`` is called after each
+    step and may raise to stop. Returns the frames of ``segment.core``, ``t 3 H W`` float32 in [0, 1] with
+    ``H = h * method.scale``; those of blended methods are on the CPU, because they are too many for an accelerator.
     """
     strategy, steps = method.strategy, truncate(steps, strength)
     check_frames(method, lr, segment, len(steps))
-    cut = Cut(tile_px=tile_px or method.tile_px, window_frames=window_frames or method.window_frames)
+    cut = Cut(
+        tile_px=tile_px or method.tile_px,
+        window_frames=window_frames or method.window_frames,
+        decode_tile_px=decode_tile_px,
+    )
     lanes = check_lanes(strategy.lanes(segment), segment)
     report = step_counter(on_step, len(lanes) * len(steps))
+    carry_in, carry_out = carry_in or {}, {} if carry_out is None else carry_out
     clean: Tensor | None = None
     for before, lane in zip([None, *lanes], lanes, strict=False):
         context = lane_context(prior, lr, segment, lane, seed, view, carry_in, carry_out)
-        z = start_latent(method, prior, context, steps[0], from_noise=strength == 1.0 and method.start == "noise")
-        z = denoise_lane(method, prior, context, z, steps, cut, report)
+        from_noise = strength == 1.0 and method.start == "noise"
+        z = start_latent(method, prior, context, steps[0], cut, from_noise=from_noise)
+        z = denoise_lane(method, prior, context, z, steps, cut, report)[:, :, : len(lane.window)]
         clean = z if clean is None or before is None else join(strategy, clean, z, before.window, lane.window)
     assert clean is not None
-    condition = context.condition if len(lanes) == 1 else prior.condition(lr)
     core = relative(segment.core, segment.halo.start)
+    join_segments(method, clean, core, segment, carry_in, carry_out)
+    one = len(lanes) == 1 and not lanes[0].padding
+    condition = context.condition if one else prior.condition(lr, scene_of(segment, segment.halo, seed))
     grid = decode_grid(method, prior, cut, clean, core, segment.halo.start, segment)
     frames = decode(method, prior, clean, condition, grid, core)
     height, width = (method.scale * size for size in lr.shape[-2:])
-    frames = frames[..., :height, :width].float()
-    return apply_color_(color or method.color, frames, lr[core.start : core.stop]).clamp_(0.0, 1.0)
+    return colored(method, frames[..., :height, :width], lr, core, color or method.color)
+
+
+def colored(method: Method, frames: Tensor, lr: Tensor, core: range, color: ColorFix) -> Tensor:
+    """Frames of the core with corrected colours, in [0, 1]; ``lr`` holds those of the halo.
+
+    The levels that blended methods are held to are steadied over the whole segment first; local ones have to give the
+    same pixels for any cut, which rules that out.
+    """
+    targets = lr if method.local or color == "none" else steady_levels(lr)
+    targets = targets[core.start : core.stop]
+    frames = frames.float()
+    for start in range(0, len(frames), COLOR_FRAMES):
+        part = slice(start, start + COLOR_FRAMES)
+        frames[part] = apply_color_(color, frames[part].to(lr.device), targets[part]).clamp_(0.0, 1.0)
+    return frames
+
+
+def join_segments(
+    method: Method,
+    clean: Tensor,
+    core: range,
+    segment: Segment,
+    carry_in: Mapping[str, Tensor],
+    carry_out: dict[str, Tensor],
+) -> None:
+    """Merge the first latents of a segment with what the one before made of them, and keep a tail for the next one.
+
+    Both segments have denoised these frames, so that nothing jumps where they meet. Changes ``clean`` in place.
+    """
+    if JOINT in carry_in:
+        tail = carry_in[JOINT].to(clean)[:, :, : len(core)]
+        head = slice(core.start, core.start + tail.shape[2])
+        clean[:, :, head] = method.strategy.merge(tail, clean[:, :, head])
+    if method.joint_frames and segment.core.stop < segment.shot_stop:
+        carry_out[JOINT] = clean[:, :, core.stop : core.stop + method.joint_frames].clone()
 
 
 def denoise_lane(
@@ -95,14 +144,17 @@ def denoise_lane(
     return z
 
 
-def start_latent(method: Method, prior: Prior, context: LaneContext, step: Step, *, from_noise: bool) -> Tensor:
+def start_latent(
+    method: Method, prior: Prior, context: LaneContext, step: Step, cut: Cut, *, from_noise: bool
+) -> Tensor:
     """Pure noise at the level of the first step, or the latent of the upscaled input noised to it."""
     height, width = prior.latent_size(*context.lr.shape[-2:])
     like = context.lr.new_empty(1, prior.latent_channels, 1, height, width)
     noise = canvas_noise(context, "init", 0, like, method.strategy)
     if from_noise:
         return noise.mul_(start_scale(step))
-    return add_noise(prior.encode(context.condition).to(noise), noise, step)
+    grid = encode_grid(method, prior, cut, noise, context.frames.start, context.segment)
+    return add_noise(encode(prior, context.condition, grid).to(noise), noise, step)
 
 
 def canvas_noise(
@@ -137,21 +189,34 @@ def lane_context(
     lane: Lane,
     seed: int,
     view: View | None,
-    carry_in: Mapping[str, Tensor] | None,
-    carry_out: dict[str, Tensor] | None,
+    carry_in: Mapping[str, Tensor],
+    carry_out: dict[str, Tensor],
 ) -> LaneContext:
     frames = relative(lane.window, segment.halo.start)
-    lane_lr = lr[frames.start : frames.stop]
+    lane_lr = reflected(lr[frames.start : frames.stop], lane.padding)
     return LaneContext(
         segment=segment,
         lane=lane,
         lr=lane_lr,
-        condition=prior.condition(lane_lr),
+        condition=prior.condition(lane_lr, scene_of(segment, lane.window, seed, lane.padding)),
         seed=seed,
         view=None if view is None else latent_view(prior, view),
-        carry_in={} if carry_in is None else carry_in,
-        carry_out={} if carry_out is None else carry_out,
+        carry_in=carry_in,
+        carry_out=carry_out,
     )
+
+
+def scene_of(segment: Segment, window: Window, seed: int, padding: int = 0) -> Scene:
+    return Scene(seed=seed, frames=range(window.start, window.stop + padding), shot=segment.shot)
+
+
+def reflected(lr: Tensor, padding: int) -> Tensor:
+    """``padding`` more frames at the end, those before the last one in reverse; a single frame is repeated."""
+    if not padding:
+        return lr
+    last = len(lr) - 1
+    order = [*range(last - 1, -1, -1), *range(1, last + 1)] or [0]
+    return torch.cat([lr, lr[[order[i % len(order)] for i in range(padding)]]])
 
 
 def latent_view(prior: Prior, view: View) -> View:

@@ -94,7 +94,14 @@ class Cutting:
     longest_frames: int
     """Of the last segment of a shot: more than ``frames`` where a short rest is merged into it."""
     halo_frames: int
+    """Before the core of a segment."""
     grid_frames: int = 1
+    tail_frames: int | None = None
+    """After the core; None: as many as before it."""
+
+    @property
+    def after_frames(self) -> int:
+        return self.halo_frames if self.tail_frames is None else self.tail_frames
 
     def __post_init__(self) -> None:
         if self.frames % self.grid_frames or not 0 < self.frames <= self.longest_frames:
@@ -107,19 +114,23 @@ def choose_cutting(
     """Segments of 2 s or more, on the method's grid.
 
     Args:
-        segment_frames: what the user asks for; then no segment is longer (but for rounding up to the grid).
+        segment_frames: what the user asks for; then no segment is longer, but for rounding up to the grid
+            and for the last one of a shot, which may be longer by two joints.
         affordable_frames: what fits into memory at once, for methods whose segments are computed in one chunk.
     """
-    grid, halo = method.segment_grid_frames, method.halo_frames(num_steps)
+    grid = method.segment_grid_frames
+    halo = {"halo_frames": method.halo_frames(num_steps), "tail_frames": method.tail_frames(num_steps)}
     if segment_frames is not None:
         length = _round_up(segment_frames, grid)
-        return Cutting(frames=length, longest_frames=length, halo_frames=halo, grid_frames=grid)
+        # A rest that the segment before has mostly computed already, for the joint, is no segment of its own.
+        longest = length + max(2 * method.joint_frames - 1, 0)
+        return Cutting(frames=length, longest_frames=longest, grid_frames=grid, **halo)
     length = _round_up(max(math.ceil(SEGMENT_S * fps), LEAST_SEGMENT_FRAMES), grid)
     longest = 2 * length - 1
     if affordable_frames is not None and longest > affordable_frames:
         length = max(min(length, (affordable_frames + 1) // 2) // grid, 1) * grid
         longest = max(2 * length - 1, length)
-    return Cutting(frames=length, longest_frames=longest, halo_frames=halo, grid_frames=grid)
+    return Cutting(frames=length, longest_frames=longest, grid_frames=grid, **halo)
 
 
 def next_core(start: int, known: int, cutting: Cutting, *, ended: bool) -> Window | None:
@@ -134,10 +145,15 @@ def next_core(start: int, known: int, cutting: Cutting, *, ended: bool) -> Windo
     return Window(start=start, stop=known) if ended and rest > 0 else None
 
 
-def add_halo(core: Window, *, shot_start: int, shot_stop: int, halo: int, grid: int = 1) -> Window:
-    """``core`` with ``halo`` frames on either side inside the shot, its ends on the grid where the shot allows it."""
+def add_halo(
+    core: Window, *, shot_start: int, shot_stop: int, halo: int, tail: int | None = None, grid: int = 1
+) -> Window:
+    """``core`` with frames around it inside the shot, its ends on the grid where the shot allows it.
+
+    ``halo`` frames before, ``tail`` after (None: as many).
+    """
     start = shot_start + max(core.start - halo - shot_start, 0) // grid * grid
-    stop = shot_start + _round_up(core.stop + halo - shot_start, grid)
+    stop = shot_start + _round_up(core.stop + (halo if tail is None else tail) - shot_start, grid)
     return Window(start=start, stop=min(stop, shot_stop))
 
 
@@ -160,7 +176,8 @@ def plan_segments(shots: Sequence[tuple[int, int]], frames: Window, cutting: Cut
 
 def make_segment(index: int, shot: int, bounds: tuple[int, int], core: Window, cutting: Cutting) -> Segment:
     start, stop = bounds
-    halo = add_halo(core, shot_start=start, shot_stop=stop, halo=cutting.halo_frames, grid=cutting.grid_frames)
+    around = {"halo": cutting.halo_frames, "tail": cutting.after_frames, "grid": cutting.grid_frames}
+    halo = add_halo(core, shot_start=start, shot_stop=stop, **around)
     return Segment(index=index, shot=shot, shot_start=start, shot_stop=stop, core=core, halo=halo)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from limpid.tiling.blend import Axis, Blender, Grid
@@ -19,6 +20,8 @@ class Cut:
 
     tile_px: int | None
     window_frames: int | None
+    decode_tile_px: int | None = None
+    """None: the decoder has the denoiser's tiles."""
 
 
 def denoise_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, start: int, segment: Segment) -> Grid:
@@ -30,30 +33,48 @@ def denoise_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, start: int, 
     else:
         overlap = _fitting(method.window_overlap_frames, frames)
         time = Axis.overlapping(count, frames, overlap, method.window_weights, start - segment.shot_start)
-    return Grid(time, *_space(method, prior, z, tile, method.reach_px))
+    return Grid(time, *_space(method, prior, z, tile, method.reach_px, method.tile_overlap_px))
 
 
-def decode_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, keep: range, start: int, segment: Segment) -> Grid:
+def decode_grid(
+    method: Method, prior: Prior, cut: Cut, z: Tensor, keep: range | None, start: int, segment: Segment
+) -> Grid:
     """The cut of the decoder over ``z``, in latent pixels, for the frames ``keep`` (counted from the first of ``z``).
 
-    Temporal chunks of blended methods lie on a grid counted from the shot's first frame.
+    ``keep`` None means all. Temporal chunks of blended methods lie on a grid counted from the shot's first frame.
     """
     count = z.shape[2]
+    keep = range(count) if keep is None else keep
     if method.local:
         time = Axis.haloed(count, method.decode_frames or cut.window_frames, method.decode_reach_frames, keep)
     else:
         overlap = _fitting(method.decode_overlap_frames, method.decode_frames)
         time = Axis.overlapping(count, method.decode_frames, overlap, offset=start - segment.shot_start).touching(keep)
-    return Grid(time, *_space(method, prior, z, cut.tile_px, method.decode_reach_px))
+    if cut.decode_tile_px is None:
+        return Grid(time, *_space(method, prior, z, cut.tile_px, method.decode_reach_px, method.tile_overlap_px))
+    overlap_px = method.decode_tile_overlap_px
+    return Grid(time, *_space(method, prior, z, cut.decode_tile_px, method.decode_reach_px, overlap_px))
 
 
-def _space(method: Method, prior: Prior, z: Tensor, tile_px: int | None, reach_px: int) -> tuple[Axis, Axis]:
+def encode_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, start: int, segment: Segment) -> Grid:
+    """The cut of the encoder for latents like ``z``: the decoder's, because they work at the same sizes.
+
+    Local methods run on tiles from beginning to end, so they encode what they are given at once.
+    """
+    if method.local:
+        return Grid(*(Axis.haloed(count, None, 0) for count in z.shape[-3:]))
+    return decode_grid(method, prior, cut, z, None, start, segment)
+
+
+def _space(
+    method: Method, prior: Prior, z: Tensor, tile_px: int | None, reach_px: int, overlap_px: int
+) -> tuple[Axis, Axis]:
     tile = None if tile_px is None else max(prior.latent_size(tile_px, tile_px))
     if method.local:
         halo = max(prior.latent_size(reach_px, reach_px)) if reach_px else 0
         rows, columns = (Axis.haloed(count, tile, halo) for count in z.shape[-2:])
         return rows, columns
-    wanted = max(prior.latent_size(method.tile_overlap_px, method.tile_overlap_px)) if method.tile_overlap_px else 0
+    wanted = max(prior.latent_size(overlap_px, overlap_px)) if overlap_px else 0
     overlap = _fitting(wanted, tile)
     rows, columns = (Axis.overlapping(count, tile, overlap, method.tile_weights) for count in z.shape[-2:])
     return rows, columns
@@ -112,9 +133,23 @@ def patched_denoiser(method: Method, prior: Prior, bank: Bank, call: Call) -> De
     return denoise
 
 
+def encode(prior: Prior, condition: Condition, grid: Grid) -> Tensor:
+    """The clean latent of the upscaled input, ``1 c t h w``, put together from overlapping pieces."""
+    if grid.is_single:
+        return prior.encode(condition)
+    blender = Blender(grid)
+    for window in range(len(grid.frames.spans)):
+        for tile in range(grid.num_tiles):
+            blender.add(prior.encode(condition.crop(grid.window(window), grid.tile(tile))), window, tile)
+    return blender.result()
+
+
 def decode(method: Method, prior: Prior, z: Tensor, condition: Condition, grid: Grid, keep: range) -> Tensor:
-    """Clean latent ``1 c t h w`` -> frames ``t 3 H W`` of ``keep`` (counted from the first of ``z``), not clipped."""
-    first = decode_piece(prior, z, condition, grid, 0, 0)
+    """Clean latent ``1 c t h w`` -> frames ``t 3 H W`` of ``keep`` (counted from the first of ``z``), not clipped.
+
+    Finished frames of blended methods are put together on the CPU: those of a segment are the largest thing there is.
+    """
+    first = decode_piece(method, prior, z, condition, grid, 0, 0)
     if grid.is_single:
         span = grid.frames.spans[0]
         return first[keep.start - span.start : keep.stop - span.start]
@@ -122,13 +157,16 @@ def decode(method: Method, prior: Prior, z: Tensor, condition: Condition, grid: 
     blender = Blender(Grid(grid.frames, grid.rows.scaled(factor, kind), grid.columns.scaled(factor, kind)))
     for window in range(len(grid.frames.spans)):
         for tile in range(grid.num_tiles):
-            piece = first if window == tile == 0 else decode_piece(prior, z, condition, grid, window, tile)
+            piece = first if window == tile == 0 else decode_piece(method, prior, z, condition, grid, window, tile)
             blender.add(piece.transpose(0, 1), window, tile)
     origin = grid.frames.kept.start
     return blender.result().transpose(0, 1)[keep.start - origin : keep.stop - origin]
 
 
-def decode_piece(prior: Prior, z: Tensor, condition: Condition, grid: Grid, window: int, tile: int) -> Tensor:
+def decode_piece(
+    method: Method, prior: Prior, z: Tensor, condition: Condition, grid: Grid, window: int, tile: int
+) -> Tensor:
     """One decoder call: frames ``t 3 H W`` of one window and tile."""
     frames, rows, columns = grid.slices(window, tile)
-    return prior.decode(z[..., frames, rows, columns], condition.crop(grid.window(window), grid.tile(tile)))
+    piece = prior.decode(z[..., frames, rows, columns], condition.crop(grid.window(window), grid.tile(tile)))
+    return piece if method.local else piece.to("cpu", torch.float32)

@@ -35,7 +35,7 @@ class Restorer:
 
     @cached_property
     def prior(self) -> Prior:
-        return self.method.load(self.machine.torch_device, self.machine.torch_dtype)
+        return self.method.load(self.machine.placement(compile=self.settings.compile))
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

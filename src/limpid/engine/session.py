@@ -112,7 +112,7 @@ class Session:
             pts=self.timeline.pts,
             rungs=ladder_of(journal.plan, self.method, self.clip.width, self.clip.height),
             teller=teller,
-            carries=self.method.strategy.carries,
+            carries=self.method.carries,
             device=self.machine.torch_device,
             interrupts=interrupts,
         )

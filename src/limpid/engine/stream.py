@@ -178,7 +178,7 @@ class Stream:
         core = next_core(self.position, known, self.cutting, ended=ended)
         if core is None:
             return None
-        margin = 0 if ended else self.cutting.halo_frames + self.cutting.grid_frames
+        margin = 0 if ended else self.cutting.after_frames + self.cutting.grid_frames
         if core.stop + margin > known:
             return None
         # What comes after the known frames is not read; the shot ends there as far as this segment is concerned.

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.types import Prediction, Step, Tile, Window
+from limpid.types import Prediction, Scene, Step, Tile, Window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,7 +252,8 @@ class TinyPrior:
         p = self.config.patch_px
         return -(-height // p), -(-width // p)
 
-    def condition(self, lr: Tensor) -> TinyCondition:
+    def condition(self, lr: Tensor, scene: Scene | None = None) -> TinyCondition:
+        """Nothing but the pixels matters here; ``scene`` is not used."""
         p = self.config.patch_px
         h, w = lr.shape[-2:]
         padded = F.pad(lr.to(self.device), (0, -w % p, 0, -h % p), mode="replicate")
