@@ -241,6 +241,10 @@ class Method:
     decode_tile_overlap_px: int = 0
     """Blended: how far the tiles of one decoder call overlap, where the decoder's memory asks for tiles."""
 
+    released_cuts_compat: bool = False
+    """Windows and decoder chunks as in released code: windows averaged in visiting order (`Axis.visited`), chunks of
+    frames that know nothing of each other (`Axis.chunked`). For comparisons with it."""
+
     color: ColorFix = "wavelet"
     work_bytes_per_px: int = 0
     """Peak memory of one network call per LR pixel and frame in float32, measured; 0: unknown."""

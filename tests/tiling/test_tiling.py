@@ -147,3 +147,37 @@ def test_a_finer_axis_has_the_same_pieces(cut: tuple[int, int, int, int], kind: 
     assert [(s.start * factor, s.stop * factor) for s in axis.spans] == [(s.start, s.stop) for s in fine.spans]
     if fine.weights is not None:
         assert [len(w) for w in fine.weights] == [s.stop - s.start for s in fine.spans]
+
+
+@pytest.mark.parametrize(
+    ("count", "windows"),
+    [
+        (8, [(0, 8)]),
+        (10, [(0, 8), (2, 10)]),
+        (13, [(0, 8), (5, 13)]),
+        (14, [(0, 8), (6, 14), (6, 14)]),
+        (20, [(0, 8), (6, 14), (12, 20), (12, 20)]),
+    ],
+)
+def test_windows_of_released_code(count: int, windows: list[tuple[int, int]]) -> None:
+    axis = Axis.visited(count, 8, 2)
+    assert [(s.start, s.stop) for s in axis.spans] == windows
+    slow = torch.zeros(count)
+    pieces = [
+        torch.rand(s.stop - s.start, generator=torch.Generator().manual_seed(i)) for i, s in enumerate(axis.spans)
+    ]
+    seen = torch.zeros(count, dtype=torch.bool)
+    for span, piece in zip(axis.spans, pieces, strict=True):
+        part = slice(span.start, span.stop)
+        slow[part] = torch.where(seen[part], 0.5 * slow[part] + 0.5 * piece, piece)
+        seen[part] = True
+    if axis.weights is not None:
+        fast = torch.zeros(count)
+        for span, piece, weight in zip(axis.spans, pieces, axis.weights, strict=True):
+            fast[span.start : span.stop] += piece * weight
+        torch.testing.assert_close(fast, slow)
+
+
+def test_chunks_of_released_decoders() -> None:
+    assert [(s.start, s.stop) for s in Axis.chunked(10, 3).spans] == [(0, 3), (3, 6), (6, 9), (9, 10)]
+    assert Axis.chunked(2, None).spans[0].stop == 2

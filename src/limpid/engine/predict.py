@@ -30,6 +30,8 @@ def denoise_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, start: int, 
     count = z.shape[2]
     if method.local:
         time = Axis.haloed(count, frames, method.reach_frames)
+    elif method.released_cuts_compat:
+        time = Axis.visited(count, frames, method.window_overlap_frames)
     else:
         overlap = _fitting(method.window_overlap_frames, frames)
         time = Axis.overlapping(count, frames, overlap, method.window_weights, start - segment.shot_start)
@@ -47,6 +49,8 @@ def decode_grid(
     keep = range(count) if keep is None else keep
     if method.local:
         time = Axis.haloed(count, method.decode_frames or cut.window_frames, method.decode_reach_frames, keep)
+    elif method.released_cuts_compat:
+        time = Axis.chunked(count, method.decode_frames).touching(keep)
     else:
         overlap = _fitting(method.decode_overlap_frames, method.decode_frames)
         time = Axis.overlapping(count, method.decode_frames, overlap, offset=start - segment.shot_start).touching(keep)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limpid.tiling.plan import Span, haloed_spans, overlapping_spans
+from limpid.tiling.plan import Span, chunked_spans, haloed_spans, overlapping_spans, visited_spans
 from limpid.types import Tile, Weights, Window
 
 GAUSSIAN_VARIANCE = 0.01
@@ -43,6 +43,20 @@ def blend_weights(spans: Sequence[Span], kind: Weights) -> tuple[Tensor, ...]:
     return tuple((w / total[s.start : s.stop]).float() for s, w in zip(spans, raw, strict=True))
 
 
+def running_weights(spans: Sequence[Span]) -> tuple[Tensor, ...]:
+    """What each piece has in the end when every new one is averaged half and half with what is there."""
+    weights = [torch.ones(s.stop - s.start, dtype=torch.float64) for s in spans]
+    for i, new in enumerate(spans):
+        seen = torch.zeros(new.stop - new.start, dtype=torch.bool)
+        for old, weight in zip(spans[:i], weights, strict=False):
+            start, stop = max(old.start, new.start), min(old.stop, new.stop)
+            if start < stop:
+                weight[start - old.start : stop - old.start] *= 0.5
+                seen[start - new.start : stop - new.start] = True
+        weights[i][seen] = 0.5
+    return tuple(weight.float() for weight in weights)
+
+
 @dataclass(frozen=True)
 class Axis:
     """The pieces of one axis. ``weights`` is None where pieces are cropped to what they keep, or there is only one."""
@@ -54,6 +68,20 @@ class Axis:
     def overlapping(count: int, length: int | None, overlap: int, kind: Weights = "ramp", offset: int = 0) -> Axis:
         spans = overlapping_spans(count, length, overlap, offset)
         return Axis(spans, blend_weights(spans, kind) if len(spans) > 1 else None)
+
+    @staticmethod
+    def visited(count: int, length: int | None, overlap: int) -> Axis:
+        """Windows averaged in visiting order, ``old / 2 + new / 2``, as in the released code of Upscale-A-Video.
+
+        Not a mean where more than two windows meet; a window that comes twice counts twice.
+        """
+        spans = visited_spans(count, length or count, overlap)
+        return Axis(spans, running_weights(spans) if len(spans) > 1 else None)
+
+    @staticmethod
+    def chunked(count: int, length: int | None) -> Axis:
+        """Pieces side by side that know nothing of each other, as released decoders work."""
+        return Axis(chunked_spans(count, length or count))
 
     @staticmethod
     def haloed(count: int, length: int | None, halo: int, keep: range | None = None) -> Axis:

@@ -58,6 +58,22 @@ def overlapping_spans(count: int, length: int | None, overlap: int, offset: int 
     return tuple(Span(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
 
 
+def visited_spans(count: int, length: int, overlap: int) -> tuple[Span, ...]:
+    """Windows as the released code of Upscale-A-Video visits them: when ``count - overlap`` is a multiple of the stride
+    the last one, shifted back, comes twice."""
+    if length >= count:
+        return overlapping_spans(count, length, overlap)
+    stride = length - overlap
+    starts = [min(i * stride, count - length) for i in range((count - overlap) // stride + 1)]
+    return tuple(Span(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
+
+
+def chunked_spans(count: int, length: int) -> tuple[Span, ...]:
+    """Pieces of ``length`` side by side, the last one as short as the rest is."""
+    edges = [*range(0, count, length), count]
+    return tuple(Span(start=a, stop=b, keep_start=a, keep_stop=b) for a, b in pairwise(edges))
+
+
 def haloed_spans(count: int, length: int | None, halo: int, keep: range | None = None) -> tuple[Span, ...]:
     """Cores of at most ``length`` that lie side by side, each read with up to ``halo`` positions to either side.
 

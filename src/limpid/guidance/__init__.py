@@ -1,0 +1,1 @@
+"""Guidance: several calls of a denoiser combined into one prediction."""

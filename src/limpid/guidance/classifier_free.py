@@ -1,0 +1,47 @@
+"""Classifier-free guidance (Ho and Salimans 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from limpid.types import Denoise, Prediction, Prior, Step
+
+
+class Conditional(Protocol):
+    """A condition that knows what the network is told instead when it should not follow the prompt."""
+
+    def unconditional(self) -> Self:
+        """The same frames with the negative prompt."""
+        ...
+
+    def both(self) -> Self:
+        """A batch of two: the negative prompt first, then the prompt."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierFree:
+    """``negative + w (positive - negative)``; a ``scale`` w of 1 is the plain prediction and costs one call.
+
+    Both calls may go through the network as one batch, which is faster on accelerators and needs twice the memory.
+    The combination is linear, so it does not matter whether windows are merged before or after it.
+    """
+
+    scale: float
+    batched: bool = False
+
+    def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
+        if self.scale == 1.0:
+            return denoise(z, condition, "main")
+        if self.batched:
+            two = denoise(torch.cat([z, z]), condition.both(), "both")
+            return self.combine(Prediction(two.x0[:1], two.eps[:1]), Prediction(two.x0[1:], two.eps[1:]))
+        return self.combine(denoise(z, condition.unconditional(), "negative"), denoise(z, condition, "main"))
+
+    def combine(self, negative: Prediction, positive: Prediction) -> Prediction:
+        x0 = negative.x0 + self.scale * (positive.x0 - negative.x0)
+        return Prediction(x0=x0, eps=negative.eps + self.scale * (positive.eps - negative.eps))
