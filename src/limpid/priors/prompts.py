@@ -1,0 +1,134 @@
+"""What the denoiser is told in words: one text for the whole input, or one per shot from a file. Needs no torch.
+
+In a file of prompts every line is a shot's number, a colon and a text. Shots are counted from 1, as people count;
+everywhere in Limpid they are counted from 0. Empty lines and lines that begin with ``#`` say nothing::
+
+    # the first shot of my film
+    1: a street at night, rain
+    3: portrait of an old man
+
+A shot that has no line gets the prompt of the whole input; ``2:`` alone gives shot 2 no text but the suffix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from limpid.types import SettingsError
+
+UPSCALE_A_VIDEO_SUFFIX = "best quality, extremely detailed"
+UPSCALE_A_VIDEO_NEGATIVE = "blur, worst quality"
+DIFFVSR_SUFFIX = "clear, high quality, high-resolution, 4K"
+DIFFVSR_NEGATIVE = "low quality, blurry, low-resolution, noisy, unsharp, weird textures, worst quality"
+
+MOST_BYTES = 1 << 20
+"""A file of prompts that is larger than this was meant to be something else."""
+LINE = re.compile(r"(\d{1,9})\s*:(.*)")
+TIME = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?(\s|$)")
+LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptBook:
+    """All texts of a run. ``per_shot`` is keyed by the number of the shot counted from 0, and wins over ``prompt``."""
+
+    prompt: str = ""
+    negative: str = ""
+    suffix: str = ""
+    """Added to the text of every shot."""
+    per_shot: Mapping[int, str] = field(default_factory=dict)
+
+    def for_shot(self, shot: int) -> str:
+        """The positive text of a shot, counted from 0, with the suffix."""
+        return join(self.per_shot.get(shot, self.prompt), self.suffix)
+
+    def all(self) -> list[str]:
+        """Every text that a run can need, each once: the negative one, the common one, those of the shots in order."""
+        shots = [self.for_shot(shot) for shot in sorted(self.per_shot)]
+        return list(dict.fromkeys([self.negative, join(self.prompt, self.suffix), *shots]))
+
+
+def join(text: str, suffix: str) -> str:
+    """``("A street.", "best quality")`` -> ``"A street, best quality"``; an empty part leaves no comma behind."""
+    text, suffix = text.strip(), suffix.strip(" ,")
+    if not (text and suffix):
+        return text or suffix
+    return f"{text.rstrip(' .,;')}, {suffix}"
+
+
+def read_prompts(path: str | Path, num_shots: int | None = None) -> dict[int, str]:
+    """Reads a file of prompts, UTF-8, in the format above.
+
+    Args:
+        num_shots: when it is known, lines for shots that do not exist are refused here; else see `check_shots`.
+
+    Returns:
+        Texts by the number of the shot, counted from 0.
+
+    Raises:
+        SettingsError: the file cannot be read or a line is wrong; the sentence has the file and the line number.
+    """
+    found: dict[int, str] = {}
+    lines: dict[int, int] = {}
+    for number, line in enumerate(LINE_END.split(_text_of(Path(path))), start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        where = f"{path}, line {number}"
+        shot, text = _parse(line, where)
+        if shot in found:
+            raise SettingsError(f"{where}: shot {shot + 1} has a text already, in line {lines[shot]}")
+        found[shot], lines[shot] = text, number
+        check_shots(found, num_shots, where)
+    return found
+
+
+def check_shots(per_shot: Mapping[int, str], num_shots: int | None, where: str = "the prompts") -> None:
+    """Raises SettingsError when a text is for a shot that the input does not have; None: not known, nothing to check.
+
+    ``per_shot`` is keyed from 0, the sentence counts from 1.
+    """
+    if num_shots is None:
+        return
+    for shot in per_shot:
+        if not 0 <= shot < num_shots:
+            has = "1 shot" if num_shots == 1 else f"{num_shots} shots"
+            raise SettingsError(f"{where}: there is a text for shot {shot + 1}, but the input has {has}")
+
+
+def _parse(line: str, where: str) -> tuple[int, str]:
+    match = LINE.fullmatch(line)
+    if match is None:
+        raise SettingsError(
+            f"{where}: {_shown(line)} is not of the form NUMBER: TEXT, for instance 3: a street at night"
+        )
+    if TIME.match(line):
+        raise SettingsError(f"{where}: {_shown(line)} begins with a time; write the number of the shot, counted from 1")
+    number, text = int(match[1]), match[2].strip()
+    if number < 1:
+        raise SettingsError(f"{where}: shots are counted from 1, there is no shot {number}")
+    if not text.isprintable():
+        raise SettingsError(f"{where}: the text has control characters in it: {_shown(text)}")
+    return number - 1, text
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: the prompts cannot be read ({error.strerror or error})") from None
+    if len(data) > MOST_BYTES:
+        raise SettingsError(f"{path}: this is no file of prompts, it is larger than {MOST_BYTES >> 20} MiB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SettingsError(f"{path}, line {line}: this is not UTF-8; save the file with that encoding") from None
+
+
+def _shown(text: str, most: int = 60) -> str:
+    return repr(text if len(text) <= most else text[:most] + "...")
