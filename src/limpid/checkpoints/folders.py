@@ -1,0 +1,113 @@
+"""Where converted weights lie, and the ``limpid.json`` in each of their folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from limpid.checkpoints.manifest import find_entry, how_to_get
+from limpid.types import WeightsError
+
+CARD = "limpid.json"
+BLOCK = 1 << 20
+OnBytes = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What ``limpid.json`` says of a folder of converted weights."""
+
+    name: str
+    version: str
+    """Of Limpid, when the folder was made."""
+    licence: str = ""
+    page: str = ""
+    random: bool = False
+    """The weights are random numbers, for tests and measurements of speed."""
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """File of the makers -> its ``sha256`` and ``size``."""
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """File of this folder -> its ``sha256`` and ``size``."""
+    notes: tuple[str, ...] = ()
+
+
+def weights_root() -> Path:
+    """``$LIMPID_WEIGHTS``, or a folder of the user's cache."""
+    given = os.environ.get("LIMPID_WEIGHTS")
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local")))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "limpid" / "weights"
+
+
+def downloads(name: str) -> Path:
+    """Where ``fetch`` puts the files of an entry."""
+    return weights_root() / "downloads" / name
+
+
+def installed(name: str, folder: str | Path | None = None) -> Path:
+    """The folder with the converted weights of ``name``, by default below `weights_root`.
+
+    Raises WeightsError: one sentence that says what to fetch, from where, how large it is and under which licence.
+    """
+    place = Path(folder) if folder is not None else weights_root() / name
+    if not (place / CARD).is_file():
+        raise WeightsError(f"the weights of {name} are not in {place}: {how_to_get(find_entry(name))}")
+    found = read_card(place).name
+    if found != name:
+        raise WeightsError(f"{place} has the weights of {found}, not of {name}")
+    return place
+
+
+def read_card(folder: Path) -> Card:
+    """``limpid.json`` of a folder. Raises WeightsError."""
+    try:
+        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        known = {name: values[name] for name in Card.__dataclass_fields__ if name in values}
+        return Card(**{**known, "notes": tuple(known.get("notes", ()))})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{folder / CARD} is missing or damaged; convert the weights again") from error
+
+
+def write_card(folder: Path, card: Card) -> None:
+    text = json.dumps({**asdict(card), "notes": list(card.notes)}, indent=2, ensure_ascii=False)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def weights_digest(folder: Path) -> str:
+    """One hash for all files of a folder of converted weights, from ``limpid.json``: nothing large is read."""
+    digest = hashlib.sha256()
+    for name, facts in sorted(read_card(folder).files.items()):
+        digest.update(f"{name}\0{facts['sha256']}\n".encode())
+    return digest.hexdigest()
+
+
+def file_facts(path: Path, on_bytes: OnBytes | None = None) -> dict[str, Any]:
+    """Hash and size of a file. Raises WeightsError."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                if on_bytes is not None:
+                    on_bytes(len(block))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    return {"sha256": digest.hexdigest(), "size": path.stat().st_size}
+
+
+def folder_facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Hash and size of every file in a folder but the card, by its name with forward slashes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD)
+    return {path.relative_to(folder).as_posix(): file_facts(path) for path in files}

@@ -1,0 +1,215 @@
+"""The weights that Limpid can use: what they are, where they come from, how large they are, and under which licence.
+
+Sizes and hashes stand here only where they are known; nothing is downloaded unless ``limpid weights fetch`` is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpid.types import SettingsError
+
+HUGGING_FACE = "https://huggingface.co"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """One file as its makers offer it."""
+
+    name: str
+    """Path inside the folder that ``convert`` expects."""
+    role: str
+    url: str | None = None
+    """None: it has to be fetched by hand, see `Entry.by_hand`."""
+    size: int | None = None
+    """Bytes; None: unknown."""
+    sha256: str | None = None
+    """All or the first digits; None: unknown."""
+    needed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A set of weights."""
+
+    name: str
+    title: str
+    page: str
+    licence: str
+    """In plain words."""
+    files: tuple[File, ...]
+    by_hand: str | None = None
+    """How to get what has no URL."""
+    size_note: str = "size unknown"
+    needs: tuple[str, ...] = ()
+    """Other entries whose files ``convert`` looks for beside these."""
+    note: str = ""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all needed files; None when one of them is unknown."""
+        sizes = [file.size for file in self.files if file.needed]
+        return sum(size for size in sizes if size is not None) if None not in sizes else None
+
+
+def _hugging_face(repository: str, files: dict[str, str], optional: frozenset[str] = frozenset()) -> tuple[File, ...]:
+    """Files of a public repository there: name -> role."""
+    return tuple(
+        File(
+            name=name,
+            role=role,
+            url=f"{HUGGING_FACE}/{repository}/resolve/main/{name}",
+            needed=name not in optional,
+        )
+        for name, role in files.items()
+    )
+
+
+TEXT = {
+    "text_encoder/config.json": "text encoder, settings",
+    "text_encoder/model.safetensors": "text encoder (OpenCLIP ViT-H)",
+    "tokenizer/vocab.json": "tokenizer",
+    "tokenizer/merges.txt": "tokenizer",
+    "tokenizer/tokenizer_config.json": "tokenizer, settings",
+    "tokenizer/special_tokens_map.json": "tokenizer, settings",
+}
+SCHEDULES = {
+    "scheduler/scheduler_config.json": "noise schedule",
+    "low_res_scheduler/scheduler_config.json": "noise schedule of the input",
+}
+SD_X4 = {
+    "unet/config.json": "denoiser, settings",
+    "unet/diffusion_pytorch_model.safetensors": "denoiser",
+    "vae/config.json": "autoencoder, settings",
+    "vae/diffusion_pytorch_model.safetensors": "autoencoder",
+    **TEXT,
+    **SCHEDULES,
+}
+RAIL = "CreativeML Open RAIL++-M: free to use, also commercially, but not for the harmful uses that the licence lists"
+RAFT_LICENCE = "the code is under BSD-3-Clause (anyone may use it); nothing is said of the weights"
+RAFT_PAGE = "https://github.com/princeton-vl/RAFT"
+
+UPSCALE_A_VIDEO = Entry(
+    name="upscale-a-video",
+    title="Upscale-A-Video: temporal denoiser, image and video decoder",
+    page="https://drive.google.com/drive/folders/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1",
+    licence=(
+        "no licence is given for the weights; the project's code is under S-Lab License 1.0 (no commercial use), and "
+        f"they derive from the SD x4 upscaler ({RAIL})"
+    ),
+    files=(
+        File(name="unet/unet_video_config.json", role="denoiser, settings", needed=False),
+        File(name="unet/unet_video.bin", role="denoiser"),
+        File(name="vae/vae_3d_config.json", role="image autoencoder, settings", needed=False),
+        File(name="vae/vae_3d.bin", role="image autoencoder"),
+        File(name="vae/vae_video_config.json", role="video autoencoder, settings", needed=False),
+        File(name="vae/vae_video.bin", role="video autoencoder"),
+        File(name="text_encoder/", role="text encoder"),
+        File(name="tokenizer/", role="tokenizer"),
+        File(name="scheduler/scheduler_config.json", role="noise schedule"),
+        File(name="low_res_scheduler/scheduler_config.json", role="noise schedule of the input"),
+        File(name="propagator/raft-things.pth", role="optical flow (RAFT)", needed=False),
+    ),
+    by_hand=(
+        "open the page in a browser, download the folder (Google Drive makes zip files of it) and unpack it; the same "
+        "files are in the folder upscale_a_video/ of "
+        "https://weights.replicate.delivery/default/sczhou/Upscale-A-Video/model_cache.tar, beside a large caption "
+        "model that is not needed"
+    ),
+    size_note="about 4.1 GB as a zip file by the note of a third party",
+)
+
+DIFFVSR = Entry(
+    name="diffvsr",
+    title="DiffVSR: temporal denoiser with multi-scale attention, temporal autoencoder",
+    page=f"{HUGGING_FACE}/huihui9998/DiffVSR",
+    licence="none is stated for weights or code: all rights reserved; ask the makers before you use it for others",
+    files=(
+        *_hugging_face("huihui9998/DiffVSR", {"DiffVSR_UNet.pt": "denoiser", "TE-3DVAE.pt": "temporal autoencoder"}),
+    ),
+    needs=("sd-x4-upscaler",),
+    note=(
+        "its folder upscaler4x/ (text encoder, tokenizer, schedules) is that of sd-x4-upscaler; either may lie beside "
+        "the two files"
+    ),
+)
+
+LAVIE_VSR = Entry(
+    name="lavie-vsr",
+    title="LaVie's video super-resolution: temporal denoiser",
+    page=f"{HUGGING_FACE}/YaohuiW/LaVie",
+    licence=(
+        "code under Apache-2.0; of the weights the makers write: open for academic research, free commercial use is "
+        "allowed too, write to them for a commercial licence"
+    ),
+    files=_hugging_face("YaohuiW/LaVie", {"lavie_vsr.pt": "denoiser"}),
+    needs=("sd-x4-upscaler",),
+)
+
+SD_X4_UPSCALER = Entry(
+    name="sd-x4-upscaler",
+    title="Stable Diffusion x4 upscaler: the image model that the others were made from",
+    page=f"{HUGGING_FACE}/stabilityai/stable-diffusion-x4-upscaler",
+    licence=RAIL,
+    files=_hugging_face("stabilityai/stable-diffusion-x4-upscaler", SD_X4),
+)
+
+RAFT_THINGS = Entry(
+    name="raft-things",
+    title="RAFT: optical flow, trained on FlyingChairs and FlyingThings",
+    page=RAFT_PAGE,
+    licence=RAFT_LICENCE,
+    files=(
+        File(
+            name="raft-things.pth",
+            role="optical flow",
+            size=21_108_000,
+            sha256="fcfa4125d6418f4de95d84aec20a3c5f4e205101715a79f193243c186ac9a7e1",
+        ),
+    ),
+    by_hand=(
+        "fetch https://dl.dropboxusercontent.com/s/4j4z58wuv8o0mfz/models.zip (named on the page), unpack it and take "
+        "raft-things.pth; Upscale-A-Video's folder has it too, in propagator/"
+    ),
+    size_note="21.1 MB (inside a larger zip file)",
+)
+
+RAFT_LARGE = Entry(
+    name="raft-large",
+    title="RAFT: optical flow, the same network in torchvision's format",
+    page="https://docs.pytorch.org/vision/stable/models/raft.html",
+    licence="torchvision's code is under BSD-3-Clause; it points to RAFT's own licence (BSD-3-Clause) for the weights",
+    files=(
+        File(
+            name="raft_large_C_T_V1-22a6c225.pth",
+            role="optical flow",
+            url="https://download.pytorch.org/models/raft_large_C_T_V1-22a6c225.pth",
+            sha256="22a6c225",
+        ),
+    ),
+)
+
+ENTRIES: dict[str, Entry] = {
+    entry.name: entry for entry in (UPSCALE_A_VIDEO, DIFFVSR, LAVIE_VSR, SD_X4_UPSCALER, RAFT_THINGS, RAFT_LARGE)
+}
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of that name. Raises SettingsError."""
+    if name not in ENTRIES:
+        raise SettingsError(f"there are no weights {name!r}; those known are {', '.join(ENTRIES)}")
+    return ENTRIES[name]
+
+
+def how_to_get(entry: Entry) -> str:
+    """What to fetch, from where, how large, under which licence: one sentence without a full stop."""
+    first = "fetch them by hand" if entry.by_hand else f"limpid weights fetch {entry.name}"
+    return (
+        f"{first} from {entry.page} ({size_words(entry)}; licence: {entry.licence}), then "
+        f"limpid weights convert {entry.name} FOLDER"
+    )
+
+
+def size_words(entry: Entry) -> str:
+    size = entry.size
+    return entry.size_note if size is None or entry.size_note != "size unknown" else f"{size / 1e6:.1f} MB"
