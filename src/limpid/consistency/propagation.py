@@ -1,0 +1,180 @@
+"""Flow-guided recurrent latent propagation (Upscale-A-Video, section 3.3), without training.
+
+At chosen steps the predicted clean latents are fused along the optical flow of the input: backward over all frames of
+the lane first, then forward over the result. Texture that one window made up is handed on to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from limpid.flow.estimate import DISFlow, FlowEstimator
+from limpid.flow.warp import Interpolation, resize_flow, valid_flow, warp
+from limpid.types import LaneContext, SettingsError, Step, Strategy
+
+FRAMES_PER_STEP = 8
+"""How far one propagation step is felt: what comes from there has half the weight with each frame, 2^-8 at the end."""
+MOST_HALO_FRAMES = 24
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flows:
+    """Flow between neighbours of one clip, ``b 2 t-1 h w`` in pixels, and where it is trusted, ``b 1 t-1 h w``.
+
+    ``forward[:, :, i]`` and ``valid_forward[:, :, i]`` stand on the grid of frame i and lead to frame i + 1;
+    ``backward[:, :, i]`` and ``valid_backward[:, :, i]`` stand on the grid of frame i + 1 and lead to frame i.
+    """
+
+    forward: Tensor
+    backward: Tensor
+    valid_forward: Tensor
+    valid_backward: Tensor
+
+    @staticmethod
+    def checked(
+        forward: Tensor,
+        backward: Tensor,
+        *,
+        delta: float | None = None,
+        adaptive: tuple[float, float] | None = None,
+    ) -> Flows:
+        """Check both directions against each other (Eq. 2), by a fixed threshold or ``(alpha1, alpha2)``."""
+        alpha1, alpha2 = adaptive or (0.0, 0.0)
+
+        def check(there: Tensor, back: Tensor) -> Tensor:
+            masks = [
+                valid_flow(a, b, delta=delta, alpha1=alpha1, alpha2=alpha2)
+                for a, b in zip(there.unbind(dim=2), back.unbind(dim=2), strict=True)
+            ]
+            return torch.stack(masks, dim=2) if masks else there[:, :1].bool()
+
+        return Flows(
+            forward=forward,
+            backward=backward,
+            valid_forward=check(forward, backward),
+            valid_backward=check(backward, forward),
+        )
+
+
+def propagate(
+    x0: Tensor,
+    flows: Flows,
+    *,
+    fusion_weight: float = 0.5,
+    interpolation: Interpolation = "nearest",
+) -> Tensor:
+    """Eq. 3 in both directions: backward over ``x0`` (``b c t h w``), then forward over what that gave.
+
+    ``fusion_weight`` in [0, 1] is the paper's beta, the share of what comes from the neighbour where the flow is
+    trusted; 1 copies it (the mode "copy" of the released code). The flows must have the size of the latent.
+    """
+    backward = propagate_backward(x0, flows, fusion_weight, interpolation)
+    return propagate_forward(backward, flows, fusion_weight, interpolation)
+
+
+def propagate_backward(x0: Tensor, flows: Flows, beta: float, interpolation: Interpolation = "nearest") -> Tensor:
+    """From the last frame to the first; each frame fetches from the one after it along the forward flow."""
+    x0 = x0.clone()
+    for i in range(x0.shape[2] - 2, -1, -1):
+        fetched = warp(x0[:, :, i + 1], flows.forward[:, :, i], interpolation)
+        x0[:, :, i] = fuse_valid(x0[:, :, i], fetched, flows.valid_forward[:, :, i], beta)
+    return x0
+
+
+def propagate_forward(x0: Tensor, flows: Flows, beta: float, interpolation: Interpolation = "nearest") -> Tensor:
+    """From the first frame to the last; each frame fetches from the one before it along the backward flow."""
+    x0 = x0.clone()
+    for i in range(1, x0.shape[2]):
+        fetched = warp(x0[:, :, i - 1], flows.backward[:, :, i - 1], interpolation)
+        x0[:, :, i] = fuse_valid(x0[:, :, i], fetched, flows.valid_backward[:, :, i - 1], beta)
+    return x0
+
+
+def fuse_valid(current: Tensor, fetched: Tensor, valid: Tensor, beta: float) -> Tensor:
+    """One frame of Eq. 3: ``beta fetched + (1 - beta) current`` where ``valid``, else ``current``; ``b c h w``."""
+    return torch.where(valid, beta * fetched + (1 - beta) * current, current)
+
+
+@dataclass
+class LaneFlows:
+    """State of one lane: flows of its LR frames ``1 2 t-1 h w``, put on the grid of the latent when that is known."""
+
+    forward: Tensor
+    backward: Tensor
+    ready: Flows | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentPropagation(Strategy):
+    """Propagates the predicted clean latent of the whole lane at chosen steps; with none it is the plain sampler.
+
+    Early steps settle large structures, late ones calm texture that flickers. It reaches over windows, but forgets
+    half with every frame: it smooths a change of texture from window to window and cannot keep a texture for long.
+    """
+
+    steps: tuple[int | float, ...] = ()
+    """Loop indices (whole numbers, 0 is the noisiest step), or fractions of the schedule (floats in [0, 1))."""
+    fusion_weight: float = 0.5
+    consistency_px2: float = 0.25
+    """The paper's threshold delta, in squared latent pixels: half a pixel, less than a nearest warp can tell apart."""
+    adaptive_compat: tuple[float, float] | None = None
+    """alpha1 and alpha2 of the released code's threshold, which grows with the motion: (0.001, 0.05) there."""
+    interpolation: Interpolation = "nearest"
+    estimator: FlowEstimator = field(default_factory=DISFlow)
+
+    def __post_init__(self) -> None:
+        for step in self.steps:
+            if step < 0 or (isinstance(step, float) and step >= 1):
+                raise SettingsError(
+                    f"propagation step {step} is neither a loop index (0, 1, 2 ...) nor a fraction of the schedule "
+                    "(0.0 up to, but not including, 1.0)"
+                )
+        if not 0 <= self.fusion_weight <= 1:
+            raise SettingsError(f"the fusion weight of propagation is {self.fusion_weight}; it must be 0 to 1")
+        if self.consistency_px2 <= 0:
+            raise SettingsError(f"the flow threshold is {self.consistency_px2}; it must be above 0 squared pixels")
+
+    @property
+    def is_off(self) -> bool:
+        return not self.steps or self.fusion_weight == 0
+
+    def indices(self, count: int) -> frozenset[int]:
+        """Loop indices of the chosen steps among ``count``. Raises SettingsError when a loop has no such step."""
+        chosen = frozenset(int(step * count) if isinstance(step, float) else step for step in self.steps)
+        beyond = sorted(index for index in chosen if index >= count)
+        if beyond:
+            raise SettingsError(f"propagation step {beyond[0]} does not exist: a run of {count} has 0 to {count - 1}")
+        return chosen
+
+    def halo_frames(self, num_steps: int) -> tuple[int, int]:
+        frames = 0 if self.is_off else min(FRAMES_PER_STEP * len(self.indices(num_steps)), MOST_HALO_FRAMES)
+        return frames, frames
+
+    def begin(self, context: LaneContext) -> LaneFlows | None:
+        if self.is_off or len(context.lr) == 1:
+            return None
+        first, second = context.lr[:-1], context.lr[1:]
+        forward, backward = self.estimator(first, second), self.estimator(second, first)
+        return LaneFlows(forward.transpose(0, 1)[None], backward.transpose(0, 1)[None])
+
+    def on_x0(self, x0: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
+        if state is None or step.index not in self.indices(step.count):
+            return x0
+        if state.ready is None:
+            state.ready = self._checked(state, x0)
+        return propagate(x0, state.ready, fusion_weight=self.fusion_weight, interpolation=self.interpolation)
+
+    def _checked(self, state: LaneFlows, x0: Tensor) -> Flows:
+        """Flows at the resolution of the latent; the priors of this paper have one latent pixel per LR pixel."""
+        forward, backward = (on_grid(flow, *x0.shape[-2:]).to(x0.device) for flow in (state.forward, state.backward))
+        delta = self.consistency_px2 if self.adaptive_compat is None else None
+        return Flows.checked(forward, backward, delta=delta, adaptive=self.adaptive_compat)
+
+
+def on_grid(flow: Tensor, height: int, width: int) -> Tensor:
+    """`resize_flow` of every frame of ``1 2 t h w``."""
+    return resize_flow(flow[0].transpose(0, 1), height, width).transpose(0, 1)[None]

@@ -1,0 +1,58 @@
+"""What estimates optical flow between frames, all behind one call; RAFT has the same one in `limpid.flow.raft`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from limpid.flow.dis import dis_flow
+
+LEAST_SIDE_PX = 24
+"""Smaller pictures are enlarged to this before the search, which cannot work on fewer pixels."""
+
+
+class FlowEstimator(Protocol):
+    """Flow from frames to frames: ``first`` and ``second`` are ``t 3 h w`` in [0, 1], pairs in order.
+
+    Returns ``t 2 h w`` in pixels, x first, on the device of ``first``: where each pixel of ``first`` is in ``second``.
+    """
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DISFlow:
+    """Dense inverse search (Kroeger et al. 2016) by OpenCV on luma, on the CPU; needs no weights.
+
+    The search ends at half the resolution it is given. At LR size that is coarse, so frames are enlarged first.
+    """
+
+    enlarge: int = 2
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        flows = [self._pair(a, b) for a, b in zip(_luma(first), _luma(second), strict=True)]
+        if not flows:
+            return first.new_zeros(0, 2, *first.shape[-2:])
+        return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous().to(first.device)
+
+    def _pair(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Luma ``h w`` in 0..255 -> ``h w 2``."""
+        height, width = first.shape
+        factor = max(self.enlarge, math.ceil(LEAST_SIDE_PX / min(height, width)))
+        size = (width * factor, height * factor)
+        large = [cv2.resize(y, size, interpolation=cv2.INTER_CUBIC) for y in (first, second)]
+        flow = cv2.resize(dis_flow(*large), (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(flow / factor, np.float32)
+
+
+def _luma(frames: Tensor) -> list[np.ndarray]:
+    """BT.601 luma of ``t 3 h w`` in [0, 1] -> ``h w`` in 0..255 per frame."""
+    weights = frames.new_tensor([0.299, 0.587, 0.114], dtype=torch.float32)
+    luma = torch.einsum("tchw,c->thw", frames.float(), weights) * 255
+    return list(luma.cpu().numpy())

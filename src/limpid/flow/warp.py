@@ -1,0 +1,76 @@
+"""Warping along optical flow in torch, and where a flow can be trusted; flow is in pixels of its own grid, x first."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Interpolation = Literal["nearest", "bilinear"]
+
+
+def warp(x: Tensor, flow: Tensor, mode: Interpolation = "nearest") -> Tensor:
+    """Fetch ``x`` along ``flow``: ``out(p) = x(p + flow(p))``, and zero where that lies outside.
+
+    ``x``: ``b c h w``; ``flow``: ``b 2 h w``. A position between pixels takes the nearest one (halves to the even
+    one), or is interpolated, in which case what lies outside counts as zeros. Computed in float32, returned like ``x``.
+    Raises ValueError when the sizes differ.
+    """
+    if flow.shape[-2:] != x.shape[-2:] or flow.shape[1] != 2:
+        raise ValueError(f"a flow of {tuple(flow.shape)} does not fit {tuple(x.shape)}; it must be b 2 h w")
+    height, width = x.shape[-2:]
+    target = _targets(flow.float()).permute(0, 2, 3, 1)
+    # -1 and 1 at the outer edges of the picture, not at the centres of its last pixels: an axis of one pixel has these
+    grid = (2 * target + 1) / target.new_tensor([width, height]) - 1
+    return F.grid_sample(x.float(), grid, mode=mode, padding_mode="zeros", align_corners=False).to(x.dtype)
+
+
+def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
+    """Flow ``b 2 h w`` on another grid: averaged over areas, x scaled by the ratio of widths, y by that of heights."""
+    if flow.shape[-2:] == (height, width):
+        return flow
+    ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).reshape(1, 2, 1, 1)
+    return F.interpolate(flow, (height, width), mode="area") * ratio
+
+
+def valid_flow(
+    forward: Tensor, backward: Tensor, *, delta: float | None = None, alpha1: float = 0.0, alpha2: float = 0.0
+) -> Tensor:
+    """Where following ``forward`` and then ``backward`` comes back: mask ``b 1 h w`` on the grid of ``forward``.
+
+    Upscale-A-Video, Eq. 2: the error is ``|f + b(p + f)|^2`` in squared pixels, and valid is below the fixed threshold
+    ``delta``, where the target is inside the picture. With ``alpha1`` and ``alpha2`` in its place the threshold grows
+    with the motion, ``alpha1 (|f|^2 + |b(p + f)|^2) + alpha2``, and targets outside are not looked at, as in its
+    released code. Flows: ``b 2 h w``. Raises ValueError when both kinds of threshold are given.
+    """
+    if delta is not None and (alpha1 or alpha2):
+        raise ValueError("a flow is checked by a fixed threshold or by an adaptive one, not by both")
+    back = warp(backward, forward, "bilinear")
+    error = _squared(forward + back)
+    if delta is None:
+        return error < alpha1 * (_squared(forward) + _squared(back)) + alpha2
+    return (error < delta) & _inside(forward)
+
+
+def _targets(flow: Tensor) -> Tensor:
+    """Where each pixel's flow points to, ``b 2 h w`` in pixels."""
+    height, width = flow.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.arange(height, device=flow.device, dtype=flow.dtype),
+        torch.arange(width, device=flow.device, dtype=flow.dtype),
+        indexing="ij",
+    )
+    return flow + torch.stack([x, y])
+
+
+def _inside(flow: Tensor) -> Tensor:
+    """Whether the nearest pixel to each target exists, ``b 1 h w``."""
+    x, y = _targets(flow).unbind(dim=1)
+    height, width = flow.shape[-2:]
+    return ((x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5))[:, None]
+
+
+def _squared(flow: Tensor) -> Tensor:
+    return flow.square().sum(dim=1, keepdim=True)
