@@ -21,7 +21,14 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
 Deinterlace = Literal["auto", "on", "off"]
 
+Caption = Literal["off", "auto"]
+Flow = Literal["auto", "dis", "raft"]
+Autoencoder = Literal["image", "video"]
+Offload = Literal["auto", "none", "model", "group"]
+
 MAX_HEIGHT = 16384
+MAX_NOISE_LEVEL = 350
+CONSISTENCY = ("none", "propagation", "noise", "transition")
 DEVICE_NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -57,6 +64,34 @@ class Settings:
     """Frames of a segment, the unit that is kept after a crash; None: 2 s or more."""
     window_frames: int | None = None
     """Frames that the network sees at once; None takes the method's own number."""
+    weights: str | None = None
+    """Folder (or file, for tiny) with the weights; None looks where ``limpid weights`` puts them."""
+    prompt: str | None = None
+    """What is in the picture, for methods that are told so by a text."""
+    negative_prompt: str | None = None
+    """What should not be in the picture; None takes the method's own words."""
+    prompts: str | None = None
+    """One text per shot: a file, or its contents; see docs/cli.md."""
+    caption: Caption = "off"
+    """"auto" has an image-to-text model describe every shot that has no text."""
+    caption_model: str | None = None
+    """Folder or hub name of that model."""
+    noise_level: int | None = None
+    """How much noise is added to the LR frames, 0 to 350: more lets the model invent more."""
+    guidance_scale: float | None = None
+    """Weight w of classifier-free guidance, 1 (off) to 30."""
+    consistency: str | None = None
+    """What holds windows together: none, or propagation, noise, transition joined by "+"; None: the method's own."""
+    propagation_steps: str | None = None
+    """Steps at which latents are propagated along the flow: loop indices ("24,26,28") or fractions ("0.8,0.9")."""
+    joint_frames: int | None = None
+    """Frames in which neighbouring segments of a shot are merged; None takes the method's own number."""
+    flow: Flow = "auto"
+    """Estimator of optical flow; "auto" takes RAFT where its weights are."""
+    autoencoder: Autoencoder | None = None
+    """Which decoder: that of the image model, or the one trained on video; None takes the method's own."""
+    released: bool = False
+    """Compute what the released code computes where it differs from the paper, for comparisons with it."""
     codec: Codec | None = None
     """None chooses by the name of the output."""
     crf: int = 16
@@ -72,6 +107,8 @@ class Settings:
     """A part of the input, "00:01-00:03": hours:minutes:seconds.parts, minutes:seconds or seconds."""
     detect_cuts: bool = True
     """Look for scene cuts, which no window crosses. False takes the input as one shot."""
+    offload: Offload = "auto"
+    """Keep only one network, or only a few layers, on the device at a time; "auto" decides by its memory."""
     compile: bool = False
     """Compile the denoiser with torch.compile: the first segment starts later, everything runs faster."""
     threads: int | None = None
@@ -91,6 +128,9 @@ class Settings:
         _check_range("window_frames", self.window_frames, least=1)
         _check_range("crf", self.crf, least=0, most=63)
         _check_range("threads", self.threads, least=1, most=256)
+        _check_range("noise_level", self.noise_level, least=0, most=MAX_NOISE_LEVEL)
+        _check_range("guidance_scale", self.guidance_scale, least=1, most=30)
+        _check_range("joint_frames", self.joint_frames, least=0, most=64)
         _check_range("fps", self.fps, above=0, most=1000)
         if self.bit_depth not in (None, 8, 10):
             raise SettingsError(f"bit_depth is {self.bit_depth}; it can be 8 or 10")
@@ -98,6 +138,10 @@ class Settings:
             raise SettingsError(f"device is {self.device!r}; it can be auto, cpu, mps, cuda or cuda:N")
         if self.preview is not None:
             parse_preview(self.preview)
+        if self.consistency is not None:
+            parse_consistency(self.consistency)
+        if self.propagation_steps is not None:
+            parse_steps(self.propagation_steps)
 
     def replace(self, **changes: Any) -> Settings:
         """A copy with some options changed. Raises SettingsError for a name that is no option."""
@@ -125,6 +169,27 @@ def parse_preview(text: str) -> tuple[Fraction, Fraction]:
     if start >= stop:
         raise SettingsError(f"preview {text!r} is empty: its start must be before its stop")
     return start, stop
+
+
+def parse_consistency(text: str) -> frozenset[str]:
+    """``"noise+transition"`` -> those names, ``"none"`` -> nothing. Raises SettingsError."""
+    names = [name.strip() for name in text.split("+")]
+    if any(name not in CONSISTENCY for name in names) or ("none" in names and len(names) > 1):
+        raise SettingsError(f"consistency is {text!r}; it can be none, or {', '.join(CONSISTENCY[1:])} joined by +")
+    return frozenset(names) - {"none"}
+
+
+def parse_steps(text: str) -> tuple[int | float, ...]:
+    """``"24,26,28"`` -> loop indices, ``"0.8,0.9"`` -> fractions of the schedule in [0, 1). Raises SettingsError."""
+    steps: list[int | float] = []
+    for part in (p.strip() for p in text.split(",") if p.strip()):
+        if re.fullmatch(r"\d+", part):
+            steps.append(int(part))
+        elif re.fullmatch(r"0?\.\d+", part):
+            steps.append(float(part))
+        else:
+            raise SettingsError(f"{part!r} is not a step; write loop indices (24,26,28) or fractions (0.8,0.9)")
+    return tuple(steps)
 
 
 def parse_time(text: str) -> Fraction:

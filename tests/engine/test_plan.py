@@ -16,7 +16,6 @@ from limpid.engine.plan import (
     Load,
     Plan,
     Rung,
-    affordable_segment,
     choose_cutting,
     chunks,
     fit,
@@ -190,12 +189,6 @@ def test_asked_tile_size_is_kept() -> None:
     assert fit(LOAD, GIB, most_frames=60, tile_px=100).tile_px == 100
 
 
-def test_affordable_segments_grow_with_the_budget() -> None:
-    found = [affordable_segment(LOAD, b, tile_px=None, window_frames=8) for b in (1, GIB, 2 * GIB, 4 * GIB)]
-    assert found[0] == 1
-    assert found == sorted(found)
-
-
 @given(
     st.integers(1, 64),
     st.one_of(st.none(), st.integers(64, 1024)),
@@ -215,3 +208,15 @@ def test_every_rung_is_smaller_than_the_one_before(
         assert rungs[-1].chunk_frames == 1
     else:
         assert all(r.chunk_frames == chunk for r in rungs)
+
+
+def test_blended_methods_step_down_guidance_then_both_kinds_of_tiles() -> None:
+    rung = Rung(chunk_frames=48, tile_px=None, decode_tile_px=320, batched_guidance=True)
+    rungs = ladder(rung, width=320, height=180, local=False, overlap_px=64)
+    assert [(r.batched_guidance, r.decode_tile_px, r.tile_px) for r in rungs] == [
+        (False, 320, None),
+        (False, 160, None),
+        (False, 160, 160),
+        (False, 80, 160),
+        (False, 40, 160),
+    ]

@@ -24,6 +24,7 @@ class Shown:
 
 
 RESULT, ENCODING, READING, MACHINE = "the result", "encoding", "reading the input", "the machine"
+PRIOR, TIME = "what large models are told", "how large models keep frames together"
 
 SHOWN: dict[str, Shown] = {
     "method": Shown(group=RESULT, metavar="NAME", help="what restores the frames; see limpid methods"),
@@ -33,6 +34,22 @@ SHOWN: dict[str, Shown] = {
     "seed": Shown(group=RESULT, metavar="N", help="seed of all noise; the same seed gives the same bytes"),
     "strength": Shown(group=RESULT, metavar="X", help="1 restores freely, less stays closer to the input; above 0"),
     "color": Shown(group=RESULT, help="how colours are held to the input's"),
+    "weights": Shown(group=PRIOR, metavar="PATH", help="weights of the method (default: see limpid weights list)"),
+    "prompt": Shown(group=PRIOR, metavar="TEXT", help="what is in the picture"),
+    "negative_prompt": Shown(group=PRIOR, metavar="TEXT", help="what should not be in it (default: the method's own)"),
+    "prompts": Shown(group=PRIOR, metavar="FILE", help="one text per shot, lines such as 3: a street at night"),
+    "caption": Shown(group=PRIOR, help="auto: an image-to-text model describes each shot"),
+    "caption_model": Shown(group=PRIOR, metavar="NAME", help="that model, a folder or a name on the Hugging Face hub"),
+    "noise_level": Shown(
+        group=PRIOR, metavar="N", help="noise on the input, 0 to 350; more lets the model invent more"
+    ),
+    "guidance_scale": Shown(group=PRIOR, metavar="W", help="how much the text counts, 1 (not at all) to 30"),
+    "autoencoder": Shown(group=PRIOR, help="decoder of the image model, or the one for video"),
+    "released": Shown(group=PRIOR, help="compute what the released code does where it differs from the paper"),
+    "consistency": Shown(group=TIME, metavar="NAMES", help="none, or propagation, noise, transition joined by +"),
+    "propagation_steps": Shown(group=TIME, metavar="LIST", help="loop indices (24,26,28) or fractions (0.8,0.9)"),
+    "flow": Shown(group=TIME, help="estimator of optical flow"),
+    "joint_frames": Shown(group=TIME, metavar="N", help="frames in which two segments of a shot are merged"),
     "codec": Shown(group=ENCODING, help="default: by the name of the output"),
     "crf": Shown(group=ENCODING, metavar="N", help="quality, 0 (best, largest) to 51, on the scale of x264"),
     "bit_depth": Shown(group=ENCODING, metavar="8|10", help="default: as the source, at most 10"),
@@ -46,6 +63,8 @@ SHOWN: dict[str, Shown] = {
     "tile_px": Shown(group=MACHINE, metavar="N", help="edge of a tile in input pixels (default: from the free memory)"),
     "segment_frames": Shown(group=MACHINE, metavar="N", help="frames of a segment, the unit kept after a crash"),
     "window_frames": Shown(group=MACHINE, metavar="N", help="frames seen at once (default: the method's own)"),
+    "offload": Shown(group=MACHINE, help="keep only one network, or a few layers, on the device at a time"),
+    "compile": Shown(group=MACHINE, help="torch.compile the denoiser: a slow start, then faster"),
     "threads": Shown(group=MACHINE, metavar="N", help="processor threads (default: all that may be used)"),
 }
 

@@ -102,12 +102,14 @@ def plan_text(plan: dict[str, Any]) -> str:
     rung = plan["rung"]
     tile = f"tiles of {rung['tile_px']} px" if rung.get("tile_px") else "no tiles"
     window = f"windows of {rung['window_frames']} frames, " if rung.get("window_frames") else ""
+    reasons = [f"          {reason}" for reason in plan.get("reasons", ())]
     return "\n".join(
         [
             f"frames    {start} to {stop - 1} ({stop - start})",
             f"segments  {plan['segments']}, halo {plan['halo_frames']} frames",
             f"at once   {rung['chunk_frames']} frames, {window}{tile}, {plan['threads']} threads",
             f"memory    {size_text(plan['peak_bytes'])} for one chunk",
+            *reasons,
         ]
     )
 

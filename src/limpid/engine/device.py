@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from limpid.engine.allocator import keep_freed_memory
-from limpid.engine.memory import USABLE_PART, cpu_budget
+from limpid.engine.memory import USABLE_PART, Budget, cpu_budget
 from limpid.types import Offload, Placement, SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -43,11 +43,12 @@ class Machine:
     def placement(self, *, offload: Offload = "none", compile: bool = False) -> Placement:
         return Placement(device=self.torch_device, dtype=self.torch_dtype, offload=offload, compile=compile)
 
-    def budget_bytes(self) -> int:
-        """Bytes the planner may count on, on the device that computes."""
+    def budget(self) -> Budget:
+        """What the planner may count on."""
         if self.torch_device.type == "cuda":
-            return int(torch.cuda.mem_get_info(self.torch_device)[0] * (1 + USABLE_PART) / 2)
-        return cpu_budget()
+            free = torch.cuda.mem_get_info(self.torch_device)[0]
+            return Budget(device=int(free * (1 + USABLE_PART) / 2), host=cpu_budget())
+        return Budget(device=cpu_budget())
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,6 +6,7 @@ both versions of Linux control groups are read, up to the root of the hierarchy.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 GIB = 1 << 30
@@ -13,6 +14,14 @@ USABLE_PART = 0.5
 """Of the free memory: other programs, the file cache and the encoder need room too."""
 MOST_BYTES = 8 * GIB
 """More than this on a CPU makes a run hardly faster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Bytes that may be used. ``host`` is None where the device that computes is the host."""
+
+    device: int
+    host: int | None = None
 
 
 def free_bytes(root: Path = Path("/")) -> int:

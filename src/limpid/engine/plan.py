@@ -12,9 +12,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Any
 
-from limpid.types import Method, Segment, Window
+from limpid.types import Method, Offload, Segment, Window
 
 SEGMENT_S = 2
 """Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
@@ -38,6 +39,10 @@ class Rung:
     chunk_frames: int
     tile_px: int | None = None
     window_frames: int | None = None
+    decode_tile_px: int | None = None
+    """None: the decoder of a blended method has the tiles of its denoiser."""
+    batched_guidance: bool = False
+    """Whether both calls of classifier-free guidance go through the network at once."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,6 +62,9 @@ class Plan:
     threads: int
     peak_bytes: int
     """Expected peak memory of one chunk on the device that computes."""
+    offload: Offload = "none"
+    reasons: tuple[str, ...] = ()
+    """Why pieces are smaller than they could be, in sentences."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; segments as ``[shot, its start, its stop, core start, stop, halo start, stop]``."""
@@ -75,7 +83,7 @@ class Plan:
             for i, s in enumerate(values["segments"])
         )
         plain = {**values, "segments": segments, "frames": _window(values["frames"]), "rung": Rung(**values["rung"])}
-        return cls(**plain)
+        return cls(**{**plain, "reasons": tuple(values.get("reasons", ()))})
 
 
 def _window(pair: Sequence[int]) -> Window:
@@ -240,7 +248,7 @@ def _round_up(value: int, grid: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one frame costs in memory; the planner's model of a method on a picture size."""
+    """What one frame costs in memory; the planner's model of a local method on a picture size."""
 
     width: int
     height: int
@@ -255,13 +263,13 @@ class Load:
     finished_bytes_per_px: int
     """Of finished frames, per LR pixel of the whole picture, and frame that is kept."""
 
-    def peak_bytes(self, core_frames: int, tile_px: int | None, network_frames: int | None = None) -> int:
-        """Of a chunk with ``core_frames`` to keep and its halo, with ``network_frames`` at most in one network call."""
+    def peak_bytes(self, core_frames: int, tile_px: int | None) -> int:
+        """Of a chunk with ``core_frames`` to keep and its halo."""
         width, height = self.width, self.height
         if tile_px is not None:
             width, height = (min(edge, tile_px + 2 * self.halo_px) for edge in (width, height))
         frames = core_frames + 2 * self.halo_frames
-        network = min(network_frames or frames, frames) * width * height * self.network_bytes_per_px
+        network = frames * width * height * self.network_bytes_per_px
         whole = frames * self.canvas_bytes_per_px + core_frames * self.finished_bytes_per_px
         return whole * self.width * self.height + network
 
@@ -278,17 +286,16 @@ def _tiled_work(edge: int, tile: int, halo: int) -> float:
 
 
 def method_load(method: Method, *, num_steps: int, width: int, height: int, bytes_per_value: int = 4) -> Load:
-    """The load of a method by its own figures."""
+    """The load of a local method by its own figures."""
     network = (method.work_bytes_per_px or UNKNOWN_WORK_BYTES) * bytes_per_value // 4
     frame = 12 * method.scale**2
-    canvas = frame * FRAME_COPIES
     return Load(
         width=width,
         height=height,
-        halo_px=_round_up(method.halo_px(num_steps), ALIGN_PX) if method.local else method.tile_overlap_px // 2,
+        halo_px=_round_up(method.halo_px(num_steps), ALIGN_PX),
         halo_frames=method.halo_frames(num_steps),
-        network_bytes_per_px=network + (canvas if method.local else 0),
-        canvas_bytes_per_px=12 + (0 if method.local else canvas),
+        network_bytes_per_px=network + frame * FRAME_COPIES,
+        canvas_bytes_per_px=12,
         finished_bytes_per_px=frame * FINISHED_COPIES,
     )
 
@@ -319,31 +326,53 @@ def tile_choices(edge: int) -> list[int]:
     return sorted((size for size in sizes if LEAST_TILE_PX <= size < edge), reverse=True)
 
 
-def affordable_segment(load: Load, budget_bytes: int, *, tile_px: int | None, window_frames: int | None) -> int:
-    """How many frames a segment of a method that is not local can have at once, its halo included; at least 1."""
-    frames = 1
-    while frames < 1 << 16 and load.peak_bytes(frames + 1, tile_px, window_frames) <= budget_bytes:
-        frames += 1
-    return frames
-
-
 def ladder(rung: Rung, *, width: int, height: int, local: bool, overlap_px: int = 0) -> tuple[Rung, ...]:
-    """What to try next, in order, when memory runs out: smaller tiles and, of local methods first, shorter chunks.
+    """What to try next, in order, when memory runs out.
 
-    Window lengths of other methods are kept: a temporal network is not the same with another one.
+    Local methods: shorter chunks, then smaller tiles. Others: guidance in two halves, then smaller tiles of decoder and
+    denoiser; window lengths are kept, because a temporal network is not the same with another one.
     """
+    return _local_ladder(rung, max(width, height)) if local else _blended_ladder(rung, max(width, height), overlap_px)
+
+
+def _local_ladder(rung: Rung, edge: int) -> tuple[Rung, ...]:
     rungs: list[Rung] = []
-    current, least_tile = rung, max(64, 2 * overlap_px)
-    least_chunk = 4 if local else current.chunk_frames
-    while current.chunk_frames > least_chunk:
-        current = replace(current, chunk_frames=max(current.chunk_frames // 2, least_chunk))
+    current = rung
+    while current.chunk_frames > 4:
+        current = replace(current, chunk_frames=max(current.chunk_frames // 2, 4))
         rungs.append(current)
-    edge = max(width, height) if current.tile_px is None else current.tile_px
-    while edge // 2 >= least_tile:
-        edge //= 2
-        current = replace(current, tile_px=_round_up(edge, 8))
+    for tile in _halved(edge if current.tile_px is None else current.tile_px, LEAST_TILE_PX):
+        current = replace(current, tile_px=tile)
         rungs.append(current)
-    while local and current.chunk_frames > 1:
+    while current.chunk_frames > 1:
         current = replace(current, chunk_frames=current.chunk_frames // 2)
         rungs.append(current)
     return tuple(rungs)
+
+
+def _blended_ladder(rung: Rung, edge: int, overlap_px: int) -> tuple[Rung, ...]:
+    """It is not known which of the two networks ran out, so their tiles shrink in turn, the decoder's first."""
+    rungs: list[Rung] = []
+    current = rung
+    if current.batched_guidance:
+        current = replace(current, batched_guidance=False)
+        rungs.append(current)
+    tiles = _halved(min(current.tile_px or edge, edge), max(LEAST_TILE_PX, 2 * overlap_px))
+    decode_tiles = _halved(min(current.decode_tile_px, edge), LEAST_TILE_PX // 2) if current.decode_tile_px else []
+    for decode_tile, tile in zip_longest(decode_tiles, tiles):
+        if decode_tile is not None:
+            current = replace(current, decode_tile_px=decode_tile)
+            rungs.append(current)
+        if tile is not None:
+            current = replace(current, tile_px=tile)
+            rungs.append(current)
+    return tuple(rungs)
+
+
+def _halved(edge: int, least: int) -> list[int]:
+    """Tile sizes from half of ``edge`` down to ``least``."""
+    sizes = []
+    while edge // 2 >= least:
+        edge //= 2
+        sizes.append(_round_up(edge, ALIGN_PX))
+    return sizes

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 
+from limpid.engine.blended import blended_load, choose
 from limpid.engine.device import Machine
 from limpid.engine.events import Teller
+from limpid.engine.memory import Budget
 from limpid.engine.plan import (
     Cutting,
-    Load,
     Plan,
     Rung,
-    affordable_segment,
     choose_cutting,
     fit,
     ladder,
     method_load,
     plan_segments,
     spans,
-    tile_choices,
 )
 from limpid.settings import Settings, parse_preview
-from limpid.types import Clip, InputError, Method, OutputSpec, SettingsError, Timeline, Window
+from limpid.types import Clip, InputError, Method, Offload, OutputSpec, SettingsError, Timeline, Window
 
-METHOD_OPTIONS = ("steps", "strength", "seed", "color", "tile_px", "window_frames")
+METHOD_OPTIONS = ("steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile")
 """Settings that only some methods can follow; see `Method.options`."""
 LEAST_PX = 16
 
@@ -89,58 +89,77 @@ def make_plan(
     method: Method,
     machine: Machine,
     num_steps: int,
-    budget_bytes: int,
+    budget: Budget,
 ) -> Plan:
     """The plan of a run. ``size``: width and height of the input."""
-    load = method_load(method, num_steps=num_steps, width=size[0], height=size[1])
-    cutting = cut_by(load, fps=fps, settings=settings, method=method, num_steps=num_steps, budget_bytes=budget_bytes)
-    segments = plan_segments(timeline.shots(), frames, cutting)
+    sizes = choose_sizes(
+        method, settings, machine, width=size[0], height=size[1], fps=fps, num_steps=num_steps, budget=budget
+    )
+    segments = plan_segments(timeline.shots(), frames, sizes.cutting)
     longest = max(len(span.core) for span in spans(segments, local=method.local))
-    rung = choose_rung(load, settings, method, budget_bytes, longest)
+    rung, peak_bytes = sizes.rung(longest)
     return Plan(
         segments=segments,
         frames=frames,
         local=method.local,
-        halo_frames=cutting.halo_frames,
-        grid_frames=cutting.grid_frames,
+        halo_frames=max(sizes.cutting.halo_frames, sizes.cutting.after_frames),
+        grid_frames=sizes.cutting.grid_frames,
         rung=rung,
         threads=machine.threads,
-        peak_bytes=load.peak_bytes(rung.chunk_frames, rung.tile_px, rung.window_frames),
+        peak_bytes=peak_bytes,
+        offload=sizes.offload,
+        reasons=sizes.reasons,
     )
 
 
-def cut_by(
-    load: Load, *, fps: Fraction, settings: Settings, method: Method, num_steps: int, budget_bytes: int
-) -> Cutting:
-    """How shots are cut; only methods whose segments are computed at once are limited by memory."""
-    affordable = None
-    if not method.local:
-        tile, window = settings.tile_px or method.tile_px, settings.window_frames or method.window_frames
-        affordable = affordable_segment(load, budget_bytes, tile_px=tile, window_frames=window)
-    return choose_cutting(
-        fps=fps,
-        method=method,
-        num_steps=num_steps,
-        segment_frames=settings.segment_frames,
-        affordable_frames=affordable,
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How a method is cut on one picture size."""
+
+    cutting: Cutting
+    rung: Callable[[int], tuple[Rung, int]]
+    """From the longest stretch of frames there is: what is in memory at once at first, and its expected peak."""
+    offload: Offload = "none"
+    reasons: tuple[str, ...] = ()
 
 
-def choose_rung(load: Load, settings: Settings, method: Method, budget_bytes: int, longest: int) -> Rung:
-    """What is in memory at once at first."""
+def choose_sizes(
+    method: Method,
+    settings: Settings,
+    machine: Machine,
+    *,
+    width: int,
+    height: int,
+    fps: Fraction,
+    num_steps: int,
+    budget: Budget,
+) -> Sizes:
+    """Both planning of a whole file and streaming cut by this."""
     if method.local:
-        rung = fit(load, budget_bytes, most_frames=longest, tile_px=settings.tile_px or method.tile_px)
-        return dataclasses.replace(rung, window_frames=settings.window_frames)
-    window = settings.window_frames or method.window_frames
-    tile = settings.tile_px or method.tile_px or _first_tile(load, budget_bytes, longest, window)
-    return Rung(chunk_frames=longest, tile_px=tile, window_frames=settings.window_frames)
+        return _local_sizes(method, settings, width, height, fps, num_steps, budget.device)
+    value_bytes = machine.torch_dtype.itemsize
+    load = blended_load(method, settings, width=width, height=height, bytes_per_value=value_bytes)
+    choice = choose(method, settings, load, budget, fps=fps, num_steps=num_steps)
+
+    def rung(longest: int) -> tuple[Rung, int]:
+        return dataclasses.replace(choice.rung, chunk_frames=longest), choice.peak_bytes
+
+    return Sizes(cutting=choice.cutting, rung=rung, offload=choice.offload, reasons=choice.reasons)
 
 
-def _first_tile(load: Load, budget_bytes: int, frames: int, window_frames: int | None) -> int | None:
-    """For methods that have no tile size of their own: the whole picture, or the largest tile that fits."""
-    tiles = (None, *tile_choices(max(load.width, load.height)))
-    fitting = (t for t in tiles if load.peak_bytes(frames, t, window_frames) <= budget_bytes)
-    return next(fitting, tiles[-1])
+def _local_sizes(
+    method: Method, settings: Settings, width: int, height: int, fps: Fraction, num_steps: int, budget_bytes: int
+) -> Sizes:
+    load = method_load(method, num_steps=num_steps, width=width, height=height)
+
+    def rung(longest: int) -> tuple[Rung, int]:
+        found = fit(load, budget_bytes, most_frames=longest, tile_px=settings.tile_px or method.tile_px)
+        return dataclasses.replace(found, window_frames=settings.window_frames), load.peak_bytes(
+            found.chunk_frames, found.tile_px
+        )
+
+    cutting = choose_cutting(fps=fps, method=method, num_steps=num_steps, segment_frames=settings.segment_frames)
+    return Sizes(cutting=cutting, rung=rung)
 
 
 def ladder_of(plan: Plan, method: Method, width: int, height: int) -> tuple[Rung, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from limpid.engine.device import Machine
 from limpid.engine.loop import sample_segment
 from limpid.engine.plan import ALIGN_PX, Rung
 from limpid.settings import Settings
-from limpid.types import Method, Prior, Segment, SettingsError, Step, View
+from limpid.types import Method, Offload, Prior, Segment, SettingsError, Step, View
 
 RESIZE_FRAMES = 4
 """Frames that are resized at once; more would only cost memory."""
@@ -32,10 +32,11 @@ class Restorer:
     width: int
     """Of the output."""
     height: int
+    offload: Offload = "none"
 
     @cached_property
     def prior(self) -> Prior:
-        return self.method.load(self.machine.placement(compile=self.settings.compile))
+        return self.method.load(self.machine.placement(offload=self.offload, compile=self.settings.compile))
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -57,8 +58,9 @@ class Restorer:
         if self.method.local:
             frames = self._in_tiles(lr, chunk, rung, on_step)
         else:
-            rest = {"tile_px": rung.tile_px, "carry_in": carry_in, "carry_out": carry_out}
-            frames = self._sample(lr, chunk, rung, on_step=on_step, color=self.settings.color, **rest)
+            sizes = {"tile_px": rung.tile_px, "decode_tile_px": rung.decode_tile_px}
+            rest = {"color": self.settings.color, "carry_in": carry_in, "carry_out": carry_out}
+            frames = self._sample(lr, chunk, rung, on_step=on_step, **sizes, **rest)
         return resize(frames, self.height, self.width).to("cpu", torch.float32)
 
     def _in_tiles(self, lr: Tensor, chunk: Segment, rung: Rung, on_step: Callable[[int, int], None] | None) -> Tensor:
@@ -84,7 +86,7 @@ class Restorer:
 
     def _sample(self, lr: Tensor, chunk: Segment, rung: Rung, **options: Any) -> Tensor:
         return sample_segment(
-            self.method,
+            with_guidance_in_batch(self.method, rung.batched_guidance),
             self.prior,
             lr,
             chunk,
@@ -94,6 +96,13 @@ class Restorer:
             window_frames=rung.window_frames,
             **options,
         )
+
+
+def with_guidance_in_batch(method: Method, batched: bool) -> Method:
+    """The method with both guidance calls in one batch, where its guidance can do that."""
+    if not batched or not hasattr(method.guidance, "batched"):
+        return method
+    return replace(method, guidance=replace(method.guidance, batched=True))  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from limpid.engine.plan import Plan
 from limpid.engine.prepare import ladder_of, make_plan, preview_frames, unused_options
 from limpid.engine.restorer import Restorer, num_steps, target_size
 from limpid.settings import Settings
-from limpid.types import Clip, InputError, Method, OutputSpec, Timeline, Window
+from limpid.types import Clip, InputError, Method, Offload, OutputSpec, Timeline, Window
 from limpid.video import SegmentWriter, resolve_output, segment_spec
 
 
@@ -55,8 +55,15 @@ class Session:
         )
 
     @cached_property
-    def compute(self) -> FrameCompute:
-        return FrameCompute(restorer=self.restorer, alpha=self.spec.alpha)
+    def _computes(self) -> dict[Offload, FrameCompute]:
+        return {}
+
+    def compute(self, plan: Plan) -> FrameCompute:
+        """What computes chunks; the trial of an estimate and the run share one, and so the loaded weights."""
+        if plan.offload not in self._computes:
+            restorer = replace(self.restorer, offload=plan.offload)
+            self._computes[plan.offload] = FrameCompute(restorer=restorer, alpha=self.spec.alpha)
+        return self._computes[plan.offload]
 
     def plan(self) -> Plan:
         """The plan for the memory that is free now."""
@@ -69,7 +76,7 @@ class Session:
             method=self.method,
             machine=self.machine,
             num_steps=num_steps(self.method, self.settings),
-            budget_bytes=self.machine.budget_bytes(),
+            budget=self.machine.budget(),
         )
 
     def estimate(self, plan: Plan, read: Read, *, trial: bool) -> Estimate:
@@ -78,7 +85,7 @@ class Session:
         return calibrate(
             plan,
             read=read,
-            compute=self.compute,
+            compute=self.compute(plan),
             open_as=SegmentWriter,
             spec=self.spec,
             segment_spec=self.segment_spec,
@@ -106,7 +113,7 @@ class Session:
             journal=journal,
             read=read,
             group_frames=group_frames(self.clip.width, self.clip.height),
-            compute=self.compute,
+            compute=self.compute(journal.plan),
             open_writer=lambda path, first: SegmentWriter(path, self.segment_spec, first_frame=first),
             suffix=suffix_of(self.segment_spec),
             pts=self.timeline.pts,
@@ -136,6 +143,7 @@ class Session:
             "output": {**asdict(self.spec), "path": str(self.places.output)},
             "machine": self.machine.to_dict(),
             "weights": {self.method.name: self.method.weights_hash()},
+            "random_weights": self.method.random_weights,
             "versions": versions(),
             "plan": {**plan.to_dict(), "segments": len(plan.segments)},
         }

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from limpid.engine.device import Machine, choose_machine, computing, empty_cache, is_out_of_memory
-from limpid.engine.plan import Cutting, Rung, Span, ladder, make_segment, method_load, next_core
-from limpid.engine.prepare import choose_rung, cut_by
+from limpid.engine.plan import Cutting, Rung, Span, ladder, make_segment, next_core
+from limpid.engine.prepare import choose_sizes
 from limpid.engine.restorer import Restorer, num_steps, target_size
 from limpid.settings import Settings
 from limpid.types import InputError, Method, ResourceError, Segment, SettingsError
@@ -138,15 +138,16 @@ class Stream:
 
     @classmethod
     def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: Kind) -> Stream:
-        steps, budget = num_steps(method, settings), machine.budget_bytes()
-        load = method_load(method, num_steps=steps, width=kind.width, height=kind.height)
-        cutting = cut_by(load, fps=fps, settings=settings, method=method, num_steps=steps, budget_bytes=budget)
-        rung = choose_rung(load, settings, method, budget, cutting.longest_frames)
+        steps, budget = num_steps(method, settings), machine.budget()
+        size = {"width": kind.width, "height": kind.height}
+        sizes = choose_sizes(method, settings, machine, fps=fps, num_steps=steps, budget=budget, **size)
+        cutting, (rung, _) = sizes.cutting, sizes.rung(sizes.cutting.longest_frames)
         if method.local:  # any cut gives the same pixels, so nothing is waited for that is not needed
             cutting = dataclasses.replace(cutting, frames=rung.chunk_frames, longest_frames=rung.chunk_frames)
         width, height = target_size(kind.width, kind.height, method.scale, settings)
-        restorer = Restorer(method=method, settings=settings, machine=machine, width=width, height=height)
-        size = {"width": kind.width, "height": kind.height}
+        restorer = Restorer(
+            method=method, settings=settings, machine=machine, width=width, height=height, offload=sizes.offload
+        )
         rungs = [rung, *ladder(rung, local=method.local, overlap_px=method.tile_overlap_px, **size)]
         return cls(method=method, restorer=restorer, cutting=cutting, rungs=rungs)
 

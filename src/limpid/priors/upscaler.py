@@ -40,7 +40,7 @@ class Prompts(Protocol):
 class UpscalerCondition:
     """What the networks are told of some frames; on the device, in the number format of the denoiser.
 
-    ``lr``: ``1 3 t h w`` in [-1, 1] (float32); ``noised``: the same with noise of ``noise_level``; embeddings ``b n c``.
+    ``lr``: ``1 3 t h w`` in [-1, 1] (float32); ``noised``: the same with noise of ``noise_level``; texts ``b n c``.
     """
 
     lr: Tensor
@@ -110,7 +110,7 @@ class UpscalerPrior:
         size = [self.scale * edge for edge in frames.shape[-2:]]
         large = F.interpolate(frames, size, mode="bicubic", align_corners=False).clamp_(-1, 1)
         vae = self.networks.use("vae")
-        mean, _ = vae.encode(large.to(vae.dtype), num_frames=len(frames))
+        mean: Tensor = vae.encode(large.to(vae.dtype), num_frames=len(frames))[0]
         return mean.float().transpose(0, 1)[None] * self.latent_scale
 
     def denoise(self, z: Tensor, step: Step, condition: UpscalerCondition) -> Prediction:
