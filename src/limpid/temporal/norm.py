@@ -1,0 +1,35 @@
+"""Group norm of frames that are folded into the batch, its statistics pooled over a window or taken per frame."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NormScope = Literal["window", "frame"]
+"""Released video checkpoints need ``window``; with ``frame`` a network with idle temporal layers is the image network."""
+
+
+class WindowGroupNorm(nn.GroupNorm):
+    """Group norm that knows which frames belong together; its parameters are those of ``nn.GroupNorm``."""
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, norm_scope: NormScope = "window") -> None:
+        super().__init__(num_groups, num_channels, eps)
+        self.norm_scope = norm_scope
+
+    def forward(self, x: Tensor, num_frames: int = 1) -> Tensor:
+        """``(b t) c h w`` to the same, channels_last; ``num_frames`` is ``t``."""
+        pooled = self.pooled(x, num_frames)
+        normed = F.group_norm(pooled, self.num_groups, self.weight, self.bias, self.eps)
+        if pooled.shape[0] != x.shape[0]:
+            normed = normed.unflatten(2, (num_frames, -1)).transpose(1, 2).flatten(0, 1)
+        return normed.contiguous(memory_format=torch.channels_last)
+
+    def pooled(self, x: Tensor, num_frames: int) -> Tensor:
+        """A view whose batch are the places that share statistics: ``b c (t h) w``, or ``x`` itself per frame."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        if self.norm_scope == "frame" or num_frames == 1:
+            return x
+        return x.unflatten(0, (-1, num_frames)).transpose(1, 2).flatten(2, 3)
