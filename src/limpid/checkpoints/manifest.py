@@ -87,12 +87,13 @@ SD_X4 = {
 }
 RAIL = "CreativeML Open RAIL++-M: free to use, also commercially, but not for the harmful uses that the licence lists"
 RAFT_LICENCE = "the code is under BSD-3-Clause (anyone may use it); nothing is said of the weights"
+UAV_PAGE = "https://drive.google.com/drive/folders/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1"
 RAFT_PAGE = "https://github.com/princeton-vl/RAFT"
 
 UPSCALE_A_VIDEO = Entry(
     name="upscale-a-video",
     title="Upscale-A-Video: temporal denoiser, image and video decoder",
-    page="https://drive.google.com/drive/folders/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1",
+    page=UAV_PAGE,
     licence=(
         "no licence is given for the weights; the project's code is under S-Lab License 1.0 (no commercial use), and "
         f"they derive from the SD x4 upscaler ({RAIL})"
@@ -111,8 +112,8 @@ UPSCALE_A_VIDEO = Entry(
         File(name="propagator/raft-things.pth", role="optical flow (RAFT)", needed=False),
     ),
     by_hand=(
-        "open the page in a browser, download the folder (Google Drive makes zip files of it) and unpack it; the same "
-        "files are in the folder upscale_a_video/ of "
+        f"open {UAV_PAGE} in a browser, download the folder (Google Drive makes zip files of it) and unpack "
+        "it; the same files are in the folder upscale_a_video/ of "
         "https://weights.replicate.delivery/default/sczhou/Upscale-A-Video/model_cache.tar, beside a large caption "
         "model that is not needed"
     ),
@@ -178,7 +179,7 @@ RAFT_LARGE = Entry(
     name="raft-large",
     title="RAFT: optical flow, the same network in torchvision's format",
     page="https://docs.pytorch.org/vision/stable/models/raft.html",
-    licence="torchvision's code is under BSD-3-Clause; it points to RAFT's own licence (BSD-3-Clause) for the weights",
+    licence=f"torchvision's code is under BSD-3-Clause, the weights were taken over from RAFT's: {RAFT_LICENCE}",
     files=(
         File(
             name="raft_large_C_T_V1-22a6c225.pth",

@@ -18,6 +18,7 @@ EXIT_CODES = """exit codes:
   3    an input cannot be used
   4    the output cannot be written
   5    too little memory or disk space
+  6    weights are missing, incomplete or refused
   70   a defect in Limpid (LIMPID_DEBUG=1 or --traceback shows where)
   130  stopped; the same command goes on where it was
   With several inputs the highest code of the files that failed."""
