@@ -60,30 +60,41 @@ def join(text: str, suffix: str) -> str:
 
 
 def read_prompts(path: str | Path, num_shots: int | None = None) -> dict[int, str]:
-    """Reads a file of prompts, UTF-8, in the format above.
+    """`parse_prompts` of a file in UTF-8. Raises SettingsError also when it cannot be read."""
+    return parse_prompts(_text_of(Path(path)), where=str(path), num_shots=num_shots)
+
+
+def parse_prompts(text: str, where: str = "prompts", num_shots: int | None = None) -> dict[int, str]:
+    """Texts per shot in the format above.
 
     Args:
+        where: what the text is, for sentences.
         num_shots: when it is known, lines for shots that do not exist are refused here; else see `check_shots`.
 
     Returns:
         Texts by the number of the shot, counted from 0.
 
     Raises:
-        SettingsError: the file cannot be read or a line is wrong; the sentence has the file and the line number.
+        SettingsError: a line is wrong; the sentence has its number.
     """
     found: dict[int, str] = {}
     lines: dict[int, int] = {}
-    for number, line in enumerate(LINE_END.split(_text_of(Path(path))), start=1):
+    for number, line in enumerate(LINE_END.split(text), start=1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
-        where = f"{path}, line {number}"
-        shot, text = _parse(line, where)
+        here = f"{where}, line {number}"
+        shot, words = _parse(line, here)
         if shot in found:
-            raise SettingsError(f"{where}: shot {shot + 1} has a text already, in line {lines[shot]}")
-        found[shot], lines[shot] = text, number
-        check_shots(found, num_shots, where)
+            raise SettingsError(f"{here}: shot {shot + 1} has a text already, in line {lines[shot]}")
+        found[shot], lines[shot] = words, number
+        check_shots(found, num_shots, here)
     return found
+
+
+def prompt_lines(per_shot: Mapping[int, str]) -> str:
+    """The text that `parse_prompts` reads back."""
+    return "\n".join(f"{shot + 1}: {text}" for shot, text in sorted(per_shot.items()))
 
 
 def check_shots(per_shot: Mapping[int, str], num_shots: int | None, where: str = "the prompts") -> None:

@@ -1,0 +1,75 @@
+"""Every method, as a composition of parts. Start reading here; `limpid.parts.Method` says what the fields mean.
+
+The keyword parameters of a method's function are the options it has of its own, by the names of `limpid.settings`.
+A third party adds a method through the entry point group ``limpid.methods``: a name and such a function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from importlib.metadata import entry_points
+from typing import Any
+
+from limpid.methods.shipped import TINY_WEIGHTS as TINY_WEIGHTS
+from limpid.methods.shipped import tiny
+from limpid.methods.upscalers import diffvsr, lavie_vsr, sd_x4_upscaler, upscale_a_video
+from limpid.settings import Settings
+from limpid.types import Method, SettingsError
+
+METHODS: dict[str, Callable[..., Method]] = {
+    "tiny": tiny,
+    "upscale-a-video": upscale_a_video,
+    "diffvsr": diffvsr,
+    "lavie-vsr": lavie_vsr,
+    "sd-x4-upscaler": sd_x4_upscaler,
+}
+"""Name -> function that composes the method. Nothing is loaded before it is called."""
+
+OWN_OPTIONS = (
+    "weights",
+    "prompt",
+    "negative_prompt",
+    "prompts",
+    "noise_level",
+    "guidance_scale",
+    "consistency",
+    "propagation_steps",
+    "joint_frames",
+    "flow",
+    "autoencoder",
+    "released",
+)
+"""Settings that are parameters of the methods' functions."""
+
+
+def find_method(name: str, settings: Settings | None = None) -> Method:
+    """The method of that name, ours or installed through the entry point group, with its options from ``settings``.
+
+    Raises:
+        SettingsError: there is no such method, or it does not have an option that was chosen.
+        WeightsError: its weights are missing.
+    """
+    make = METHODS.get(name) or _installed(name)
+    return make(**chosen_options(name, make, settings or Settings()))
+
+
+def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -> Mapping[str, Any]:
+    """What the user chose among `OWN_OPTIONS`, as arguments for the method's function."""
+    defaults = {field.name: field.default for field in fields(Settings)}
+    chosen = {o: getattr(settings, o) for o in OWN_OPTIONS if getattr(settings, o) != defaults[o]}
+    known = inspect.signature(make).parameters
+    for option in chosen:
+        if option not in known:
+            raise SettingsError(f"{option} has no effect with the method {name}; leave it out")
+    return chosen
+
+
+def _installed(name: str) -> Callable[..., Method]:
+    found = {entry.name: entry for entry in entry_points(group="limpid.methods")}
+    if name not in found:
+        known = ", ".join(sorted({*METHODS, *found}))
+        raise SettingsError(f"there is no method {name!r}; the methods here are: {known}")
+    make: Callable[..., Method] = found[name].load()
+    return make

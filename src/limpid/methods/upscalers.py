@@ -1,0 +1,251 @@
+"""The methods that stand on the SD x4 upscaler: Upscale-A-Video, DiffVSR, LaVie's upscaler and the image model itself.
+
+They differ in a few values, a `Family` each; what they share is composed in `compose`, whose keyword parameters are
+the options of the method, by the names of `limpid.settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.consistency.combine import Combined
+from limpid.consistency.propagation import LatentPropagation
+from limpid.consistency.transition import LatentTransition, NoiseRescheduling
+from limpid.diffusion.samplers import DDIM
+from limpid.diffusion.schedules import vp_steps
+from limpid.flow.estimate import DISFlow, FlowEstimator
+from limpid.guidance.classifier_free import ClassifierFree
+from limpid.models.schedule_config import read_betas, read_schedule
+from limpid.models.upscaler import UpscalerFiles, load_upscaler
+from limpid.priors import prompts as words
+from limpid.priors.prompts import PromptBook, parse_prompts
+from limpid.settings import Flow, parse_consistency, parse_steps
+from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy
+
+WINDOW_FRAMES = 8
+RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What one member of the family is: its defaults, and what its released weights ask for."""
+
+    name: str
+    summary: str
+    steps: int
+    noise_level: int
+    guidance_scale: float
+    negative: str = ""
+    suffix: str = ""
+    consistency: frozenset[str] = frozenset()
+    """What holds windows together when the user does not say."""
+    autoencoder: Literal["image", "video"] = "image"
+    autoencoder_folders: Mapping[str, str] = field(default_factory=lambda: {"image": "vae"})
+    window_overlap_frames: int = 2
+    decode_frames: int = 8
+    decode_overlap_frames: int = 2
+    released_decode_frames: int | None = None
+    """Frames that the released code decodes at once; None: there is none to compare with."""
+    temporal: bool = True
+    linear_betas: bool = False
+    """Trained with linear betas, whatever the scheduler's config says."""
+
+
+UPSCALE_A_VIDEO = Family(
+    name="upscale-a-video",
+    summary="Upscale-A-Video (Zhou et al. 2024): detail by a text-guided video U-Net, propagation along the flow",
+    steps=30,
+    noise_level=120,
+    guidance_scale=6.0,
+    negative=words.UPSCALE_A_VIDEO_NEGATIVE,
+    suffix=words.UPSCALE_A_VIDEO_SUFFIX,
+    consistency=frozenset({"propagation"}),
+    autoencoder="video",
+    autoencoder_folders={"image": "vae", "video": "video_vae"},
+    released_decode_frames=3,
+)
+DIFFVSR = Family(
+    name="diffvsr",
+    summary="DiffVSR (Li et al. 2025): multi-scale temporal attention, windows that share noise and are blended once",
+    steps=50,
+    noise_level=50,
+    guidance_scale=5.0,
+    negative=words.DIFFVSR_NEGATIVE,
+    suffix=words.DIFFVSR_SUFFIX,
+    consistency=frozenset({"noise", "transition"}),
+    autoencoder="video",
+    autoencoder_folders={"video": "vae"},
+    window_overlap_frames=4,
+    decode_frames=6,
+    released_decode_frames=4,
+    linear_betas=True,
+)
+LAVIE_VSR = Family(
+    name="lavie-vsr",
+    summary="the video upscaler of LaVie (Wang et al. 2023), ancestor of the two above",
+    steps=50,
+    noise_level=50,
+    guidance_scale=5.0,
+    linear_betas=True,
+)
+SD_X4_UPSCALER = Family(
+    name="sd-x4-upscaler",
+    summary="the image model they are made from, frame by frame; it flickers, and is here to compare with",
+    steps=30,
+    noise_level=20,
+    guidance_scale=6.0,
+    temporal=False,
+)
+
+
+def compose(
+    family: Family,
+    *,
+    weights: str | None = None,
+    prompt: str = "",
+    negative_prompt: str | None = None,
+    prompts: str | None = None,
+    noise_level: int | None = None,
+    guidance_scale: float | None = None,
+    consistency: str | None = None,
+    propagation_steps: str | None = None,
+    joint_frames: int | None = None,
+    flow: Flow = "auto",
+    autoencoder: Literal["image", "video"] | None = None,
+    released: bool = False,
+) -> Method:
+    """A member of the family with its options.
+
+    Raises SettingsError for an option that the member does not have, WeightsError when its weights are not there.
+    """
+    check_options(family, autoencoder=autoencoder, released=released)
+    folder = installed(family.name, weights)
+    own = family.consistency if consistency is None else parse_consistency(consistency)
+    strategy = make_strategy(own, folder, steps=propagation_steps, flow=flow, released=released)
+    files = files_of(family, folder, autoencoder, released=released)
+    book = PromptBook(
+        prompt=prompt,
+        negative=family.negative if negative_prompt is None else negative_prompt,
+        suffix=family.suffix,
+        per_shot={} if prompts is None else parse_prompts(prompts),
+    )
+    level = family.noise_level if noise_level is None else noise_level
+
+    def load(placement: Placement) -> Prior:
+        return load_upscaler(files, placement, book=book, noise_level=level)
+
+    return Method(
+        name=family.name,
+        summary=family.summary,
+        load=load,
+        scale=4,
+        steps=family.steps,
+        make_schedule=lambda num_steps: schedule(family, folder, num_steps),
+        sampler=DDIM(),
+        strategy=strategy,
+        guidance=ClassifierFree(scale=family.guidance_scale if guidance_scale is None else guidance_scale),
+        weights_hash=lambda: weights_digest(folder),
+        weights_bytes=files.parameter_bytes(),
+        random_weights=read_card(folder).random,
+        options=frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"}),
+        **cuts(family, own, joint_frames, released=released),
+        **MEMORY,
+    )
+
+
+upscale_a_video = partial(compose, UPSCALE_A_VIDEO)
+diffvsr = partial(compose, DIFFVSR)
+lavie_vsr = partial(compose, LAVIE_VSR)
+sd_x4_upscaler = partial(compose, SD_X4_UPSCALER)
+
+
+def check_options(family: Family, *, autoencoder: str | None, released: bool) -> None:
+    """Refuses what would have no effect."""
+    if autoencoder is not None and len(family.autoencoder_folders) == 1:
+        raise SettingsError(f"autoencoder has no effect with the method {family.name}, which has one; leave it out")
+    if released and family.released_decode_frames is None:
+        raise SettingsError(f"released has no effect with the method {family.name}; leave it out")
+
+
+MEMORY: Mapping[str, Any] = {"work_bytes_per_px": 80_000, "decode_bytes_per_px": 120_000}
+
+
+def cuts(family: Family, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> dict[str, Any]:
+    """Windows, tiles, decoder chunks, and how segments meet.
+
+    Windows that are blended once lie 4 frames apart, others 8 less their overlap; segments start on that grid, and so
+    do the decoder's chunks. Blended once, a joint between segments is one more border of windows, of the same overlap.
+    """
+    overlap = 4 if "transition" in consistency else family.window_overlap_frames
+    joint = overlap if "transition" in consistency else 4
+    if joint_frames is not None:
+        if "transition" in consistency and joint_frames not in (0, overlap):
+            raise SettingsError(
+                f"joint_frames is {joint_frames}; with transition it is {overlap}, the windows' overlap"
+            )
+        joint = joint_frames
+    return {
+        "window_frames": WINDOW_FRAMES,
+        "window_overlap_frames": overlap,
+        "window_weights": "box",
+        "segment_grid_frames": WINDOW_FRAMES - overlap,
+        "joint_frames": joint,
+        "tile_overlap_px": 64,
+        "tile_weights": "gaussian",
+        "decode_frames": family.released_decode_frames if released else family.decode_frames,
+        "decode_overlap_frames": family.decode_overlap_frames,
+        "decode_tile_overlap_px": 16,
+        "released_cuts_compat": released,
+        "color": "none" if released else "wavelet",
+    }
+
+
+def make_strategy(
+    names: frozenset[str], folder: Path, *, steps: str | None = None, flow: Flow = "auto", released: bool = False
+) -> Strategy:
+    """Propagation, rescheduled noise and latent transition, those that are named, as one strategy."""
+    if steps is not None and "propagation" not in names:
+        raise SettingsError("propagation_steps has no effect without propagation; add it to consistency")
+    parts: list[Strategy] = []
+    if "propagation" in names and steps:
+        adaptive = RELEASED_FLOW_THRESHOLD if released else None
+        estimator = flow_estimator(flow, folder)
+        parts.append(LatentPropagation(steps=parse_steps(steps), adaptive_compat=adaptive, estimator=estimator))
+    if "noise" in names:
+        parts.append(NoiseRescheduling())
+    if "transition" in names:
+        parts.append(LatentTransition(fusion_compat=released, padding_compat=released))
+    return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
+
+
+def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
+    """RAFT where its weights lie beside those of the method, or are asked for; else DIS, which needs none."""
+    path = folder / "flow" / "model.safetensors"
+    if flow == "dis" or (flow == "auto" and not path.exists()):
+        return DISFlow()
+    from limpid.flow.raft import RAFTFlow
+
+    return RAFTFlow(path)
+
+
+def files_of(
+    family: Family, folder: Path, autoencoder: Literal["image", "video"] | None, *, released: bool
+) -> UpscalerFiles:
+    """The autoencoder that is asked for. That of the image model works frame by frame, as it was trained; the released
+    code pools its norms over the frames of a chunk."""
+    kind = family.autoencoder if autoencoder is None else autoencoder
+    scope = "window" if released or kind == "video" else "frame"
+    options = {} if family is DIFFVSR else {"norm_scope": scope}
+    return UpscalerFiles(folder=folder, autoencoder=family.autoencoder_folders[kind], autoencoder_options=options)
+
+
+def schedule(family: Family, folder: Path, num_steps: int) -> tuple[Step, ...]:
+    """DDIM's timesteps as the weights were trained: the scheduler's config, but for the betas of some."""
+    config = read_schedule(folder / "scheduler")
+    betas = read_betas(folder / "scheduler", force_linear=family.linear_betas)
+    return vp_steps(num_steps, betas, spacing="leading", offset=config.steps_offset, final_alpha=config.final_alpha)
