@@ -32,4 +32,6 @@ class WindowGroupNorm(nn.GroupNorm):
         x = x.contiguous(memory_format=torch.channels_last)
         if self.norm_scope == "frame" or num_frames == 1:
             return x
-        return x.unflatten(0, (-1, num_frames)).transpose(1, 2).flatten(2, 3)
+        n, c, h, w = x.shape
+        # Through the order of the memory: only so are the strides of a batch of one those of channels_last.
+        return x.permute(0, 2, 3, 1).reshape(n // num_frames, num_frames * h, w, c).permute(0, 3, 1, 2)

@@ -1,0 +1,128 @@
+"""Norm, SiLU and convolution in one pass, in bands of rows, so that no normalised copy of the whole input exists.
+
+At the decoder's full resolution one tensor of features is 32 times the picture, and memory ends first. The statistics
+of a group norm are all that needs the whole input; what follows needs a few rows at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from limpid.temporal.norm import WindowGroupNorm
+
+BAND_BYTES = {"cpu": 8 << 20}
+"""About what one band of input holds: little enough for the cache of a processor, enough for a convolution to be fast."""
+BAND_BYTES_ELSEWHERE = 256 << 20
+
+
+def fuse() -> bool:
+    """Whether to work in bands and in place: not where autograd or a compiler needs to see plain operations."""
+    return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+def band_bytes(device: torch.device) -> int:
+    """Bytes of input per band."""
+    return BAND_BYTES.get(device.type, BAND_BYTES_ELSEWHERE)
+
+
+def norm_coefficients(norm: WindowGroupNorm, x: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
+    """``(scale, shift)``, float32 ``(b t) c``, with ``norm(x) = x * scale + shift``, without making ``norm(x)``."""
+    mean, variance = group_moments(norm.pooled(x, num_frames), norm.num_groups, norm.eps)
+    width = norm.num_channels // norm.num_groups
+    deviation = torch.rsqrt(variance + norm.eps).repeat_interleave(width, 1)
+    scale = deviation * norm.weight.float()
+    shift = norm.bias.float() - mean.repeat_interleave(width, 1) * scale
+    frames = x.shape[0] // scale.shape[0]
+    return scale.repeat_interleave(frames, 0), shift.repeat_interleave(frames, 0)
+
+
+def group_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each group of channels, float32 ``n g``, of ``n c h w`` in channels_last memory.
+
+    The group norm of torch reports them; it is run on bands, and the bands' moments are joined (Chan et al. 1983).
+    """
+    if x.numel() * x.element_size() <= band_bytes(x.device):
+        return moments_of_band(x, groups, eps)
+    found = [joined_moments(item, groups, eps) for item in x.split(1)]
+    return torch.cat([mean for mean, _ in found]), torch.cat([variance for _, variance in found])
+
+
+def joined_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
+    """The same for one ``1 c h w`` that is larger than a band."""
+    bands = x.split(band_rows(x), 2)
+    found = [moments_of_band(band, groups, eps) for band in bands]
+    means, variances = (torch.stack(part) for part in zip(*found, strict=True))
+    share = means.new_tensor([band.shape[2] / x.shape[2] for band in bands])[:, None, None]
+    mean = (share * means).sum(0)
+    return mean, (share * (variances + (means - mean).square())).sum(0)
+
+
+def moments_of_band(band: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
+    """Mean and variance, float32 ``n g``, of one band ``n c h w``."""
+    n, c, h, w = band.shape
+    _, mean, deviation = torch.native_group_norm(band, None, None, n, c, h * w, groups, eps)
+    return mean.float(), deviation.float().pow(-2) - eps
+
+
+def convolve_bands(
+    x: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    convolve: Callable[[Tensor], Tensor],
+    put: Callable[[Tensor, int, slice], None],
+) -> None:
+    """Runs ``convolve`` on ``silu(x * scale + shift)``, which has one more row above and below (zeros outside).
+
+    ``x``: ``n c h w`` or ``n c t h w``; ``put(result, item, rows)`` takes what came out for ``x[item]``, and may write
+    it over those rows of ``x``: the row above a band is kept from the band before.
+    """
+    rows = band_rows(x)
+    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    shape = (1, *x.shape[1:-2], rows + 2, x.shape[-1])
+    room = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+    for item in range(x.shape[0]):
+        one = slice(item, item + 1)
+        for part in row_bands(x.shape[-2], rows):
+            put(convolve(activated_band(x[one], scale[one], shift[one], part, room, rows)), item, part)
+
+
+def band_rows(x: Tensor) -> int:
+    """Rows per band for one item of ``x``; at least 8, because two more are computed around each band."""
+    per_row = x[0].numel() * x.element_size() // x.shape[-2]
+    most = max(8, band_bytes(x.device) // max(1, per_row))
+    return ceil(x.shape[-2] / ceil(x.shape[-2] / most))
+
+
+def row_bands(height: int, rows: int) -> Iterator[slice]:
+    """Slices of at most ``rows`` rows that cover ``height``."""
+    for start in range(0, height, rows):
+        yield slice(start, min(start + rows, height))
+
+
+def activated_band(x: Tensor, scale: Tensor, shift: Tensor, part: slice, room: Tensor, rows: int) -> Tensor:
+    """``silu(x * scale + shift)`` of the rows ``part`` and one to either side, written into ``room``.
+
+    ``room`` holds the band before, of ``rows`` rows, unless ``part`` is the first.
+    """
+    count, last = part.stop - part.start, min(x.shape[-2], part.stop + 1)
+    band = room.narrow(-2, 0, count + 2)
+    above = band.narrow(-2, 0, 1)
+    if part.start == 0:
+        above.zero_()
+    else:
+        above.copy_(room.narrow(-2, rows, 1))
+    inside = band.narrow(-2, 1, last - part.start)
+    source = x.narrow(-2, part.start, last - part.start)
+    if x.dtype == scale.dtype:
+        torch.addcmul(shift, source, scale, out=inside)
+    else:
+        inside.copy_(torch.addcmul(shift, source, scale))
+    F.silu(inside, inplace=True)
+    if part.stop == x.shape[-2]:
+        band.narrow(-2, count + 1, 1).zero_()
+    return band

@@ -1,0 +1,47 @@
+"""How the tensors of released autoencoders are called here. Data only."""
+
+from __future__ import annotations
+
+from limpid.checkpoints.renames import Rules
+
+_LEVELS: Rules = (
+    (r"\.downsamplers\.0\.conv\.", ".downsample."),
+    (r"\.upsamplers\.0\.conv\.", ".upsample."),
+)
+_ATTENTION: Rules = (
+    (r"\.mid_block\.attentions\.0\.", ".mid_block.attention."),
+    (r"\.attention\.group_norm\.", ".attention.norm."),
+    (r"\.attention\.(?:query|q)\.", ".attention.to_q."),
+    (r"\.attention\.(?:key|k)\.", ".attention.to_k."),
+    (r"\.attention\.(?:value|v)\.", ".attention.to_v."),
+    (r"\.attention\.(?:proj_attn|proj_out|to_out\.0)\.", ".attention.to_out."),
+)
+
+SD_X4_VAE: Rules = (*_LEVELS, *_ATTENTION)
+"""diffusers' ``AutoencoderKL``, older files (query, key, value, proj_attn) and newer (to_q, to_k, to_v, to_out.0)."""
+
+UAV_VAE_3D: Rules = SD_X4_VAE
+"""``vae_3d.bin``."""
+
+UAV_VAE_VIDEO: Rules = (
+    *SD_X4_VAE,
+    (r"\.norm_3d\.", ".temporal_norm."),
+    (r"\.conv_3d\.", ".temporal_conv."),
+    (r"^decoder\.condition_in\.", "condition.features."),
+    (r"^decoder\.condition_fuse\.", "condition."),
+)
+"""``vae_video.bin``."""
+
+DIFFVSR_VAE: Rules = (
+    *SD_X4_VAE,
+    (r"\.spatial_res_block\.", ".spatial."),
+    (r"\.temporal_res_block\.", ".temporal."),
+    (r"\.time_mixer\.mix_factor$", ".mix_factor"),
+    (r"\.video_time_embed\.", ".time_embedding."),
+    (r"\.time_mix_block\.", ".over_time."),
+    (r"\.(ff|ff_in)\.net\.0\.proj\.", r".\1.proj_in."),
+    (r"\.(ff|ff_in)\.net\.2\.", r".\1.proj_out."),
+    (r"\.(attn[12])\.to_out\.0\.", r".\1.to_out."),
+    (r"^decoder\.time_conv_out\.", "time_conv_out."),
+)
+"""``TE-3DVAE.pt``."""
