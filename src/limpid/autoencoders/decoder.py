@@ -74,7 +74,7 @@ class LRCondition(nn.Module):
         """``x``: ``(b t) c h w``; ``lr``: ``(b t) 3 h w`` in [-1, 1], not changed; ``weight`` 0: ``x`` itself."""
         for block in self.features:
             lr = block(lr, num_frames)
-        both = torch.cat((x, lr), dim=1)
+        both = torch.cat((lr, x), dim=1)
         for block in self.shared:
             both = block(both, num_frames)
         return x + weight * (x * self.scale(both) + self.shift(both))
