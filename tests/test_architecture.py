@@ -89,8 +89,25 @@ def test_only_video_imports_av(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_the_package_never_imports_what_is_not_installed_with_it(path: Path) -> None:
-    banned = {"torchvision", "torchcodec", "diffusers", "pyiqa", "skimage", "pytest", "PIL"}
+    banned = {"torchvision", "torchcodec", "pyiqa", "skimage", "pytest"}
     assert not banned & {m.split(".")[0] for m, _, _ in imports(path)}
+
+
+OPTIONAL = {"diffusers", "transformers", "accelerate", "PIL"}
+"""Of the extra ``models``."""
+
+
+def test_methods_that_need_no_large_model_load_no_optional_library() -> None:
+    loaded = f"','.join({OPTIONAL!r} & set(sys.modules))"
+    code = f"import sys, limpid.api, limpid.methods\nlimpid.methods.find_method('tiny')\nsys.exit({loaded} or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_optional_libraries_stay_where_networks_are(path: Path) -> None:
+    if part_of(path) not in ("temporal", "priors", "autoencoders", "models"):
+        assert not OPTIONAL & {m.split(".")[0] for m, _, _ in imports(path)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))

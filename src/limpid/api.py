@@ -25,6 +25,7 @@ from limpid.engine.resume import (
 from limpid.engine.session import make_session
 from limpid.engine.sidecar import from_sidecar
 from limpid.engine.stream import restore_stream
+from limpid.engine.texts import with_prompts_read, with_texts
 from limpid.engine.workspace import workspace
 from limpid.methods import find_method
 from limpid.settings import Settings
@@ -64,8 +65,8 @@ def upscale(
         LimpidError: one of its kinds, with a sentence for the user; see `limpid.types`.
     """
     teller = Teller(on_event)
-    settings = (settings or Settings()).replace(**changes)
-    method = find_method(settings.method)
+    settings = with_prompts_read((settings or Settings()).replace(**changes))
+    method = find_method(settings.method, settings)
     check_options(method, settings)
     teller.stage("probe")
     clip = probe(input, fps=settings.fps)
@@ -78,6 +79,8 @@ def upscale(
             teller.stage("scan")
             identity = input_identity(clip)
             timeline = scan_once(clip, identity, settings, space.folder, teller)
+        settings = with_texts(settings, clip, timeline, identity, space.folder, teller)
+        method = find_method(settings.method, settings)
         teller.stage("plan")
         former = recall(space.folder)
         session = make_session(places, settings, method, clip, timeline, identity, former, teller)
@@ -90,6 +93,7 @@ def upscale(
             space.journal = journal
             resumed = len(journal.finished)
             run_segments(session.job(journal, reader.read, teller, interrupts))
+            session.tell_warnings(teller)
         with interrupts.interruptible():
             join_segments(session, journal, teller)
         space.done = True
@@ -119,7 +123,7 @@ def restore(
         SettingsError: at once, for an option without effect here.
         InputError: when a frame does not fit.
     """
-    settings = (settings or Settings()).replace(**changes)
-    method = find_method(settings.method)
+    settings = with_prompts_read((settings or Settings()).replace(**changes))
+    method = find_method(settings.method, settings)
     check_options(method, settings)
     return restore_stream(frames, method=method, settings=settings, fps=Fraction(fps), cuts=cuts)

@@ -52,13 +52,38 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "fps": Fraction(30000, 1001),
         "preview": "00:01-00:03",
         "threads": 2,
+        "weights": "folder",
+        "prompt": "a street",
+        "negative_prompt": "blur",
+        "prompts": "1: a house",
+        "caption": "auto",
+        "caption_model": "name",
+        "noise_level": 20,
+        "guidance_scale": 3.5,
+        "consistency": "noise+transition",
+        "propagation_steps": "1,0.5",
+        "joint_frames": 2,
+        "flow": "raft",
+        "autoencoder": "image",
+        "offload": "model",
     }
     options = [part for name, value in values.items() for part in ("--" + name.replace("_", "-"), str(value))]
-    ran = cli("upscale", film, *options, "--no-detect-cuts", "--overwrite", "--keep-work", "--work-dir", "w")
+    ran = cli(
+        "upscale",
+        film,
+        *options,
+        "--no-detect-cuts",
+        "--released",
+        "--compile",
+        "--overwrite",
+        "--keep-work",
+        "--work-dir",
+        "w",
+    )
     assert ran.code == 0, ran.err
-    assert fake.calls[0]["settings"] == Settings(**values, detect_cuts=False)
+    assert fake.calls[0]["settings"] == Settings(**values, detect_cuts=False, released=True, compile=True)
     assert fake.calls[0]["overwrite"] and fake.calls[0]["keep_work"] and fake.calls[0]["work_dir"] == "w"
-    assert {f.name for f in fields(Settings)} - set(values) == {"height", "detect_cuts"}
+    assert {f.name for f in fields(Settings)} - set(values) == {"height", "detect_cuts", "released", "compile"}
 
 
 def test_options_may_stand_between_the_names(cli: Cli, fake: Any, film: Path, tmp_path: Path) -> None:

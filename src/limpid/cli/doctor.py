@@ -129,6 +129,8 @@ def weights() -> Iterator[Finding]:
     for name, row in describe_methods().items():
         if "problem" in row:
             yield Finding(f"method {name}", row["problem"], "problem")
+        elif "missing" in row:
+            yield Finding(f"method {name}", f"its weights are not here: {row['missing']}")
         else:
             yield Finding(f"method {name}", f"{row['summary']}; weights sha256 {row['weights_sha256'][:16]}")
 

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from limpid.cli.parser import Parser, parse
+from limpid.types import WeightsError
 
 
 def command(arguments: list[str]) -> int:
@@ -34,10 +35,14 @@ def describe_methods() -> dict[str, dict[str, Any]]:
 
 def _describe(name: str) -> dict[str, Any]:
     from limpid.methods import find_method
+    from limpid.methods.upscalers import FAMILY
 
     try:
         method = find_method(name)
         sha256 = method.weights_hash()
+    except WeightsError:
+        summary = FAMILY[name].summary if name in FAMILY else name
+        return {"summary": summary, "missing": f"limpid weights fetch {name} says where they are"}
     except Exception as error:  # noqa: BLE001  a broken plugin must not hide the other methods
         return {"problem": " ".join(f"{type(error).__name__}: {error}".split())}
     return {"summary": method.summary, "scale": method.scale, "steps": method.steps, "weights_sha256": sha256}
@@ -45,5 +50,7 @@ def _describe(name: str) -> dict[str, Any]:
 
 def _line(name: str, row: dict[str, Any]) -> str:
     if "problem" in row:
-        return f"{name:<12} cannot be used: {row['problem']}"
-    return f"{name:<12} {row['summary']} (x{row['scale']}, {row['steps']} steps by default)"
+        return f"{name:<16} cannot be used: {row['problem']}"
+    if "missing" in row:
+        return f"{name:<16} {row['summary']}\n{'':<16} its weights are not here: {row['missing']}"
+    return f"{name:<16} {row['summary']} (x{row['scale']}, {row['steps']} steps by default)"

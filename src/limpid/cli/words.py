@@ -10,6 +10,7 @@ from typing import Any
 STAGES = {
     "probe": "opening",
     "scan": "reading once for timestamps and cuts",
+    "caption": "describing the shots",
     "plan": "planning",
     "calibrate": "measuring speed and memory",
     "run": "restoring",

@@ -3,7 +3,7 @@
 ====================  ==============================================================================================
 event                 further keys
 ====================  ==============================================================================================
-``stage``             ``stage``: "probe", "scan", "plan", "calibrate", "run", "assemble" or "finish", as it begins
+``stage``             ``stage``: "probe", "scan", "caption", "plan", "calibrate", "run", "assemble" or "finish"
 ``clip``              ``path width height fps codec duration_s num_frames``: what the header says
 ``progress``          ``stage done total fps eta_s``: frames; ``total`` and ``eta_s`` are None while they are unknown
 ``plan``              ``plan``: see `limpid.engine.plan.Plan.to_dict`, with ``segments`` as a count

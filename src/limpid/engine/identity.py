@@ -15,7 +15,10 @@ from limpid.engine.files import digest_of, sha256_of
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, Method, OutputSpec, Timeline
 
-NOT_IN_THE_PIXELS = ("device", "threads", "preview", "detect_cuts", "deinterlace", "fps", "scale", "height")
+NOT_IN_THE_PIXELS = (
+    *("device", "threads", "preview", "detect_cuts", "deinterlace", "fps", "scale", "height"),
+    *("weights", "caption", "caption_model", "offload"),
+)
 """Settings that show in other facts, as what they led to."""
 
 

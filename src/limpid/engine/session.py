@@ -65,6 +65,13 @@ class Session:
             self._computes[plan.offload] = FrameCompute(restorer=restorer, alpha=self.spec.alpha)
         return self._computes[plan.offload]
 
+    def tell_warnings(self, teller: Teller) -> None:
+        """What the prior has to say, once it was loaded."""
+        for compute in self._computes.values():
+            prior = vars(compute.restorer).get("prior")
+            for sentence in getattr(prior, "warnings", ()):
+                teller.warn(sentence)
+
     def plan(self) -> Plan:
         """The plan for the memory that is free now."""
         return make_plan(

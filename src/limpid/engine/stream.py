@@ -21,7 +21,7 @@ from limpid.settings import Settings
 from limpid.types import InputError, Method, ResourceError, Segment, SettingsError
 from limpid.video.picture import quantise
 
-ABOUT_FILES = ("codec", "crf", "bit_depth", "preset", "deinterlace", "fps", "preview", "detect_cuts")
+ABOUT_FILES = ("codec", "crf", "bit_depth", "preset", "deinterlace", "fps", "preview", "detect_cuts", "caption")
 
 
 def restore_stream(

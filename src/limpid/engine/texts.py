@@ -7,10 +7,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
+
+from limpid.engine.device import choose_device
+from limpid.engine.events import Teller
 from limpid.engine.files import digest_of, write_atomic
 from limpid.priors.prompts import check_shots, parse_prompts, prompt_lines, read_prompts
 from limpid.settings import Settings
-from limpid.types import SettingsError
+from limpid.types import Clip, SettingsError, Timeline, Window
+from limpid.video import FrameReader, to_tensor
 
 CAPTIONS_NAME = "captions.json"
 Captioner = Callable[[list[int]], dict[int, str]]
@@ -46,6 +51,33 @@ def with_captions(
             write_atomic(folder / CAPTIONS_NAME, json.dumps({"key": key, "captions": prompt_lines(found)}))
     texts = {**found, **given}
     return settings.replace(prompts=prompt_lines(texts), caption="off", caption_model=None)
+
+
+def with_texts(
+    settings: Settings,
+    clip: Clip,
+    timeline: Timeline,
+    identity: object,
+    folder: Path | None,
+    teller: Teller,
+) -> Settings:
+    """`with_captions` for an input: the middle frame of a shot is what the captioning model sees."""
+
+    def caption(shots: list[int]) -> dict[int, str]:
+        from limpid.models.caption import caption_shots
+
+        teller.stage("caption")
+        device = choose_device(settings.device)
+        bounds = timeline.shots()
+        with FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
+
+            def middle(shot: int) -> Tensor:
+                frame = sum(bounds[shot]) // 2
+                return to_tensor(list(reader.read(Window(start=frame, stop=frame + 1))))[0]
+
+            return caption_shots(middle, shots, settings.caption_model, device)
+
+    return with_captions(settings, len(timeline.shots()), identity=identity, folder=folder, caption=caption)
 
 
 def _recall(folder: Path | None, key: str) -> dict[int, str] | None:

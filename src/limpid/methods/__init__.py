@@ -9,21 +9,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from limpid.methods.shipped import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.shipped import tiny
-from limpid.methods.upscalers import diffvsr, lavie_vsr, sd_x4_upscaler, upscale_a_video
+from limpid.methods.upscalers import FAMILY, compose
 from limpid.settings import Settings
 from limpid.types import Method, SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
     "tiny": tiny,
-    "upscale-a-video": upscale_a_video,
-    "diffvsr": diffvsr,
-    "lavie-vsr": lavie_vsr,
-    "sd-x4-upscaler": sd_x4_upscaler,
+    **{name: partial(compose, member) for name, member in FAMILY.items()},
 }
 """Name -> function that composes the method. Nothing is loaded before it is called."""
 
@@ -63,6 +61,8 @@ def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -
     for option in chosen:
         if option not in known:
             raise SettingsError(f"{option} has no effect with the method {name}; leave it out")
+    if settings.caption != "off" and "prompts" not in known:
+        raise SettingsError(f"caption has no effect with the method {name}, which is not told any text; leave it out")
     return chosen
 
 

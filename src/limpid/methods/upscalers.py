@@ -1,6 +1,6 @@
 """The methods that stand on the SD x4 upscaler: Upscale-A-Video, DiffVSR, LaVie's upscaler and the image model itself.
 
-They differ in a few values, a `Family` each; what they share is composed in `compose`, whose keyword parameters are
+They differ in a few values, an `Upscaler` each; what they share is composed in `compose`, whose keyword parameters are
 the options of the method, by the names of `limpid.settings`.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +31,7 @@ RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class Upscaler:
     """What one member of the family is: its defaults, and what its released weights ask for."""
 
     name: str
@@ -56,7 +55,7 @@ class Family:
     """Trained with linear betas, whatever the scheduler's config says."""
 
 
-UPSCALE_A_VIDEO = Family(
+UPSCALE_A_VIDEO = Upscaler(
     name="upscale-a-video",
     summary="Upscale-A-Video (Zhou et al. 2024): detail by a text-guided video U-Net, propagation along the flow",
     steps=30,
@@ -69,7 +68,7 @@ UPSCALE_A_VIDEO = Family(
     autoencoder_folders={"image": "vae", "video": "video_vae"},
     released_decode_frames=3,
 )
-DIFFVSR = Family(
+DIFFVSR = Upscaler(
     name="diffvsr",
     summary="DiffVSR (Li et al. 2025): multi-scale temporal attention, windows that share noise and are blended once",
     steps=50,
@@ -85,7 +84,7 @@ DIFFVSR = Family(
     released_decode_frames=4,
     linear_betas=True,
 )
-LAVIE_VSR = Family(
+LAVIE_VSR = Upscaler(
     name="lavie-vsr",
     summary="the video upscaler of LaVie (Wang et al. 2023), ancestor of the two above",
     steps=50,
@@ -93,7 +92,7 @@ LAVIE_VSR = Family(
     guidance_scale=5.0,
     linear_betas=True,
 )
-SD_X4_UPSCALER = Family(
+SD_X4_UPSCALER = Upscaler(
     name="sd-x4-upscaler",
     summary="the image model they are made from, frame by frame; it flickers, and is here to compare with",
     steps=30,
@@ -103,8 +102,11 @@ SD_X4_UPSCALER = Family(
 )
 
 
+FAMILY = {member.name: member for member in (UPSCALE_A_VIDEO, DIFFVSR, LAVIE_VSR, SD_X4_UPSCALER)}
+
+
 def compose(
-    family: Family,
+    member: Upscaler,
     *,
     weights: str | None = None,
     prompt: str = "",
@@ -123,70 +125,64 @@ def compose(
 
     Raises SettingsError for an option that the member does not have, WeightsError when its weights are not there.
     """
-    check_options(family, autoencoder=autoencoder, released=released)
-    folder = installed(family.name, weights)
-    own = family.consistency if consistency is None else parse_consistency(consistency)
+    check_options(member, autoencoder=autoencoder, released=released)
+    folder = installed(member.name, weights)
+    own = member.consistency if consistency is None else parse_consistency(consistency)
     strategy = make_strategy(own, folder, steps=propagation_steps, flow=flow, released=released)
-    files = files_of(family, folder, autoencoder, released=released)
+    files = files_of(member, folder, autoencoder, released=released)
     book = PromptBook(
         prompt=prompt,
-        negative=family.negative if negative_prompt is None else negative_prompt,
-        suffix=family.suffix,
+        negative=member.negative if negative_prompt is None else negative_prompt,
+        suffix=member.suffix,
         per_shot={} if prompts is None else parse_prompts(prompts),
     )
-    level = family.noise_level if noise_level is None else noise_level
+    level = member.noise_level if noise_level is None else noise_level
 
     def load(placement: Placement) -> Prior:
         return load_upscaler(files, placement, book=book, noise_level=level)
 
     return Method(
-        name=family.name,
-        summary=family.summary,
+        name=member.name,
+        summary=member.summary,
         load=load,
         scale=4,
-        steps=family.steps,
-        make_schedule=lambda num_steps: schedule(family, folder, num_steps),
+        steps=member.steps,
+        make_schedule=lambda num_steps: schedule(member, folder, num_steps),
         sampler=DDIM(),
         strategy=strategy,
-        guidance=ClassifierFree(scale=family.guidance_scale if guidance_scale is None else guidance_scale),
+        guidance=ClassifierFree(scale=member.guidance_scale if guidance_scale is None else guidance_scale),
         weights_hash=lambda: weights_digest(folder),
         weights_bytes=files.parameter_bytes(),
         random_weights=read_card(folder).random,
         options=frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"}),
-        **cuts(family, own, joint_frames, released=released),
+        **cuts(member, own, joint_frames, released=released),
         **MEMORY,
     )
 
 
-upscale_a_video = partial(compose, UPSCALE_A_VIDEO)
-diffvsr = partial(compose, DIFFVSR)
-lavie_vsr = partial(compose, LAVIE_VSR)
-sd_x4_upscaler = partial(compose, SD_X4_UPSCALER)
-
-
-def check_options(family: Family, *, autoencoder: str | None, released: bool) -> None:
+def check_options(member: Upscaler, *, autoencoder: str | None, released: bool) -> None:
     """Refuses what would have no effect."""
-    if autoencoder is not None and len(family.autoencoder_folders) == 1:
-        raise SettingsError(f"autoencoder has no effect with the method {family.name}, which has one; leave it out")
-    if released and family.released_decode_frames is None:
-        raise SettingsError(f"released has no effect with the method {family.name}; leave it out")
+    if autoencoder is not None and len(member.autoencoder_folders) == 1:
+        raise SettingsError(f"autoencoder has no effect with the method {member.name}, which has one; leave it out")
+    if released and member.released_decode_frames is None:
+        raise SettingsError(f"released has no effect with the method {member.name}; leave it out")
 
 
 MEMORY: Mapping[str, Any] = {"work_bytes_per_px": 80_000, "decode_bytes_per_px": 120_000}
 
 
-def cuts(family: Family, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> dict[str, Any]:
+def cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> dict[str, Any]:
     """Windows, tiles, decoder chunks, and how segments meet.
 
     Windows that are blended once lie 4 frames apart, others 8 less their overlap; segments start on that grid, and so
     do the decoder's chunks. Blended once, a joint between segments is one more border of windows, of the same overlap.
     """
-    overlap = 4 if "transition" in consistency else family.window_overlap_frames
+    overlap = 4 if "transition" in consistency else member.window_overlap_frames
     joint = overlap if "transition" in consistency else 4
     if joint_frames is not None:
         if "transition" in consistency and joint_frames not in (0, overlap):
             raise SettingsError(
-                f"joint_frames is {joint_frames}; with transition it is {overlap}, the windows' overlap"
+                f"joint_frames is {joint_frames}; with transition it is 0 or the windows' overlap, {overlap}"
             )
         joint = joint_frames
     return {
@@ -197,8 +193,8 @@ def cuts(family: Family, consistency: frozenset[str], joint_frames: int | None, 
         "joint_frames": joint,
         "tile_overlap_px": 64,
         "tile_weights": "gaussian",
-        "decode_frames": family.released_decode_frames if released else family.decode_frames,
-        "decode_overlap_frames": family.decode_overlap_frames,
+        "decode_frames": member.released_decode_frames if released else member.decode_frames,
+        "decode_overlap_frames": member.decode_overlap_frames,
         "decode_tile_overlap_px": 16,
         "released_cuts_compat": released,
         "color": "none" if released else "wavelet",
@@ -234,18 +230,18 @@ def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
 
 
 def files_of(
-    family: Family, folder: Path, autoencoder: Literal["image", "video"] | None, *, released: bool
+    member: Upscaler, folder: Path, autoencoder: Literal["image", "video"] | None, *, released: bool
 ) -> UpscalerFiles:
     """The autoencoder that is asked for. That of the image model works frame by frame, as it was trained; the released
     code pools its norms over the frames of a chunk."""
-    kind = family.autoencoder if autoencoder is None else autoencoder
+    kind = member.autoencoder if autoencoder is None else autoencoder
     scope = "window" if released or kind == "video" else "frame"
-    options = {} if family is DIFFVSR else {"norm_scope": scope}
-    return UpscalerFiles(folder=folder, autoencoder=family.autoencoder_folders[kind], autoencoder_options=options)
+    options = {} if member is DIFFVSR else {"norm_scope": scope}
+    return UpscalerFiles(folder=folder, autoencoder=member.autoencoder_folders[kind], autoencoder_options=options)
 
 
-def schedule(family: Family, folder: Path, num_steps: int) -> tuple[Step, ...]:
+def schedule(member: Upscaler, folder: Path, num_steps: int) -> tuple[Step, ...]:
     """DDIM's timesteps as the weights were trained: the scheduler's config, but for the betas of some."""
     config = read_schedule(folder / "scheduler")
-    betas = read_betas(folder / "scheduler", force_linear=family.linear_betas)
+    betas = read_betas(folder / "scheduler", force_linear=member.linear_betas)
     return vp_steps(num_steps, betas, spacing="leading", offset=config.steps_offset, final_alpha=config.final_alpha)

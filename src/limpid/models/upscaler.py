@@ -63,12 +63,12 @@ def load_upscaler(
     *,
     book: PromptBook,
     noise_level: int,
-    tell: Callable[[str], None] | None = None,
 ) -> UpscalerPrior:
     """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
     from limpid.models.offload import Parts
 
-    prompts = embed(files.folder, book, placement, tell)
+    warnings: list[str] = []
+    prompts = embed(files.folder, book, placement, warnings.append)
     unet = load_unet(files, placement)
     vae = load_autoencoder(files, placement)
     return UpscalerPrior(
@@ -79,6 +79,7 @@ def load_upscaler(
         device=placement.device,
         dtype=placement.dtype,
         latent_scale=float(vae.config.scaling_factor),
+        warnings=tuple(warnings),
     )
 
 

@@ -81,6 +81,8 @@ class UpscalerPrior:
     """How strongly a decoder that looks at the LR frames follows them."""
     low_res_noise: Callable[[Scene, int, int], Tensor] | None = None
     """Noise of the LR frames ``1 3 t h w`` instead of that drawn by frame number; for comparisons."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know, a text that was cut off for instance."""
     scale: int = 4
     latent_channels: int = 4
 
