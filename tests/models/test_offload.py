@@ -132,15 +132,19 @@ def test_layers_in_turn_where_a_network_can_and_whole_networks_else() -> None:
     unet, vae, flow = Recording(), RecordingVAE(), Small()
     made, moves = parts("group", unet=unet, vae=vae, flow=flow)
     made.use("unet")
-    made.use("vae")
     assert not moves.comings
-    made.use("flow")
-    assert moves.there == [flow]
-    cpu = torch.device("cpu")
-    common = {"onload_device": ACCELERATOR, "offload_device": cpu, "offload_type": "leaf_level"}
-    assert unet.asked == {**common, "use_stream": True, "record_stream": True}
-    # encode and decode are not seen by what learns the order of layers.
-    assert vae.asked == {**common, "use_stream": False, "record_stream": False}
+    assert unet.asked == {
+        "onload_device": ACCELERATOR,
+        "offload_device": torch.device("cpu"),
+        "offload_type": "leaf_level",
+        "use_stream": True,
+        "record_stream": True,
+    }
+    for name in ("flow", "vae"):
+        assert moves.there != [made.networks[name]]
+        assert made.use(name) is made.networks[name]
+        assert moves.there == [made.networks[name]]
+    assert not vae.asked
 
 
 @pytest.mark.parametrize("offload", ["none", "model", "group"])

@@ -63,8 +63,8 @@ class Parts:
 
     - ``"none"``: all are on the device from the beginning.
     - ``"model"``: a network is moved there when it is used, after the one before it was moved away.
-    - ``"group"``: a network that has ``enable_group_offload`` (those of diffusers) has its layers moved there and away
-      one by one while it runs; others as with ``"model"``.
+    - ``"group"``: the layers of the denoiser (a network with ``enable_group_offload``, as those of diffusers have) are
+      moved there and away one by one while it runs; others, autoencoders among them, as with ``"model"``.
 
     On a CPU `use` only looks up the name. Weights are taken as frozen: a change made on the device is lost.
 
@@ -126,7 +126,7 @@ class Parts:
         for name, network in self.networks.items():
             if offload == "none":
                 self._bring(name)
-            elif offload == "group" and hasattr(network, "enable_group_offload"):
+            elif offload == "group" and _takes_layers_in_turn(network):
                 offload_layers(network, device)
             else:
                 self._fixed.discard(name)
@@ -174,15 +174,19 @@ def _pinned(tensor: Tensor) -> Tensor:
         return tensor
 
 
+def _takes_layers_in_turn(network: nn.Module) -> bool:
+    # An autoencoder is small, is entered by encode and decode, which diffusers' hooks do not see, and may use weights of
+    # a layer without calling it.
+    return hasattr(network, "enable_group_offload") and not hasattr(network, "decode")
+
+
 def offload_layers(network: nn.Module, device: torch.device) -> None:
     """Group offloading of diffusers, layer by layer: the least memory on the device, and the most traffic.
 
     ``network`` is a ``ModelMixin``, all of whose layers are run by calling them: a layer of which only the weights are
     used stays where it is.
     """
-    # The order of layers, which is needed to fetch the next one in time, is learned from calls of forward; an
-    # autoencoder is entered by encode and decode, and would go on noting its layers down for ever.
-    streams = device.type == "cuda" and not hasattr(network, "decode")
+    streams = device.type == "cuda"
     network.enable_group_offload(  # type: ignore[operator]  # a method of ModelMixin
         onload_device=device,
         offload_device=torch.device("cpu"),
