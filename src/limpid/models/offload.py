@@ -175,8 +175,8 @@ def _pinned(tensor: Tensor) -> Tensor:
 
 
 def _takes_layers_in_turn(network: nn.Module) -> bool:
-    # An autoencoder is small, is entered by encode and decode, which diffusers' hooks do not see, and may use weights of
-    # a layer without calling it.
+    # An autoencoder is small, is entered by encode and decode, which the hooks of diffusers do not see, and may use
+    # weights of a layer without calling it.
     return hasattr(network, "enable_group_offload") and not hasattr(network, "decode")
 
 
