@@ -1,0 +1,21 @@
+"""One memory, three readings: maps ``(b t) c h w`` in channels_last, tokens ``(b t) (h w) c``, rows of places by time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def as_tokens(maps: Tensor) -> Tensor:
+    """``n c h w`` to ``n (h w) c``; a view when the maps are channels_last."""
+    return maps.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def as_maps(tokens: Tensor, height: int, width: int) -> Tensor:
+    """``n (h w) c`` to ``n c h w``, channels_last; a view."""
+    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """The same values in channels_last; nothing is done when they are."""
+    return maps.contiguous(memory_format=torch.channels_last)
