@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from limpid.engine.memory import Budget
 from limpid.engine.plan import (
-    FRAME_COPIES,
+    FINISHED_COPIES,
     LEAST_TILE_PX,
     UNKNOWN_WORK_BYTES,
     Cutting,
@@ -66,8 +66,10 @@ class BlendedLoad:
 
     def resident_bytes(self, offload: Offload) -> int:
         """Weights that lie on the device at once."""
-        sizes = self.weights_bytes.values()
-        return {"none": sum(sizes), "model": max(sizes, default=0), "group": max(sizes, default=0) // 8}[offload]
+        sizes = sorted(self.weights_bytes.values())
+        if offload == "group":  # a few layers of the largest, or all of another one: see `limpid.models.offload.Parts`
+            return max(sizes[-1] // 8, *sizes[:-1], 0) if sizes else 0
+        return sum(sizes) if offload == "none" else max(sizes, default=0)
 
 
 def blended_load(
@@ -86,7 +88,7 @@ def blended_load(
         # decoders that overflow in float16 run in float32
         decode_bytes_per_px=method.decode_bytes_per_px or work,
         weights_bytes={name: size * bytes_per_value // 4 for name, size in method.weights_bytes.items()},
-        frame_bytes=12 * method.scale**2 * pixels * FRAME_COPIES,
+        frame_bytes=12 * method.scale**2 * pixels * FINISHED_COPIES,
         latent_bytes=pixels * 16 * LATENT_COPIES,
     )
 
@@ -122,8 +124,8 @@ def _cut(
     method: Method, settings: Settings, load: BlendedLoad, budget: Budget, fps: Fraction, num_steps: int
 ) -> tuple[Cutting, tuple[str, ...]]:
     around = method.halo_frames(num_steps) + method.tail_frames(num_steps)
-    room = budget.host if budget.host is not None else int(budget.device * HOST_PART)
-    affordable = max(room // load.frame_bytes - around, 1)
+    room = budget.host if budget.host is not None else _room_beside_networks(load, budget.device)
+    affordable = max(room // (load.frame_bytes + load.latent_bytes) - around, 1)
     asked = settings.segment_frames
     cutting = choose_cutting(
         fps=fps, method=method, num_steps=num_steps, segment_frames=asked, affordable_frames=affordable
@@ -137,6 +139,12 @@ def _cut(
     )
 
 
+def _room_beside_networks(load: BlendedLoad, budget_bytes: int) -> int:
+    """For finished frames, on a CPU: not so much that the smallest tiles would not fit any more."""
+    least = max(load.denoise_bytes(LEAST_TILE_PX), load.decode_bytes(LEAST_TILE_PX))
+    return min(int(budget_bytes * HOST_PART), budget_bytes - load.resident_bytes("none") - least)
+
+
 def _offload(
     settings: Settings, load: BlendedLoad, first: Rung, room: int, frames: int, *, on_host: bool
 ) -> tuple[Offload, tuple[str, ...]]:
@@ -146,7 +154,7 @@ def _offload(
         return settings.offload, (f"offload {settings.offload}, as asked for",)
     from limpid.models.offload import choose_offload
 
-    least = replace(first, tile_px=LEAST_TILE_PX * 2, decode_tile_px=LEAST_TILE_PX)
+    least = replace(first, tile_px=LEAST_TILE_PX, decode_tile_px=LEAST_TILE_PX)
     offload, why = choose_offload(load.weights_bytes, load.work_bytes(least, frames), room)
     return offload, (why,)
 

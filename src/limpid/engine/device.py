@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from limpid.engine.allocator import keep_freed_memory
-from limpid.engine.memory import USABLE_PART, Budget, cpu_budget
+from limpid.engine.memory import MOST_BYTES, USABLE_PART, Budget, cpu_budget
 from limpid.types import Offload, Placement, SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -43,12 +43,13 @@ class Machine:
     def placement(self, *, offload: Offload = "none", compile: bool = False) -> Placement:
         return Placement(device=self.torch_device, dtype=self.torch_dtype, offload=offload, compile=compile)
 
-    def budget(self) -> Budget:
-        """What the planner may count on."""
+    def budget(self, *, capped: bool = True) -> Budget:
+        """What the planner may count on; ``capped`` for small models, which more memory makes hardly faster."""
+        host = cpu_budget(most=MOST_BYTES if capped else None)
         if self.torch_device.type == "cuda":
             free = torch.cuda.mem_get_info(self.torch_device)[0]
-            return Budget(device=int(free * (1 + USABLE_PART) / 2), host=cpu_budget())
-        return Budget(device=cpu_budget())
+            return Budget(device=int(free * (1 + USABLE_PART) / 2), host=host)
+        return Budget(device=host)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

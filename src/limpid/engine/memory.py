@@ -33,9 +33,10 @@ def free_bytes(root: Path = Path("/")) -> int:
     return machine if group is None else min(machine, group)
 
 
-def cpu_budget(root: Path = Path("/")) -> int:
+def cpu_budget(root: Path = Path("/"), most: int | None = MOST_BYTES) -> int:
     """Bytes that the planner may count on for the work on one chunk on a CPU."""
-    return min(int(free_bytes(root) * USABLE_PART), MOST_BYTES)
+    usable = int(free_bytes(root) * USABLE_PART)
+    return usable if most is None else min(usable, most)
 
 
 def cgroup_free_bytes(root: Path = Path("/")) -> int | None:

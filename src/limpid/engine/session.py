@@ -83,7 +83,7 @@ class Session:
             method=self.method,
             machine=self.machine,
             num_steps=num_steps(self.method, self.settings),
-            budget=self.machine.budget(),
+            budget=self.machine.budget(capped=self.method.local),
         )
 
     def estimate(self, plan: Plan, read: Read, *, trial: bool) -> Estimate:

@@ -138,7 +138,7 @@ class Stream:
 
     @classmethod
     def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: Kind) -> Stream:
-        steps, budget = num_steps(method, settings), machine.budget()
+        steps, budget = num_steps(method, settings), machine.budget(capped=method.local)
         size = {"width": kind.width, "height": kind.height}
         sizes = choose_sizes(method, settings, machine, fps=fps, num_steps=steps, budget=budget, **size)
         cutting, (rung, _) = sizes.cutting, sizes.rung(sizes.cutting.longest_frames)
