@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
-from limpid.degrade import CameraPath, photo_clip
 from limpid.metrics import detail_stability, input_flows, psnr
 from limpid.metrics.detail import enlarge_luma, luma, reduce_luma
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "spec" / "vsr_measures.py"
+Clip = tuple[list[np.ndarray], list[np.ndarray]]
 RANDOM = np.random.default_rng(0)
-
-
-@pytest.fixture(scope="module")
-def clip() -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Truth and LR: a pan over a photo, reduced without noise."""
-    photo = np.ascontiguousarray(data.astronaut())
-    truth = photo_clip(photo, CameraPath(center=(250, 200), velocity=(1.3, 0.6)), num_frames=5, width=256, height=192)
-    lr = [np.stack([reduce_luma(f[..., c].astype(np.float32)) for c in range(3)], -1) for f in truth]
-    return list(truth), [np.clip(np.rint(f), 0, 255).astype(np.uint8) for f in lr]
 
 
 def test_psnr_of_known_error() -> None:
@@ -41,14 +29,7 @@ def test_psnr_refuses_what_does_not_match() -> None:
         psnr(a, a[:, :4])
 
 
-def test_equal_to_the_reference(clip: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
-    if not REFERENCE.exists():
-        pytest.skip("the reference of the measures is not beside the repository")
-    spec = importlib.util.spec_from_file_location("vsr_measures", REFERENCE)
-    assert spec
-    assert spec.loader
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
+def test_equal_to_the_reference(clip: Clip, reference: ModuleType) -> None:
     truth, lr = clip
     expected = reference.detail_stability(truth, reference.lr_flows(lr))
     ours = detail_stability(truth, input_flows(lr))
@@ -57,7 +38,7 @@ def test_equal_to_the_reference(clip: tuple[list[np.ndarray], list[np.ndarray]])
     assert ours.coherence == pytest.approx(expected["coherence"], rel=1e-4)
 
 
-def test_blur_has_no_detail_and_flicker_is_incoherent(clip: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
+def test_blur_has_no_detail_and_flicker_is_incoherent(clip: Clip) -> None:
     truth, lr = clip
     flows = input_flows(lr)
     sharp = detail_stability(truth, flows)
@@ -77,7 +58,7 @@ def test_a_smooth_ramp_survives_the_small_grid() -> None:
     assert luma(np.full((1, 1, 3), 255, np.uint8))[0, 0] == pytest.approx(255)
 
 
-def test_a_pair_without_trusted_flow_is_left_out(clip: tuple[list[np.ndarray], list[np.ndarray]]) -> None:
+def test_a_pair_without_trusted_flow_is_left_out(clip: Clip) -> None:
     truth, lr = clip
     flows = input_flows(lr)
     nothing = (flows[0][0], np.zeros_like(flows[0][1]))

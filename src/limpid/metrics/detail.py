@@ -79,20 +79,34 @@ def detail_stability(frames: Sequence[np.ndarray], flows: Sequence[tuple[np.ndar
 
     Pairs without a trusted pixel, as at a scene cut, are left out. Raises ValueError when no pair has any.
     """
-    details = [detail(luma(f)) for f in frames]
-    coherent, incoherent = [], []
-    for (flow, mask), first, second in zip(flows, details[:-1], details[1:], strict=True):
-        if not mask.any():
-            continue
-        x, y = first[mask], warp_image(second, flow)[mask]
-        common = float((x * y).mean())
-        coherent.append(common)
-        incoherent.append(float((x * x).mean() + (y * y).mean()) / 2 - common)
-    if not coherent:
+    energies = [pair for pair in detail_energies(frames, flows) if pair is not None]
+    if not energies:
         raise ValueError("no two neighbouring frames have a pixel whose flow can be trusted")
-    c, i = float(np.mean(coherent)), float(np.mean(incoherent))
+    c, i = (float(np.mean(values)) for values in zip(*energies, strict=True))
     return DetailStability(
         coherent_rms=float(np.sqrt(max(c, 0.0))),
         incoherent_rms=float(np.sqrt(max(i, 0.0))),
         coherence=c / max(c + i, 1e-9),
     )
+
+
+def detail_energies(
+    frames: Sequence[np.ndarray], flows: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> list[tuple[float, float] | None]:
+    """Coherent and incoherent energy of detail (squared levels) for each pair of neighbours, in order.
+
+    None for a pair without a trusted pixel. Frames RGB 0..255 ``h w 3``; one flow fewer than frames (ValueError).
+    """
+    details = [detail(luma(f)) for f in frames]
+    return [
+        _energies(first, second, flow, mask)
+        for (flow, mask), first, second in zip(flows, details[:-1], details[1:], strict=True)
+    ]
+
+
+def _energies(first: np.ndarray, second: np.ndarray, flow: np.ndarray, mask: np.ndarray) -> tuple[float, float] | None:
+    if not mask.any():
+        return None
+    x, y = first[mask], warp_image(second, flow)[mask]
+    coherent = float((x * y).mean())
+    return coherent, float((x * x).mean() + (y * y).mean()) / 2 - coherent
