@@ -78,7 +78,7 @@ def _blurred(y: np.ndarray) -> np.ndarray:
 
 
 def _products(first: _Look, second: _Look, threshold: float) -> np.ndarray:
-    """Sum of products, mean of the two sums of squares, number of pixels, over what stands still; zeros if too little."""
+    """Sum of products, mean of the two sums of squares, pixels, over what stands still; zeros if that is too little."""
     change = cv2.dilate(np.abs(second.input - first.input), np.ones((9, 9)))
     still = (change < threshold).astype(np.uint8)
     height, width = first.detail.shape
