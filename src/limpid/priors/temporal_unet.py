@@ -21,13 +21,14 @@ from limpid.priors.unet_blocks import BlockOptions, DownBlock, MidBlock, UpBlock
 from limpid.priors.unet_config import official_unet_config as official_unet_config
 from limpid.priors.unet_inflate import inflate_unet as inflate_unet
 from limpid.priors.unet_inflate import trainable_kinds as trainable_kinds
+from limpid.temporal.convolution import as_clips, as_frames
 from limpid.temporal.layout import channels_last
 from limpid.temporal.module import TemporalModule
 from limpid.temporal.norm import WindowGroupNorm
 from limpid.temporal.positions import FramePositions, frame_positions
 
 
-class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers has no types
+class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the library disagrees with itself
     """Predicts v (or eps, x0: whatever it was trained for) of a window of frames.
 
     ``num_heads`` is what the official files call ``attention_head_dim``. ``only_cross_attention`` says for each level
@@ -36,12 +37,11 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers 
     ``temporal`` no layer over time exists, norms are per frame, and the network is the image model.
     """
 
-    config_name = "config.json"
     _supports_gradient_checkpointing = True
-    _no_split_modules = ("ResnetBlock", "SpatialTransformer", "TemporalModule")
-    _repeated_blocks = ("TransformerBlock", "ResnetBlock")
+    _no_split_modules: Any = ("ResnetBlock", "SpatialTransformer", "TemporalModule")
+    _repeated_blocks: Any = ("TransformerBlock", "ResnetBlock")
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         *,
@@ -58,7 +58,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers 
         norm_scope: Literal["window", "frame"] = "window",
         temporal: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         widths, crosses = tuple(block_out_channels), tuple(only_cross_attention)
         if len(crosses) != len(widths):
             raise ValueError(f"only_cross_attention has {len(crosses)} values for {len(widths)} levels")
@@ -78,10 +78,9 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers 
         self.down_blocks = _down_blocks(widths, crosses, layers_per_block, options)
         self.mid_block = MidBlock(widths[-1], options)
         self.up_blocks = _up_blocks(widths, crosses, layers_per_block, options)
-        if temporal:
-            self.down_temporal = nn.ModuleList([_temporal(width, options) for width in widths])
-            self.mid_temporal = _temporal(widths[-1], options)
-            self.up_temporal = nn.ModuleList([_temporal(width, options) for width in reversed(widths)])
+        self.down_temporal = nn.ModuleList([_temporal(width, options) for width in widths])
+        self.mid_temporal = _temporal(widths[-1], options)
+        self.up_temporal = nn.ModuleList([_temporal(width, options) for width in reversed(widths)])
         self.conv_norm_out = WindowGroupNorm(norm_num_groups, widths[0], 1e-5, options.norm_scope)
         self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
 
@@ -94,17 +93,17 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers 
         encoder_hidden_states: Tensor,
         noise_level: Tensor,
     ) -> Tensor:
-        """``sample``: ``b 4 t h w``; ``timestep``: one number or ``(b,)``; ``low_res``: ``b 3 t h w``, noised LR frames;
-        ``encoder_hidden_states``: ``b n c``, the embedded text; ``noise_level``: ``(b,)`` int, of ``low_res``.
+        """``sample``: ``b 4 t h w``; ``timestep``: one number or ``(b,)``; ``low_res``: ``b 3 t h w``, LR frames in
+        [-1, 1] with noise of ``noise_level``, ``(b,)`` int; ``encoder_hidden_states``: ``b n c``, the embedded text.
 
         Returns the prediction ``b 4 t h w``. Any height and width; frames are numbered from 0 in each call.
         """
-        x = _fold(torch.cat((sample, low_res.to(sample.dtype)), dim=1))
+        x = channels_last(as_frames(torch.cat((sample, low_res.to(sample.dtype)), dim=1)))
         positions = frame_positions(sample.shape[2], sample.device, sample.dtype)
         emb = self._embed(sample, timestep, noise_level)
         x = self._layers(self.conv_in(x), emb, encoder_hidden_states, positions)
-        x = self.conv_out(F.silu(self.conv_norm_out(x, positions.count), inplace=True))
-        return x.unflatten(0, (-1, positions.count)).transpose(1, 2)
+        x = self.conv_out(F.silu(self.conv_norm_out(x, positions.num_frames), inplace=True))
+        return as_clips(x, positions.num_frames)
 
     def _embed(self, sample: Tensor, timestep: Tensor | float, noise_level: Tensor) -> Tensor:
         """``b e``: what each residual block is told of time and noise level, after the SiLU they all begin with."""
@@ -119,21 +118,25 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers 
         for index, down in enumerate(self.down_blocks):
             x, new = down(x, emb, text, positions)
             skips += new
-            x = self.down_temporal[index](x, emb, positions.count) if self.config.temporal else x
+            x = self.down_temporal[index](x, emb, positions.num_frames)
         x = self.mid_block(x, emb, text, positions)
-        x = self.mid_temporal(x, emb, positions.count) if self.config.temporal else x
+        x = self.mid_temporal(x, emb, positions.num_frames)
         for index, up in enumerate(self.up_blocks):
             x = up(x, skips, emb, text, positions)
-            x = self.up_temporal[index](x, emb, positions.count) if self.config.temporal else x
+            x = self.up_temporal[index](x, emb, positions.num_frames)
         return x
 
 
-def _fold(clips: Tensor) -> Tensor:
-    """``b c t h w`` to ``(b t) c h w`` in channels_last."""
-    return channels_last(clips.transpose(1, 2).flatten(0, 1))
+class NoTemporalModule(nn.Module):
+    """Stands where the image model has nothing."""
+
+    def forward(self, x: Tensor, emb: Tensor, num_frames: int) -> Tensor:
+        return x
 
 
-def _temporal(width: int, options: BlockOptions) -> TemporalModule:
+def _temporal(width: int, options: BlockOptions) -> nn.Module:
+    if not options.temporal:
+        return NoTemporalModule()
     return TemporalModule(width, time_channels=options.time_channels, norm_scope=options.norm_scope)
 
 

@@ -87,7 +87,7 @@ class Block(nn.Module):
 
     def layer(self, index: int, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
         """Residual block ``index`` and its transformer."""
-        x = self._run(self.resnets[index], x, positions.count, emb)
+        x = self._run(self.resnets[index], x, positions.num_frames, emb)
         if index < self.num_attentions:
             x = self._run(self.attentions[index], x, text, positions)
         return x

@@ -67,7 +67,7 @@ def inflate_unet(folder: Path, **config: Any) -> TemporalUNet:
     from limpid.priors.temporal_unet import TemporalUNet
 
     values = official_unet_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    unet = TemporalUNet(**{**values, "temporal": True, "norm_scope": "window", **config})
+    unet: TemporalUNet = TemporalUNet(**{**values, "temporal": True, "norm_scope": "window", **config})
     state = rename_all(_read(folder), SD_X4_UNET)
     wanted = {key: value.shape for key, value in unet.state_dict().items() if kind_of(key) == "spatial"}
     wrong = compare({key: value.shape for key, value in state.items()}, wanted)
@@ -75,7 +75,8 @@ def inflate_unet(folder: Path, **config: Any) -> TemporalUNet:
         raise ValueError(f"the U-Net in {folder} does not fit: {wrong.sentence()}")
     unet.load_state_dict(state, strict=False)
     make_identity(unet)
-    return unet.eval()
+    unet.eval()
+    return unet
 
 
 def _read(folder: Path) -> Mapping[str, Tensor]:

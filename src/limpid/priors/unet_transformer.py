@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +58,7 @@ def spatial_attention(channels: int, heads: int, cross_attention_dim: int | None
         cross_attention_dim=cross_attention_dim,
         heads=heads,
         dim_head=channels // heads,
-        processor=SpatialAttentionProcessor(),
+        processor=cast(Any, SpatialAttentionProcessor()),
     )
 
 
@@ -83,7 +83,7 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``n m c`` to the same, a new tensor."""
-        pieces = tokens.flatten(0, 1).split(FEED_FORWARD_TOKENS)
+        pieces = torch.split(tokens.flatten(0, 1), FEED_FORWARD_TOKENS)
         done = [self.net[2](self.net[0](piece)) for piece in pieces]
         return (done[0] if len(done) == 1 else torch.cat(done)).view_as(tokens)
 
@@ -160,7 +160,7 @@ class SpatialTransformer(nn.Module):
     def forward(self, x: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
         """``x``: ``(b t) c h w`` channels_last; ``text``: ``b n e``. A new tensor."""
         if self.temporal_resnet is not None:
-            x = self.temporal_resnet(x, positions.count)
+            x = self.temporal_resnet(x, positions.num_frames)
         size = (x.shape[2], x.shape[3])
         tokens = self.proj_in(as_tokens(self.norm(x)))
         for block in self.transformer_blocks:

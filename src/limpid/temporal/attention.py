@@ -32,7 +32,7 @@ class TemporalAttentionProcessor:
         """``tokens``: ``(b t) n c`` to the same."""
         # b n heads t d, read from the memory of (b t) n (heads d): no copy
         q, k, v = (
-            to(tokens).unflatten(-1, (attn.heads, -1)).unflatten(0, (-1, positions.count)).permute(0, 2, 3, 1, 4)
+            to(tokens).unflatten(-1, (attn.heads, -1)).unflatten(0, (-1, positions.num_frames)).permute(0, 2, 3, 1, 4)
             for to in (attn.to_q, attn.to_k, attn.to_v)
         )
         q, k = rotate(q, positions), rotate(k, positions)
@@ -47,19 +47,19 @@ class TemporalAttentionProcessor:
         chosen = self._attention_backend
         backend = chosen if chosen in TAKES_A_BIAS else AttentionBackendName.NATIVE
         parts = [
-            dispatch_attention_fn(*(x.transpose(1, 2) for x in part), attn_mask=bias, backend=backend).transpose(0, 1)
-            for part in zip(*(x.split(MAX_SEQUENCES) for x in (q, k, v)), strict=True)
+            dispatch_attention_fn(*part, attn_mask=bias, backend=backend).transpose(0, 1)  # type: ignore[misc]
+            for part in zip(*(torch.split(x.transpose(1, 2), MAX_SEQUENCES) for x in (q, k, v)), strict=True)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-class TemporalAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]  # diffusers has no types
+class TemporalAttention(nn.Module, AttentionModuleMixin):
     """Multi-head self-attention over the frames of a window, for each place by itself.
 
     Not an instance of diffusers' ``Attention``, so that what is put into spatial attention layers does not come here.
     """
 
-    _default_processor_cls = TemporalAttentionProcessor
+    _default_processor_cls = TemporalAttentionProcessor  # type: ignore[assignment]
     _available_processors = [TemporalAttentionProcessor]  # noqa: RUF012  (the mixin's way)
     _supports_qkv_fusion = False
 
@@ -73,7 +73,7 @@ class TemporalAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc] 
         self.to_v = nn.Linear(channels, channels, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
         self.position_bias = RelativePositionBias(heads)
-        self.set_processor(TemporalAttentionProcessor())
+        self.processor: Any = TemporalAttentionProcessor()
 
     def forward(self, tokens: Tensor, positions: FramePositions) -> Tensor:
         """``tokens``: ``(b t) n c`` to the same, a new tensor."""

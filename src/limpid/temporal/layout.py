@@ -1,4 +1,4 @@
-"""One memory, three readings: maps ``(b t) c h w`` in channels_last, tokens ``(b t) (h w) c``, rows of places by time."""
+"""One memory, two readings: maps ``n c h w`` in channels_last, tokens ``n (h w) c``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def as_tokens(maps: Tensor) -> Tensor:
 
 def as_maps(tokens: Tensor, height: int, width: int) -> Tensor:
     """``n (h w) c`` to ``n c h w``, channels_last; a view."""
-    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return tokens.view(len(tokens), height, width, -1).permute(0, 3, 1, 2)
 
 
 def channels_last(maps: Tensor) -> Tensor:

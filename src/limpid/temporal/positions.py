@@ -19,7 +19,7 @@ MAX_DISTANCE = 32
 class FramePositions(NamedTuple):
     """What temporal layers need to know of the frames of a call: how many there are, and tables made from that."""
 
-    count: int
+    num_frames: int
     cos: Tensor
     """``t 16``: cosine of the angle by which a pair of channels is turned at a frame; `sin` likewise."""
     sin: Tensor
@@ -27,12 +27,13 @@ class FramePositions(NamedTuple):
     """``t t`` int64: class of the distance from the frame that asks (row) to the frame that answers (column)."""
 
 
-def frame_positions(count: int, device: torch.device, dtype: torch.dtype) -> FramePositions:
-    """Tables for ``count`` frames, numbered from 0; angles are worked out in float32 whatever ``dtype`` is."""
-    angles = torch.arange(count, dtype=torch.float32)[:, None] * rotary_frequencies()[None]
-    offsets = torch.arange(count)[None] - torch.arange(count)[:, None]
+def frame_positions(num_frames: int, device: torch.device, dtype: torch.dtype) -> FramePositions:
+    """Tables for ``num_frames`` frames, numbered from 0; angles are worked out in float32 whatever ``dtype`` is."""
+    angles = torch.arange(num_frames, dtype=torch.float32)[:, None] * rotary_frequencies()[None]
+    offsets = torch.arange(num_frames)[None] - torch.arange(num_frames)[:, None]
     buckets = distance_buckets(offsets)
-    return FramePositions(count, angles.cos().to(device, dtype), angles.sin().to(device, dtype), buckets.to(device))
+    cos, sin = (table.to(device, dtype) for table in (angles.cos(), angles.sin()))
+    return FramePositions(num_frames, cos, sin, buckets.to(device))
 
 
 def rotary_frequencies(dims: int = ROTARY_DIMS, base: float = 1e4) -> Tensor:
