@@ -9,20 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.autoencoders.layers import Pointwise
+from limpid.temporal.layout import as_maps, as_tokens
 from limpid.temporal.norm import WindowGroupNorm
 
 EPS = 1e-6
-
-
-class Pointwise(nn.Conv2d):
-    """A linear layer on tokens ``... c`` whose weight is stored as that of a 1x1 convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``... c`` to ``... c``."""
-        return F.linear(x, self.weight.flatten(1), self.bias)
 
 
 class SpatialAttention(nn.Module):
@@ -32,13 +23,13 @@ class SpatialAttention(nn.Module):
         super().__init__()
         self.norm = WindowGroupNorm(groups, channels, EPS, "frame")
         self.to_q, self.to_k, self.to_v, self.to_out = (
-            Pointwise(channels) if as_convolutions else nn.Linear(channels, channels) for _ in range(4)
+            Pointwise(channels, channels) if as_convolutions else nn.Linear(channels, channels) for _ in range(4)
         )
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """``(b t) c h w`` to the same."""
         tokens = self.to_out(self.attend(x))
-        return x + tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + as_maps(tokens, *x.shape[2:])
 
     def attend(self, x: Tensor) -> Tensor:
         """``(b t) c h w`` to tokens ``(b t) (h w) c``, before the last projection."""
@@ -69,7 +60,7 @@ class SpaceTimeAttention(SpatialAttention):
         temporal = self.over_time((spatial.unflatten(0, (-1, num_frames)) + embedding[:, None]).transpose(1, 2))
         temporal = temporal.transpose(1, 2).flatten(0, 1)
         tokens = self.to_out(torch.lerp(temporal, spatial, torch.sigmoid(self.mix_factor)))
-        return x + tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + as_maps(tokens, *x.shape[2:])
 
 
 class TimeTransformer(nn.Module):
@@ -121,11 +112,6 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if q.ndim == 3:
         return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
     return F.scaled_dot_product_attention(q, k, v)
-
-
-def as_tokens(x: Tensor) -> Tensor:
-    """``n c h w`` as ``n (h w) c``, a view of channels_last memory."""
-    return x.flatten(2).transpose(1, 2)
 
 
 def frame_embedding(frames: Tensor, channels: int) -> Tensor:

@@ -18,6 +18,9 @@ from limpid.temporal.norm import WindowGroupNorm
 BAND_BYTES = {"cpu": 8 << 20}
 """About what one band of input holds: little enough for the cache of a processor, enough for a convolution to be fast."""
 BAND_BYTES_ELSEWHERE = 256 << 20
+ONEDNN_CONV3D = 20480
+"""On one clip, torch gives a 3-D convolution to oneDNN only above this many channels x frames x rows. What it does
+otherwise is slow and unfolds the input."""
 
 
 def fuse() -> bool:
@@ -81,20 +84,51 @@ def convolve_bands(
     ``x``: ``n c h w`` or ``n c t h w``; ``put(result, item, rows)`` takes what came out for ``x[item]``, and may write
     it over those rows of ``x``: the row above a band is kept from the band before.
     """
-    rows = band_rows(x)
-    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    shape = (1, *x.shape[1:-2], rows + 2, x.shape[-1])
-    room = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+    rows, room = band_rows(x), Room(x)
     for item in range(x.shape[0]):
         one = slice(item, item + 1)
         for part in row_bands(x.shape[-2], rows):
-            put(convolve(activated_band(x[one], scale[one], shift[one], part, room, rows)), item, part)
+            put(convolve(room.fill(x[one], scale[one], shift[one], part)), item, part)
+
+
+class Room:
+    """The memory in which one band after another is prepared."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.shape = (1, *like.shape[1:])
+        self.layout = torch.channels_last if like.ndim == 4 else torch.channels_last_3d
+        self.band = like.new_empty(0)
+
+    def take(self, rows: int) -> Tensor:
+        """``1 c [t] rows w``: that of the band before when it has the size."""
+        if self.band.ndim == 1 or self.band.shape[-2] != rows:
+            shape = (*self.shape[:-2], rows, self.shape[-1])
+            self.band = torch.empty(shape, dtype=self.band.dtype, device=self.band.device, memory_format=self.layout)
+        return self.band
+
+    def fill(self, x: Tensor, scale: Tensor, shift: Tensor, part: slice) -> Tensor:
+        """``silu(x * scale + shift)`` of the rows ``part`` and one to either side; zeros outside of ``x``."""
+        above = self.band.narrow(-2, self.band.shape[-2] - 2, 1).clone() if part.start else None
+        band, count = self.take(part.stop - part.start + 2), part.stop - part.start
+        band.narrow(-2, 0, 1).zero_() if above is None else band.narrow(-2, 0, 1).copy_(above)
+        source = x.narrow(-2, part.start, min(count + 1, x.shape[-2] - part.start))
+        inside = band.narrow(-2, 1, source.shape[-2])
+        if x.dtype == scale.dtype:
+            torch.addcmul(shift, source, scale, out=inside)
+        else:
+            inside.copy_(torch.addcmul(shift, source, scale))
+        F.silu(inside, inplace=True)
+        if part.stop == x.shape[-2]:
+            band.narrow(-2, count + 1, 1).zero_()
+        return band
 
 
 def band_rows(x: Tensor) -> int:
     """Rows per band for one item of ``x``; at least 8, because two more are computed around each band."""
     per_row = x[0].numel() * x.element_size() // x.shape[-2]
     most = max(8, band_bytes(x.device) // max(1, per_row))
+    if x.ndim == 5:
+        most = max(most, ONEDNN_CONV3D // (x.shape[1] * x.shape[2]))
     return ceil(x.shape[-2] / ceil(x.shape[-2] / most))
 
 
@@ -102,27 +136,3 @@ def row_bands(height: int, rows: int) -> Iterator[slice]:
     """Slices of at most ``rows`` rows that cover ``height``."""
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
-
-
-def activated_band(x: Tensor, scale: Tensor, shift: Tensor, part: slice, room: Tensor, rows: int) -> Tensor:
-    """``silu(x * scale + shift)`` of the rows ``part`` and one to either side, written into ``room``.
-
-    ``room`` holds the band before, of ``rows`` rows, unless ``part`` is the first.
-    """
-    count, last = part.stop - part.start, min(x.shape[-2], part.stop + 1)
-    band = room.narrow(-2, 0, count + 2)
-    above = band.narrow(-2, 0, 1)
-    if part.start == 0:
-        above.zero_()
-    else:
-        above.copy_(room.narrow(-2, rows, 1))
-    inside = band.narrow(-2, 1, last - part.start)
-    source = x.narrow(-2, part.start, last - part.start)
-    if x.dtype == scale.dtype:
-        torch.addcmul(shift, source, scale, out=inside)
-    else:
-        inside.copy_(torch.addcmul(shift, source, scale))
-    F.silu(inside, inplace=True)
-    if part.stop == x.shape[-2]:
-        band.narrow(-2, count + 1, 1).zero_()
-    return band

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from limpid.autoencoders.layers import Downsample, SmoothConv2d, SmoothConv3d, Upsample
+from limpid.autoencoders.layers import Downsample, Pointwise, SmoothConv2d, SmoothConv3d, Upsample
 from limpid.temporal.norm import NormScope, WindowGroupNorm
 
 EPS = 1e-6
@@ -32,12 +32,12 @@ class Resnet(nn.Module):
         self.conv1 = SmoothConv2d(in_channels, out_channels)
         self.norm2 = WindowGroupNorm(groups, out_channels, EPS, norm_scope)
         self.conv2 = SmoothConv2d(out_channels, out_channels)
-        self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
+        self.conv_shortcut = Pointwise(in_channels, out_channels) if in_channels != out_channels else None
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """Overwrites ``x`` when autograd is off."""
         h = self.conv1(x, self.norm1, num_frames)
-        residual = x if self.conv_shortcut is None else self.conv_shortcut(x)
+        residual = x if self.conv_shortcut is None else self.conv_shortcut(x.movedim(1, -1)).movedim(-1, 1)
         return cast(Tensor, self.conv2(h, self.norm2, num_frames, plus=residual))
 
 

@@ -88,15 +88,35 @@ class SmoothConv3d(nn.Conv3d):
         convolve_bands(clips, scale, shift, convolve, put)
 
 
-class ClipConv3d(nn.Conv3d):
-    """A 3x3x3 convolution over the frames of each clip, zero padded."""
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution, computed as what it is in channels_last memory: a linear layer on ``... c``."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``... c`` to ``... d``."""
+        return F.linear(x, self.weight.flatten(1), self.bias)
+
+
+class NarrowConv3d(nn.Conv3d):
+    """A 3x3x3 convolution over the frames of each clip, zero padded, for few channels.
+
+    It is computed as a 2-D convolution on a frame and its neighbours side by side: for few channels torch has only a
+    slow 3-D one that unfolds the input.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:  # type: ignore[override]
         """``(b t) c h w`` to the same."""
-        return convolve_clip(x, num_frames, self.weight, self.bias)
+        if num_frames == 1:
+            return F.conv2d(x, middle(self.weight), self.bias, padding=1)
+        clips = F.pad(x.permute(0, 2, 3, 1).unflatten(0, (-1, num_frames)), (0, 0, 0, 0, 0, 0, 1, 1))
+        beside = torch.cat([clips[:, i : i + num_frames] for i in range(3)], dim=-1).flatten(0, 1)
+        kernel = self.weight.transpose(1, 2).flatten(1, 2)
+        return F.conv2d(beside.permute(0, 3, 1, 2), kernel, self.bias, padding=1)
 
 
 class Downsample(nn.Conv2d):

@@ -15,7 +15,7 @@ from limpid.autoencoders.blocks import MixedResnet
 from limpid.autoencoders.decoder import Decoder
 from limpid.autoencoders.encoder import Encoder
 from limpid.autoencoders.interface import checked_frames, split_moments
-from limpid.autoencoders.layers import ClipConv3d
+from limpid.autoencoders.layers import NarrowConv3d
 
 
 class TemporalVAE(ModelMixin, ConfigMixin):
@@ -51,7 +51,7 @@ class TemporalVAE(ModelMixin, ConfigMixin):
         self.decoder = Decoder(
             latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attention
         )
-        self.time_conv_out = ClipConv3d(out_channels)
+        self.time_conv_out = NarrowConv3d(out_channels)
 
     @apply_forward_hook
     def encode(self, frames: Tensor, num_frames: int = 1) -> tuple[Tensor, Tensor]:
