@@ -19,7 +19,7 @@ from limpid.checkpoints.folders import (
     write_card,
 )
 from limpid.checkpoints.manifest import ENTRIES, find_entry, how_to_get
-from limpid.checkpoints.tensor_files import Lazy, SafetensorsFile, write_safetensors
+from limpid.checkpoints.tensor_files import SafetensorsFile, write_safetensors
 from limpid.checkpoints.verify import changed_files
 from limpid.types import SettingsError, WeightsError
 
@@ -117,7 +117,7 @@ def test_tensors_are_written_as_safetensors_reads_them(tmp_path: Path) -> None:
         "flag": torch.tensor([True]),
         "wide": torch.randn(2).double(),
     }
-    write_safetensors(tmp_path / "w.safetensors", Lazy({name: (lambda t=t: t) for name, t in tensors.items()}))
+    write_safetensors(tmp_path / "w.safetensors", tensors)
     read = SafetensorsFile(tmp_path / "w.safetensors")
     assert sorted(read) == sorted(tensors) and len(read) == 7
     for name, tensor in tensors.items():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,3 +113,32 @@ def folder_facts(folder: Path) -> dict[str, dict[str, Any]]:
     """Hash and size of every file in a folder but the card, by its name with forward slashes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD)
     return {path.relative_to(folder).as_posix(): file_facts(path) for path in files}
+
+
+@contextmanager
+def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """An empty folder beside ``target`` that gets its name at the end, and vanishes when anything goes wrong.
+
+    Raises WeightsError when ``target`` exists and is not to be replaced, or holds something else than weights.
+    """
+    target = target.absolute()
+    if target.exists() and not (overwrite and (target / CARD).is_file()):
+        hint = "--overwrite replaces it" if (target / CARD).is_file() else "choose another name"
+        raise WeightsError(f"{target} exists; {hint}")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        _take_place(unfinished, target)
+    except OSError as error:
+        raise WeightsError(f"{target} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _take_place(new: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        target.replace(old)
+    new.replace(target)
+    shutil.rmtree(old, ignore_errors=True)

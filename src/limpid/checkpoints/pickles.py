@@ -26,6 +26,7 @@ MAX_PICKLE_BYTES = 256 << 20
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 LOCAL_HEADER_BYTES = 30
+MAX_ITEM_BYTES = 8
 
 DTYPES: dict[str, torch.dtype] = {
     "DoubleStorage": torch.float64,
@@ -98,7 +99,7 @@ class _Storages:
     def __init__(self, data: mmap.mmap, starts: Mapping[str, tuple[int, int]] | None) -> None:
         """``starts``: key -> first byte and number of bytes; None when only the storages are to be listed."""
         self.data, self.starts = data, starts
-        self.whole = torch.frombuffer(data, dtype=torch.uint8)
+        self.mapped: dict[tuple[int, int], torch.Tensor] = {}
         self.seen: dict[str, tuple[torch.dtype | None, int]] = {}
 
     def table(self) -> dict[str, Any]:
@@ -158,12 +159,15 @@ class _Storages:
         unit = storage.dtype.itemsize if storage.dtype is not None else 1
         count = storage.count * unit // dtype.itemsize
         _check_bounds(size, stride, offset, count)
-        start = storage.start + storage.offset * unit
-        flat = self.whole[start : start + count * dtype.itemsize]
-        if start % dtype.itemsize:
-            flat = flat.clone()
-        numbers = flat.view(dtype)
-        return numbers.as_strided(size, stride, numbers.storage_offset() + offset)
+        flat = self._bytes(storage.start + storage.offset * unit, count * dtype.itemsize)
+        return flat.view(dtype).as_strided(size, stride, offset)
+
+    def _bytes(self, start: int, size: int) -> torch.Tensor:
+        """A part of the file as a storage of its own, the same one each time; a copy where it is not aligned."""
+        if (start, size) not in self.mapped:
+            part = torch.frombuffer(self.data, dtype=torch.uint8, count=size, offset=start) if size else torch.empty(0)
+            self.mapped[start, size] = part.clone() if start % MAX_ITEM_BYTES else part.to(torch.uint8)
+        return self.mapped[start, size]
 
 
 def _whole_numbers(values: Any) -> tuple[int, ...]:

@@ -28,8 +28,16 @@ NAMES = {
 ALIGNMENT = 8
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Write ``tensors``, floating point ones as ``dtype`` if one is given; only one of them is copied at a time."""
+def write_safetensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    dtype: torch.dtype | None = None,
+    check: Callable[[str, Tensor], None] = lambda name, tensor: None,
+) -> None:
+    """Write ``tensors``, floating point ones as ``dtype`` if one is given; only one of them is copied at a time.
+
+    ``check`` is shown every tensor as it is written, and may raise.
+    """
     kinds = {name: _kind(tensor, dtype) for name, tensor in tensors.items()}
     # wide numbers first, so that every tensor begins at a multiple of its own number's size
     order = sorted(tensors, key=lambda name: (-kinds[name].itemsize, name))
@@ -45,7 +53,9 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dt
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
-            file.write(_bytes(tensors[name].detach().to(kinds[name])))
+            tensor = tensors[name].detach().to(kinds[name])
+            check(name, tensor)
+            file.write(_bytes(tensor))
 
 
 def _kind(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
@@ -80,19 +90,3 @@ class SafetensorsFile(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-class Lazy(Mapping[str, Tensor]):
-    """Tensors that are made when they are asked for, and not kept."""
-
-    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
-        self.makers = makers
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.makers[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.makers)
-
-    def __len__(self) -> int:
-        return len(self.makers)

@@ -1,0 +1,55 @@
+"""Networks without numbers, on torch's meta device: to learn which tensors they have, and how large they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from limpid.types import WeightsError
+
+
+def make_official(kind: Literal["unet", "vae"], config: Mapping[str, Any], *, temporal: bool = True) -> Any:
+    """Our network for the makers' configuration; ``temporal``: whether a U-Net has temporal layers.
+
+    Raises WeightsError for a configuration that is not known here.
+    """
+    try:
+        if kind == "unet":
+            from limpid.priors.temporal_unet import official_unet_config
+
+            options = official_unet_config(dict(config))
+            return make_network("TemporalUNet", options if temporal else {**options, "temporal": False})
+        from limpid.autoencoders import official_vae_config
+
+        return make_network(*official_vae_config(config))
+    except (ValueError, KeyError, TypeError) as error:
+        text = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise WeightsError(f"the configuration of the {kind} is not usable: {text}") from error
+
+
+def make_network(name: str, config: Mapping[str, Any]) -> Any:
+    """A network by the name of its class, as ``config.json`` has it. Raises WeightsError."""
+    options = {key: value for key, value in config.items() if not key.startswith("_")}
+    with torch.device("meta"):
+        if name == "TemporalUNet":
+            from limpid.priors.temporal_unet import TemporalUNet
+
+            return TemporalUNet(**options)
+        if name in ("UpscalerVAE", "TemporalVAE"):
+            from limpid import autoencoders
+
+            return getattr(autoencoders, name)(**options)
+        if name == "CLIPTextModel":
+            from limpid.priors.text import import_transformers
+
+            transformers = import_transformers("text encoders are checked")
+            return transformers.CLIPTextModel(transformers.CLIPTextConfig(**options))
+    raise WeightsError(f"a network called {name!r} is not known here")
+
+
+def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of everything that is saved."""
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

@@ -1,0 +1,81 @@
+"""How our tensors are called in the makers' files: `limpid.checkpoints.vae_keys` and ``unet_keys`` read backwards.
+
+Needed for random weights in their format. That both directions belong together is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from limpid.checkpoints.renames import Rules
+
+_LEVELS: Rules = (
+    (r"\.downsample\.", ".downsamplers.0.conv."),
+    (r"\.upsample\.", ".upsamplers.0.conv."),
+)
+UAV_VAE: Rules = (
+    *_LEVELS,
+    (r"\.temporal_norm\.", ".norm_3d."),
+    (r"\.temporal_conv\.", ".conv_3d."),
+    (r"^condition\.features\.", "decoder.condition_in."),
+    (r"^condition\.", "decoder.condition_fuse."),
+    (r"\.mid_block\.attention\.norm\.", ".mid_block.attentions.0.group_norm."),
+    (r"\.mid_block\.attention\.to_q\.", ".mid_block.attentions.0.query."),
+    (r"\.mid_block\.attention\.to_k\.", ".mid_block.attentions.0.key."),
+    (r"\.mid_block\.attention\.to_v\.", ".mid_block.attentions.0.value."),
+    (r"\.mid_block\.attention\.to_out\.", ".mid_block.attentions.0.proj_attn."),
+)
+SD_X4_VAE: Rules = (
+    *_LEVELS,
+    (r"\.mid_block\.attention\.norm\.", ".mid_block.attentions.0.group_norm."),
+    (r"\.mid_block\.attention\.to_out\.", ".mid_block.attentions.0.to_out.0."),
+    (r"\.mid_block\.attention\.", ".mid_block.attentions.0."),
+)
+DIFFVSR_VAE: Rules = (
+    *_LEVELS,
+    (r"\.(ff|ff_in)\.proj_in\.", r".\1.net.0.proj."),
+    (r"\.(ff|ff_in)\.proj_out\.", r".\1.net.2."),
+    (r"\.(attn[12])\.to_out\.", r".\1.to_out.0."),
+    (r"\.time_embedding\.", ".video_time_embed."),
+    (r"\.over_time\.", ".time_mix_block."),
+    (r"^(decoder\..*\.resnets\.\d+)\.spatial\.", r"\1.spatial_res_block."),
+    (r"^(decoder\..*\.resnets\.\d+)\.temporal\.", r"\1.temporal_res_block."),
+    (r"^(decoder\..*\.resnets\.\d+)\.mix_factor$", r"\1.time_mixer.mix_factor"),
+    (r"^(encoder\.mid_block)\.attention\.norm\.", r"\1.attentions.0.group_norm."),
+    (r"^(encoder\.mid_block)\.attention\.to_out\.", r"\1.attentions.0.to_out.0."),
+    (r"^(decoder\.mid_block)\.attention\.to_([qkv])\.", r"\1.attentions.0.\2."),
+    (r"^(decoder\.mid_block)\.attention\.to_out\.", r"\1.attentions.0.proj_out."),
+    (r"\.mid_block\.attention\.", ".mid_block.attentions.0."),
+    (r"^time_conv_out\.", "decoder.time_conv_out."),
+)
+
+_LAYERS: Rules = (
+    (r"\.temporal_resnet\.", ".resblock_temporal."),
+    (r"\.position_bias\.", ".time_rel_pos_bias.relative_attention_bias."),
+)
+UAV_UNET: Rules = (
+    *_LAYERS,
+    (r"^((?:down|up)_temporal\.\d+|mid_temporal)\.(temporal|spatial)\.", r"\1.resblocks_3d_\2."),
+    (r"^(down|up)_temporal\.", r"\1_temp_blocks."),
+    (r"^mid_temporal\.", "mid_temp_block."),
+)
+LAVIE_UNET: Rules = (
+    *_LAYERS,
+    (r"^((?:down|up)_temporal\.\d+|mid_temporal)\.(t|s)(?:emporal|patial)\.", r"\1.resblocks_3d_\2."),
+    (r"^(down|up)_temporal\.", r"\1_temporal_blocks."),
+    (r"^mid_temporal\.", "mid_temporal_block."),
+    (r"\.coarse\.attn\.", ".attn_temporal_small."),
+    (r"\.coarse\.norm\.", ".norm_temporal_small."),
+    (r"\.coarse\.(down|up)_conv\.", r".temporal_\1_conv."),
+)
+SD_X4_UNET: Rules = ()
+
+
+def frequencies(names: Iterable[str]) -> list[str]:
+    """Names of the rotary embedding's frequencies beside the official names ``names``.
+
+    The makers store them once per temporal attention and once at the top; here they are computed.
+    """
+    places = [name.removesuffix("to_q.weight") for name in names if name.endswith("to_q.weight")]
+    found = [f"{place}rotary_emb.freqs" for place in places if ".attn_temporal" in place]
+    return [*found, "temporal_rotary_emb.freqs"] if found else []
