@@ -162,6 +162,19 @@ def test_a_given_order_takes_the_place_of_the_drawn_one() -> None:
     assert list(sources) == [0, 1, 2, 3, 4, 5, 6, 7, 3, 1, 0, 2, 6, 7, 4, 5, 1, 3, 2, 0]
 
 
+def test_windows_start_from_the_noise_that_the_released_code_gave_them() -> None:
+    path = GOLDEN / "diffvsr_pipeline.cases.safetensors"
+    if not path.exists():
+        pytest.skip("the golden tensors are not here")
+    cases = load_file(path)
+    drawn, segment = cases["case0/in/latents"], segment_of((0, 16), (0, 16))
+    strategy = NoiseRescheduling(permutation_compat=((3, 1, 0, 2), (6, 7, 4, 5)))
+    lanes = LatentTransition().lanes(segment)
+    for lane, expected in zip(lanes, cases["case0/out/window_initial_latents"], strict=True):
+        sources = strategy.noise_frames(range(lane.window.start, lane.window.stop), segment, 0)
+        assert torch.equal(drawn[:, :, list(sources)], expected)
+
+
 @pytest.mark.parametrize("fields", [{"overlap_frames": 0}, {"overlap_frames": 3}, {"overlap_frames": 8}])
 def test_groups_must_fit_the_window(fields: dict[str, int]) -> None:
     with pytest.raises(SettingsError, match="multiple of the overlap"):

@@ -113,7 +113,8 @@ class LatentPropagation(Strategy):
     """Propagates the predicted clean latent of the whole lane at chosen steps; with none it is the plain sampler.
 
     Early steps settle large structures, late ones calm texture that flickers. It reaches over windows, but forgets
-    half with every frame: it smooths a change of texture from window to window and cannot keep a texture for long.
+    half with every frame: it smooths a change of texture from window to window and cannot keep a texture for long. A
+    nearest warp moves by whole latent pixels, so texture finer than one is not followed through the motions between.
     """
 
     steps: tuple[int | float, ...] = ()
