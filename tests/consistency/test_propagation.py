@@ -148,6 +148,7 @@ def test_steps_are_loop_indices_or_fractions_of_the_schedule() -> None:
     assert LatentPropagation(steps=(24, 26, 28)).indices(30) == {24, 26, 28}
     assert LatentPropagation(steps=(0.0, 0.8, 0.99)).indices(30) == {0, 24, 29}
     assert LatentPropagation(steps=(0.5, 2)).indices(4) == {2}
+    assert LatentPropagation(steps=(0.29,)).indices(100) == {29}
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,8 @@ class LatentPropagation(Strategy):
 
     def indices(self, count: int) -> frozenset[int]:
         """Loop indices of the chosen steps among ``count``. Raises SettingsError when a loop has no such step."""
-        chosen = frozenset(int(step * count) if isinstance(step, float) else step for step in self.steps)
+        # 0.29 of 100 steps is step 29, although 0.29 * 100 falls short of it
+        chosen = frozenset(int(step * count + 1e-6) if isinstance(step, float) else step for step in self.steps)
         beyond = sorted(index for index in chosen if index >= count)
         if beyond:
             raise SettingsError(f"propagation step {beyond[0]} does not exist: a run of {count} has 0 to {count - 1}")
