@@ -34,7 +34,8 @@ def convolve_clip(frames: Tensor, num_frames: int, weight: Tensor, bias: Tensor 
     if num_frames == 1:
         return F.conv2d(frames, middle(weight), bias, padding=(rows, columns))
     padding = (weight.shape[2] // 2, rows, columns)
-    return as_frames(F.conv3d(as_clips(frames, num_frames), weight, bias, padding=padding))
+    clips = F.conv3d(as_clips(frames, num_frames), weight, bias, padding=padding)
+    return as_frames(clips).contiguous(memory_format=torch.channels_last)
 
 
 def middle(weight: Tensor) -> Tensor:

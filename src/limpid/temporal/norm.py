@@ -22,6 +22,9 @@ class WindowGroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor, num_frames: int = 1) -> Tensor:
         """``(b t) c h w`` to the same, channels_last; ``num_frames`` is ``t``."""
         pooled = self.pooled(x, num_frames)
+        if torch.is_grad_enabled() and x.is_cpu and not x.requires_grad:
+            # The backward pass of torch 2.13 crashes on channels_last input that itself needs no gradient.
+            pooled = pooled.detach().requires_grad_()
         normed = F.group_norm(pooled, self.num_groups, self.weight, self.bias, self.eps)
         if pooled.shape[0] != x.shape[0]:
             normed = normed.unflatten(2, (num_frames, -1)).transpose(1, 2).flatten(0, 1)
