@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 
+from limpid.diffusion.schedules import truncate
 from limpid.engine.blended import blended_load, choose
 from limpid.engine.device import Machine
 from limpid.engine.events import Teller
@@ -36,6 +37,8 @@ def check_options(method: Method, settings: Settings) -> None:
     for name in METHOD_OPTIONS:
         if getattr(settings, name) != defaults[name] and name not in method.options:
             raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out")
+    steps = truncate(method.make_schedule(settings.steps or method.steps), settings.strength)
+    method.strategy.halo_frames(len(steps))  # refuses steps that the loop will not have
 
 
 def check_clip(clip: Clip) -> None:
