@@ -73,7 +73,7 @@ def test_inflation_keeps_the_configuration(twin_folder: Path) -> None:
 
 
 def test_inflation_refuses_what_does_not_fit(twin_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="does not fit: 1 .*conv_in"):
+    with pytest.raises(ValueError, match=r"does not fit: 1 .*conv_in"):
         shutil.copy(twin_folder / "config.json", tmp_path)
         state = load_file(twin_folder / "diffusion_pytorch_model.safetensors")
         del state["encoder.conv_in.bias"]

@@ -57,7 +57,7 @@ class SpaceTimeAttention(SpatialAttention):
         spatial = self.attend(x)
         frames = torch.arange(num_frames, device=x.device)
         embedding = self.time_embedding(frame_embedding(frames, x.shape[1]).to(x.dtype))
-        temporal = self.over_time((spatial.unflatten(0, (-1, num_frames)) + embedding[:, None]).transpose(1, 2))
+        temporal = self.over_time((torch.unflatten(spatial, 0, (-1, num_frames)) + embedding[:, None]).transpose(1, 2))
         temporal = temporal.transpose(1, 2).flatten(0, 1)
         tokens = self.to_out(torch.lerp(temporal, spatial, torch.sigmoid(self.mix_factor)))
         return x + as_maps(tokens, *x.shape[2:])

@@ -16,7 +16,7 @@ from torch import Tensor
 from limpid.temporal.norm import WindowGroupNorm
 
 BAND_BYTES = {"cpu": 8 << 20}
-"""About what one band of input holds: little enough for the cache of a processor, enough for a convolution to be fast."""
+"""About what one band of input holds: small enough for a processor's cache, large enough for fast convolutions."""
 BAND_BYTES_ELSEWHERE = 256 << 20
 ONEDNN_CONV3D = 20480
 """On one clip, torch gives a 3-D convolution to oneDNN only above this many channels x frames x rows. What it does
@@ -51,13 +51,13 @@ def group_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
     """
     if x.numel() * x.element_size() <= band_bytes(x.device):
         return moments_of_band(x, groups, eps)
-    found = [joined_moments(item, groups, eps) for item in x.split(1)]
+    found = [joined_moments(item, groups, eps) for item in torch.split(x, 1)]
     return torch.cat([mean for mean, _ in found]), torch.cat([variance for _, variance in found])
 
 
 def joined_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
     """The same for one ``1 c h w`` that is larger than a band."""
-    bands = x.split(band_rows(x), 2)
+    bands = torch.split(x, band_rows(x), 2)
     found = [moments_of_band(band, groups, eps) for band in bands]
     means, variances = (torch.stack(part) for part in zip(*found, strict=True))
     share = means.new_tensor([band.shape[2] / x.shape[2] for band in bands])[:, None, None]

@@ -77,4 +77,4 @@ class LRCondition(nn.Module):
         both = torch.cat((lr, x), dim=1)
         for block in self.shared:
             both = block(both, num_frames)
-        return x + weight * (x * self.scale(both) + self.shift(both))
+        return torch.add(x, x * self.scale(both) + self.shift(both), alpha=weight)

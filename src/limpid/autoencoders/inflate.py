@@ -28,7 +28,7 @@ def inflate_vae(folder: Path, **config: Any) -> UpscalerVAE:
     name, values = official_vae_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     if name != UpscalerVAE.__name__:
         raise ValueError(f"{folder} is not an image autoencoder")
-    vae = UpscalerVAE(**{**values, **config})
+    vae: UpscalerVAE = UpscalerVAE(**{**values, **config})
     state = rename_all(load_file(folder / WEIGHTS), SD_X4_VAE)
     wanted = {key: value for key, value in vae.state_dict().items() if not any(part in key for part in NEW)}
     wrong = compare({k: v.shape for k, v in state.items()}, {k: v.shape for k, v in wanted.items()})

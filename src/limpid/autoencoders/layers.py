@@ -113,7 +113,7 @@ class NarrowConv3d(nn.Conv3d):
         """``(b t) c h w`` to the same."""
         if num_frames == 1:
             return F.conv2d(x, middle(self.weight), self.bias, padding=1)
-        clips = F.pad(x.permute(0, 2, 3, 1).unflatten(0, (-1, num_frames)), (0, 0, 0, 0, 0, 0, 1, 1))
+        clips = F.pad(torch.unflatten(x.permute(0, 2, 3, 1), 0, (-1, num_frames)), (0, 0, 0, 0, 0, 0, 1, 1))
         beside = torch.cat([clips[:, i : i + num_frames] for i in range(3)], dim=-1).flatten(0, 1)
         kernel = self.weight.transpose(1, 2).flatten(1, 2)
         return F.conv2d(beside.permute(0, 3, 1, 2), kernel, self.bias, padding=1)

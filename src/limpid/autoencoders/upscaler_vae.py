@@ -5,20 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import cast
 
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
-from diffusers.utils.accelerate_utils import apply_forward_hook
-from torch import Tensor, nn
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor
 
 from limpid.autoencoders.attention import SpatialAttention
+from limpid.autoencoders.base import EncodedByImage
 from limpid.autoencoders.blocks import Resnet, VideoResnet
 from limpid.autoencoders.decoder import Decoder, LRCondition
-from limpid.autoencoders.encoder import Encoder
-from limpid.autoencoders.interface import checked_frames, checked_lr, split_moments
+from limpid.autoencoders.interface import checked_lr
 from limpid.temporal.norm import NormScope
 
 
-class UpscalerVAE(ModelMixin, ConfigMixin):
+class UpscalerVAE(EncodedByImage):
     """An `Autoencoder` with latents a quarter of the picture's height and width.
 
     With ``temporal_decoder`` and ``lr_condition`` it is the fine-tuned decoder of UAV, section 3.2: a residual 3x3x3
@@ -29,10 +27,9 @@ class UpscalerVAE(ModelMixin, ConfigMixin):
     were trained with) or of each frame.
     """
 
-    _supports_group_offloading = True
     _group_offload_block_modules = ("quant_conv", "post_quant_conv", "encoder", "condition", "decoder")
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         in_channels: int = 3,
@@ -47,35 +44,19 @@ class UpscalerVAE(ModelMixin, ConfigMixin):
         lr_channels: int = 128,
         norm_scope: NormScope = "frame",
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         widths, groups = tuple(block_out_channels), norm_num_groups
         make = partial(VideoResnet if temporal_decoder else Resnet, groups=groups, norm_scope=norm_scope)
-        self.encoder = Encoder(in_channels, latent_channels, widths, layers_per_block, groups, norm_scope)
-        self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1)
-        self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
+        self._make_encoder(in_channels, latent_channels, widths, layers_per_block, groups, norm_scope)
         attention = SpatialAttention(widths[-1], groups)
         self.decoder = Decoder(
             latent_channels, out_channels, widths, layers_per_block, groups, norm_scope, make, attention
         )
         self.condition = LRCondition(in_channels, lr_channels, widths[-1], groups, norm_scope) if lr_condition else None
 
-    @apply_forward_hook
-    def encode(self, frames: Tensor, num_frames: int = 1) -> tuple[Tensor, Tensor]:
-        """See `Autoencoder.encode`. Raises ValueError for sizes that are not multiples of 4 (2 per level)."""
-        multiple = 2 ** (len(self.config.block_out_channels) - 1)
-        frames = checked_frames(frames, num_frames, self.config.in_channels, multiple)
-        return split_moments(self.quant_conv(self.encoder(frames, num_frames)))
-
-    @apply_forward_hook
-    def decode(self, z: Tensor, num_frames: int = 1, lr: Tensor | None = None, lr_weight: float = 1.0) -> Tensor:
-        """See `Autoencoder.decode`. Without ``lr_condition``, ``lr`` is not looked at."""
-        z = checked_frames(z, num_frames, self.config.latent_channels, 1)
+    def _decode(self, z: Tensor, num_frames: int, lr: Tensor | None, lr_weight: float) -> Tensor:
         if self.condition is None or lr_weight == 0:
             return cast(Tensor, self.decoder(self.post_quant_conv(z), num_frames))
-        lr = checked_lr(lr, z, self.config.in_channels)
+        lr = checked_lr(lr, z, self.frame_channels)
         adapt = partial(self.condition, lr=lr, num_frames=num_frames, weight=lr_weight)
         return cast(Tensor, self.decoder(self.post_quant_conv(z), num_frames, adapt))
-
-    def forward(self, frames: Tensor, num_frames: int = 1, lr: Tensor | None = None) -> Tensor:
-        """Frames encoded and decoded again, from the mean."""
-        return cast(Tensor, self.decode(self.encode(frames, num_frames)[0], num_frames, lr))

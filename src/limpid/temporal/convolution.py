@@ -15,7 +15,7 @@ def as_clips(frames: Tensor, num_frames: int) -> Tensor:
     """``(b t) c h w`` as ``b c t h w``, a view. Raises ValueError when the frames do not make whole clips."""
     if num_frames < 1 or frames.shape[0] % num_frames:
         raise ValueError(f"{frames.shape[0]} frames are not whole clips of {num_frames}")
-    return frames.unflatten(0, (-1, num_frames)).transpose(1, 2)
+    return torch.unflatten(frames, 0, (-1, num_frames)).transpose(1, 2)
 
 
 def as_frames(clips: Tensor) -> Tensor:

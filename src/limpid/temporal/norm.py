@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NormScope = Literal["window", "frame"]
-"""Released video checkpoints need ``window``; with ``frame`` a network with idle temporal layers is the image network."""
+"""Released video checkpoints need ``window``; per ``frame``, idle temporal layers leave exactly the image network."""
 
 
 class WindowGroupNorm(nn.GroupNorm):
@@ -27,7 +27,7 @@ class WindowGroupNorm(nn.GroupNorm):
             pooled = pooled.detach().requires_grad_()
         normed = F.group_norm(pooled, self.num_groups, self.weight, self.bias, self.eps)
         if pooled.shape[0] != x.shape[0]:
-            normed = normed.unflatten(2, (num_frames, -1)).transpose(1, 2).flatten(0, 1)
+            normed = torch.unflatten(normed, 2, (num_frames, -1)).transpose(1, 2).flatten(0, 1)
         return normed.contiguous(memory_format=torch.channels_last)
 
     def pooled(self, x: Tensor, num_frames: int) -> Tensor:
