@@ -96,3 +96,26 @@ def test_progress_is_not_said_too_often(capsys: pytest.CaptureFixture[str]) -> N
         "  w.pt: 6 B of 10 B, 60 %",
         "  w.pt: 10 B of 10 B, 100 %",
     ]
+
+
+def test_random_weights_converted_and_verified(cli: Cli, tmp_path: Path, weights: Path) -> None:
+    made = cli("weights", "make-random", "sd-x4-upscaler", "--out", tmp_path / "made")
+    assert made.code == 0 and made.out.strip() == str(tmp_path / "made")
+    ran = cli("weights", "convert", "sd-x4-upscaler", tmp_path / "made", "--dtype", "float16")
+    assert ran.code == 0 and ran.out.strip() == str(weights / "sd-x4-upscaler")
+    assert cli("weights", "convert", "sd-x4-upscaler", tmp_path / "made").code == 6
+    assert cli("weights", "convert", "sd-x4-upscaler", tmp_path / "made", "--overwrite").code == 0
+    assert cli("weights", "verify").out == f"{weights / 'sd-x4-upscaler'}: whole\n"
+    (weights / "sd-x4-upscaler" / "vae" / "config.json").write_text("{}")
+    ran = cli("weights", "verify", "sd-x4-upscaler", "--json")
+    assert ran.code == 1 and "vae/config.json has changed" in json.loads(ran.out)[str(weights / "sd-x4-upscaler")]
+
+
+def test_notes_and_refusals_of_convert(cli: Cli, tmp_path: Path) -> None:
+    assert "does not exist" in cli("weights", "convert", "diffvsr").err
+    cli("weights", "make-random", "sd-x4-upscaler", "--out", tmp_path / "made", "--seed", "3")
+    (tmp_path / "made" / "scheduler" / "scheduler_config.json").unlink()
+    ran = cli("weights", "convert", "sd-x4-upscaler", tmp_path / "made", "--out", tmp_path / "out")
+    assert ran.code == 0 and ran.err.startswith("note: scheduler/scheduler_config.json is not there")
+    assert cli("weights", "verify", tmp_path / "made").code == 6
+    assert cli("weights", "verify", tmp_path / "out").code == 0

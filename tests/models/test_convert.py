@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.checkpoints.pickles import read_pickle
 from limpid.models import convert as converting
 from limpid.models.convert import convert
+from limpid.models.networks import make_official
 from limpid.models.random_weights import make_random
+from limpid.models.recipes import RECIPES, UAV_VAE
 from limpid.models.verify import verify
 from limpid.types import SettingsError, WeightsError
 
@@ -42,9 +45,10 @@ def _no_weights_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def uav(official: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A copy that a test may damage."""
+def uav(official: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may damage. Only one of its networks is converted, to save time."""
     folder = tmp_path / "uav"
+    monkeypatch.setitem(RECIPES, "upscale-a-video", replace(RECIPES["upscale-a-video"], networks=(UAV_VAE,)))
     shutil.copytree(official("upscale-a-video"), folder)
     return folder
 
@@ -80,37 +84,61 @@ def test_random_weights_convert_and_load(official: Callable[[str], Path], tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"], "nothing unfinished is left"
 
 
-def test_numbers_are_kept(official: Callable[[str], Path], tmp_path: Path) -> None:
-    source = official("upscale-a-video")
-    out = convert("upscale-a-video", source, tmp_path / "out")
-    theirs, ours = read_pickle(source / "vae" / "vae_3d.bin"), load_file(out / "vae" / converting.WEIGHTS)
+@pytest.mark.parametrize("name", ["upscale-a-video", "raft-things", "raft-large"])
+def test_optical_flow(official: Callable[[str], Path], uav: Path, tmp_path: Path, name: str) -> None:
+    from limpid.flow.raft import load_raft
+
+    shutil.copytree(official("raft-things"), uav / "propagator")
+    out = convert(name, uav if name == "upscale-a-video" else official(name), tmp_path / "out", dtype="float16")
+    frames = torch.rand(2, 1, 3, 32, 48)
+    assert bool(load_raft(out / "flow")(*frames, iterations=1).isfinite().all()) and verify(out) == []
+
+
+def test_optical_flow_is_optional_but_not_half_there(
+    official: Callable[[str], Path], uav: Path, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    state = read_pickle(official("raft-things") / "raft-things.pth")
+    state.pop("module.fnet.conv1.weight")
+    (uav / "propagator").mkdir()
+    torch.save(state, uav / "propagator" / "raft-things.pth")
+    assert "1 missing (features.stem.weight)" in refused(uav, tmp_path / "out")
+    shutil.rmtree(uav / "propagator")
+    out = convert("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
+    assert "no optical flow" in notes[0] and not (out / "flow").exists()
+
+
+def test_numbers_are_kept(uav: Path, tmp_path: Path) -> None:
+    out = convert("upscale-a-video", uav, tmp_path / "out")
+    theirs, ours = read_pickle(uav / "vae" / "vae_3d.bin"), load_file(out / "vae" / converting.WEIGHTS)
     assert torch.equal(theirs["encoder.conv_in.weight"], ours["encoder.conv_in.weight"])
     assert ours["encoder.conv_in.weight"].dtype == torch.float16
-    out = convert("upscale-a-video", source, tmp_path / "wide", dtype="float32")
+    out = convert("upscale-a-video", uav, tmp_path / "wide", dtype="float32")
     wide = load_file(out / "vae" / converting.WEIGHTS)
     assert {tensor.dtype for tensor in wide.values()} == {torch.float32}
     assert torch.equal(wide["encoder.conv_in.weight"], ours["encoder.conv_in.weight"].float())
 
 
-def test_the_text_encoder_runs(official: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_text_encoder_runs(uav: Path, tmp_path: Path) -> None:
     from limpid.priors.text import encode_once
 
-    out = convert("upscale-a-video", official("upscale-a-video"), tmp_path / "out")
-    long: list[str] = []
+    out, long = convert("upscale-a-video", uav, tmp_path / "out"), list[str]()
     embedded = encode_once(out, ["best quality", "blur"], "cpu", torch.float32, long.append)
     assert embedded.shape == (2, 77, 32) and not long
     assert not torch.equal(embedded[0], embedded[1]) and bool(embedded.isfinite().all())
 
 
-def test_files_may_lie_elsewhere(official: Callable[[str], Path], tmp_path: Path) -> None:
-    """One file and the folder of the image model; everything in one folder inside another; flat."""
-    lavie, base = official("lavie-vsr"), official("sd-x4-upscaler")
-    assert verify(convert("lavie-vsr", lavie / "lavie_vsr.pt", tmp_path / "a", base=base)) == []
-    shutil.copytree(official("upscale-a-video"), tmp_path / "up" / "pretrained" / "..", dirs_exist_ok=True)
-    flat = tmp_path / "up"
-    for name in ("unet/unet_video.bin", "vae/vae_3d.bin"):
-        (flat / name).rename(flat / Path(name).name)
-    assert verify(convert("upscale-a-video", tmp_path / "up", tmp_path / "b")) == []
+def test_one_file_and_the_folder_of_the_image_model(official: Callable[[str], Path], tmp_path: Path) -> None:
+    source, base = official("lavie-vsr") / "lavie_vsr.pt", official("sd-x4-upscaler")
+    assert verify(convert("lavie-vsr", source, tmp_path / "out", base=base)) == []
+
+
+def test_files_may_lie_in_a_folder_inside_and_beside_their_own(uav: Path, tmp_path: Path) -> None:
+    (tmp_path / "outer").mkdir()
+    inner = uav.rename(tmp_path / "outer" / "upscale_a_video")
+    (inner / "vae" / "vae_3d.bin").rename(inner / "vae_3d.bin")
+    out = convert("upscale-a-video", tmp_path / "outer", tmp_path / "out")
+    assert verify(out) == [] and "upscale_a_video/vae_3d.bin" in read_card(out).sources
 
 
 def test_what_is_left_out_is_assumed_and_said(uav: Path, tmp_path: Path) -> None:
@@ -178,11 +206,11 @@ class Attack:
 
 
 def test_a_malicious_file_is_defused(uav: Path, tmp_path: Path) -> None:
-    path, mark = uav / "unet" / "unet_video.bin", tmp_path / "mark"
+    path, mark = uav / "vae" / "vae_3d.bin", tmp_path / "mark"
     state = dict(read_pickle(path))
     resave({"state_dict": state, "callbacks": Attack(mark)}, path)
     assert verify(convert("upscale-a-video", uav, tmp_path / "out")) == []
-    resave({**state, "conv_in.weight": Attack(mark)}, path)
+    resave({**state, "quant_conv.weight": Attack(mark)}, path)
     assert "no tensors" in refused(uav, tmp_path / "out2")
     resave(Attack(mark), path)
     assert "no weights" in refused(uav, tmp_path / "out2")
@@ -190,7 +218,7 @@ def test_a_malicious_file_is_defused(uav: Path, tmp_path: Path) -> None:
 
 
 def test_other_broken_files(uav: Path, tmp_path: Path) -> None:
-    path = uav / "unet" / "unet_video.bin"
+    path = uav / "vae" / "vae_3d.bin"
     whole = path.read_bytes()
     for content, words in {
         whole[: len(whole) // 2]: "truncated",
@@ -202,7 +230,7 @@ def test_other_broken_files(uav: Path, tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, path)
     assert "missing" in refused(uav, tmp_path / "out")
     path.unlink()
-    assert "unet/unet_video.bin is not in" in refused(uav, tmp_path / "out")
+    assert "vae/vae_3d.bin is not in" in refused(uav, tmp_path / "out")
     assert "does not exist" in refused(tmp_path / "nothing", tmp_path / "out")
 
 
@@ -212,7 +240,7 @@ def test_other_broken_files(uav: Path, tmp_path: Path) -> None:
         ("scheduler/scheduler_config.json", {"prediction_type": "epsilon"}, "predict v"),
         ("low_res_scheduler/scheduler_config.json", {"beta_schedule": "cosine"}, "not supported"),
         ("text_encoder/config.json", {"num_hidden_layers": 3}, "missing"),
-        ("unet/unet_video_config.json", {"block_out_channels": None}, "usable"),
+        ("vae/vae_3d_config.json", {"block_out_channels": None}, "usable"),
         ("vae/vae_3d_config.json", {"up_block_types": ["x"]}, "not known"),
     ],
 )
@@ -220,6 +248,11 @@ def test_settings_that_do_not_fit(uav: Path, tmp_path: Path, name: str, change: 
     values = json.loads((uav / name).read_text())
     (uav / name).write_text(json.dumps({**values, **change}))
     assert words in refused(uav, tmp_path / "out")
+
+
+def test_configurations_of_unets_that_are_not_known() -> None:
+    with pytest.raises(WeightsError, match="configuration of the unet is not usable"):
+        make_official("unet", {"block_out_channels": [32]})
 
 
 def test_a_folder_is_never_replaced_unasked(official: Callable[[str], Path], tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from limpid.checkpoints.renames import compare, rename, rename_all
 from limpid.models import recipes
+from limpid.models.flow_files import convert_flow, random_flow
 from limpid.models.networks import make_official, shapes_of
 from limpid.models.official_names import frequencies
 from limpid.models.recipes import NetworkPart
@@ -51,7 +53,6 @@ def test_the_names_are_those_of_the_makers(name: str, shapes: dict[str, dict[str
 
 @pytest.mark.parametrize("name", ["sd_unet", "sd_vae"])
 def test_the_image_model_is_that_of_diffusers(name: str, shapes: dict[str, dict[str, tuple[int, ...]]]) -> None:
-    import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
     kind = UNet2DConditionModel if name == "sd_unet" else AutoencoderKL
@@ -59,3 +60,13 @@ def test_the_image_model_is_that_of_diffusers(name: str, shapes: dict[str, dict[
         theirs = shapes_of(kind.from_config(dict(PARTS[name].default_config)))
     ours = rename_all(shapes[name], PARTS[name].names)
     assert not compare(ours, theirs), compare(ours, theirs).sentence()
+
+
+@pytest.mark.parametrize("name", ["raft-things.pth", "raft_large_C_T_V1-22a6c225.pth"])
+def test_optical_flow_there_and_back(name: str) -> None:
+    made = random_flow(name, lambda _, shape: torch.ones(shape))
+    tensors, config = convert_flow(made, Path(name))
+    assert config["size"] == "large"
+    first = "module.fnet.conv1.weight" if "things" in name else "feature_encoder.convnormrelu.0.weight"
+    assert next(iter(made)) == first and "features.stem.weight" in tensors
+    assert any(".norm3." in key for key in made) == ("things" in name)

@@ -52,10 +52,10 @@ class _Job:
     dtype: torch.dtype | None
     note: Note
 
-    def write(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+    def write(self, name: str, tensors: Mapping[str, Tensor], *, as_stored: bool = False) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_safetensors(path, tensors, self.dtype, _refuse_nan)
+        write_safetensors(path, tensors, None if as_stored else self.dtype, _refuse_nan)
 
 
 def convert(
@@ -81,10 +81,7 @@ def convert(
     Raises:
         WeightsError: a file is missing, truncated, damaged, or does not fit its network.
     """
-    entry = find_entry(name)
-    if name not in RECIPES:
-        raise SettingsError(f"{name} cannot be converted; {', '.join(RECIPES)} can")
-    recipe = RECIPES[name]
+    entry, recipe = find_entry(name), RECIPES[name]
     if temporal and all(part.temporal for part in recipe.networks if part.kind == "unet"):
         raise SettingsError(f"{name} has temporal layers of its own; they can be added to sd-x4-upscaler only")
     others = [base] if base is not None else []
@@ -233,8 +230,8 @@ def _convert_flow(job: _Job, name: str, *, needed: bool) -> None:
 
     found = job.source.need(name) if needed else job.source.find(name)
     if found is None:
-        job.note(f"{name} is not there; flow will be estimated by OpenCV")
+        job.note(f"{name} is not there: no optical flow by RAFT")
         return
     tensors, config = convert_flow(job.source.read_tensors(found), found)
-    job.write("flow/model.safetensors", tensors)
+    job.write("flow/model.safetensors", tensors, as_stored=True)  # small, and used in float32
     _write_json(job.folder / "flow" / "config.json", config)

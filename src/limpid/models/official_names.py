@@ -1,4 +1,4 @@
-"""How our tensors are called in the makers' files: `limpid.checkpoints.vae_keys` and ``unet_keys`` read backwards.
+"""How our tensors are called in the makers' files: the tables of `limpid.checkpoints` read backwards.
 
 Needed for random weights in their format. That both directions belong together is tested.
 """
@@ -69,6 +69,51 @@ LAVIE_UNET: Rules = (
     (r"\.coarse\.(down|up)_conv\.", r".temporal_\1_conv."),
 )
 SD_X4_UNET: Rules = ()
+
+_GATES: Rules = (
+    (r"^(gru\d)\.update\.", r"\1.z."),
+    (r"^(gru\d)\.reset\.", r"\1.r."),
+    (r"^(gru\d)\.candidate\.", r"\1.q."),
+)
+_SHORTCUT: Rules = (
+    (r"\.stage(\d)\.", r".layer\1."),
+    (r"\.shortcut\.", ".downsample.0."),
+    (r"\.shortcut_norm\.", ".downsample.1."),
+)
+RAFT_PRINCETON: Rules = (
+    *_GATES,
+    *_SHORTCUT,
+    (r"^(features|context)\.stem\.", r"\1.conv1."),
+    (r"^(features|context)\.stem_norm\.", r"\1.norm1."),
+    (r"^(features|context)\.head\.", r"\1.conv2."),
+    (r"^features\.", "fnet."),
+    (r"^context\.", "cnet."),
+    (r"^motion\.correlation(\d)\.", r"update_block.encoder.convc\1."),
+    (r"^motion\.flow(\d)\.", r"update_block.encoder.convf\1."),
+    (r"^motion\.joint\.", "update_block.encoder.conv."),
+    (r"^gru(\d)\.([zrq])\.", r"update_block.gru.conv\2\1."),
+    (r"^flow_head\.", "update_block.flow_head."),
+    (r"^mask_head\.conv1\.", "update_block.mask.0."),
+    (r"^mask_head\.conv2\.", "update_block.mask.2."),
+)
+RAFT_TORCHVISION: Rules = (
+    *_GATES,
+    *_SHORTCUT,
+    (r"\.(layer\d\.\d)\.conv(\d)\.", r".\1.convnormrelu\2.0."),
+    (r"\.(layer\d\.\d)\.norm(\d)\.", r".\1.convnormrelu\2.1."),
+    (r"^(features|context)\.stem\.", r"\1.convnormrelu.0."),
+    (r"^(features|context)\.stem_norm\.", r"\1.convnormrelu.1."),
+    (r"^(features|context)\.head\.", r"\1.conv."),
+    (r"^features\.", "feature_encoder."),
+    (r"^context\.", "context_encoder."),
+    (r"^motion\.correlation(\d)\.", r"update_block.motion_encoder.convcorr\1.0."),
+    (r"^motion\.flow(\d)\.", r"update_block.motion_encoder.convflow\1.0."),
+    (r"^motion\.joint\.", "update_block.motion_encoder.conv.0."),
+    (r"^gru(\d)\.([zrq])\.", r"update_block.recurrent_block.convgru\1.conv\2."),
+    (r"^flow_head\.", "update_block.flow_head."),
+    (r"^mask_head\.conv1\.", "mask_predictor.convrelu.0."),
+    (r"^mask_head\.conv2\.", "mask_predictor.conv."),
+)
 
 
 def frequencies(names: Iterable[str]) -> list[str]:

@@ -77,8 +77,9 @@ WRAPPED = ("DiffVSR_UNet.pt", "lavie_vsr.pt")
 def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
     """Write a checkpoint of ``name`` as its makers offer it into the new folder ``out``, and return it.
 
-    ``tiny`` has a few million numbers in all; ``full`` the real sizes, about 3 GB on disk (float16) and in memory as
-    much as its largest file. Raises WeightsError when the folder exists, SettingsError for unknown names.
+    ``tiny`` has a few million numbers in all, and leaves optional files out; ``full`` the real sizes, 2 to 3 GB on disk
+    (float16) and in memory as much as its largest file. Raises WeightsError when the folder exists, SettingsError for
+    unknown names.
     """
     if name not in RECIPES or size not in ("tiny", "full"):
         raise SettingsError(f"random weights can be made for {', '.join(RECIPES)}, tiny or full; not {name}, {size}")
@@ -88,7 +89,7 @@ def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
             _write_network(folder, part, size, seed)
         if recipe.networks:
             _write_rest(folder / ("upscaler4x" if recipe.needs_base else "."), size, seed)
-        if recipe.flow is not None:
+        if recipe.flow is not None and (size == "full" or not recipe.networks):  # it has one size, which is not tiny
             _save(folder / recipe.flow, random_flow(recipe.flow, lambda key, shape: _numbers(key, shape, seed)))
         _write_json(folder / RANDOM_MARK, {"random": True, "name": name, "size": size, "seed": seed})
     return out

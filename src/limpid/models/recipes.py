@@ -233,8 +233,10 @@ LAVIE_UNET = NetworkPart(
 )
 
 RECIPES: dict[str, Recipe] = {
-    "upscale-a-video": Recipe(networks=(UAV_UNET, UAV_VAE, UAV_VIDEO_VAE)),
+    "upscale-a-video": Recipe(networks=(UAV_UNET, UAV_VAE, UAV_VIDEO_VAE), flow="propagator/raft-things.pth"),
     "diffvsr": Recipe(networks=(DIFFVSR_UNET, DIFFVSR_VAE), needs_base=True),
     "lavie-vsr": Recipe(networks=(LAVIE_UNET, SD_VAE), needs_base=True),
     "sd-x4-upscaler": Recipe(networks=(SD_UNET, SD_VAE)),
+    "raft-things": Recipe(networks=(), flow="raft-things.pth"),
+    "raft-large": Recipe(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
 }
