@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from limpid.checkpoints.raft_keys import PRINCETON_NAMES, RAFT_PRINCETON, RAFT_TORCHVISION, raft_rules
+from limpid.checkpoints.raft_keys import RAFT_PRINCETON, RAFT_TORCHVISION, raft_rules
 from limpid.checkpoints.renames import compare, rename, rename_all
 from limpid.flow import raft as raft_module
 from limpid.flow.raft import RAFT, RAFTFlow, load_raft, pairs_at_once
@@ -173,13 +173,6 @@ def test_the_authors_names_fit_one_to_one() -> None:
     renamed = rename_all(dict.fromkeys(theirs, 0), RAFT_PRINCETON)
     assert set(renamed) == set(ours)
     assert len(renamed) == 169, "ten names of norm3 are there twice"
-
-
-def test_our_names_read_backwards() -> None:
-    ours = list(RAFT("large").state_dict())
-    theirs = [rename(name, PRINCETON_NAMES) for name in ours]
-    assert set(theirs) == {name for name in princeton_names() if ".norm3." not in name}
-    assert [rename(name, RAFT_PRINCETON) for name in theirs] == ours
 
 
 def test_the_small_network_of_the_authors() -> None:

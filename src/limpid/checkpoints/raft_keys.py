@@ -57,29 +57,6 @@ RAFT_TORCHVISION: Rules = (
 """``raft_large_*.pth`` and ``raft_small_*.pth`` of torchvision."""
 
 
-PRINCETON_NAMES: Rules = (
-    (r"^features\.", "fnet."),
-    (r"^context\.", "cnet."),
-    (r"^([fc]net)\.stem\.", r"\1.conv1."),
-    (r"^([fc]net)\.stem_norm\.", r"\1.norm1."),
-    (r"^([fc]net)\.head\.", r"\1.conv2."),
-    (r"\.stage(\d)\.", r".layer\1."),
-    (r"\.shortcut\.", ".downsample.0."),
-    (r"\.shortcut_norm\.", ".downsample.1."),
-    (r"^motion\.correlation(\d)\.", r"update_block.encoder.convc\1."),
-    (r"^motion\.flow(\d)\.", r"update_block.encoder.convf\1."),
-    (r"^motion\.joint\.", "update_block.encoder.conv."),
-    (r"^gru(\d)\.update\.", r"update_block.gru.convz\1."),
-    (r"^gru(\d)\.reset\.", r"update_block.gru.convr\1."),
-    (r"^gru(\d)\.candidate\.", r"update_block.gru.convq\1."),
-    (r"^flow_head\.", "update_block.flow_head."),
-    (r"^mask_head\.conv1\.", "update_block.mask.0."),
-    (r"^mask_head\.conv2\.", "update_block.mask.2."),
-    (r"^", "module."),
-)
-"""Our names of the large network -> those of ``raft-things.pth``, for random weights in that form (no ``norm3``)."""
-
-
 def raft_rules(names: set[str]) -> Rules:
     """The rules for a file with these tensors; a file that is neither gets the authors', and will not fit."""
     return RAFT_TORCHVISION if any(name.startswith("feature_encoder.") for name in names) else RAFT_PRINCETON
