@@ -36,7 +36,7 @@ class Site:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         wanted = handler.headers.get("Range")
         self.asked.append(wanted)
-        if handler.path == "/missing":
+        if handler.path.endswith("missing"):
             handler.send_error(404)
             return
         valid = self.ranges and wanted is not None and handler.headers.get("If-Range") == self.tag
@@ -147,6 +147,17 @@ def test_addresses_that_do_not_work(site: Site, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(WeightsError, match=words):
             fetch_file(wanted(site, url=url), tmp_path)
+
+
+def test_what_serves_as_well_and_what_is_not_needed(site: Site, tmp_path: Path) -> None:
+    def entry(**changes: Any) -> Entry:
+        file = File(name="a/missing", role="x", url=f"{site.address}/a/missing", **changes)
+        return Entry(name="x", title="x", page="x", licence="x", files=(file,))
+
+    assert fetch(entry(instead="a/w.bin"), tmp_path) == [tmp_path / "a" / "w.bin"]
+    assert fetch(entry(needed=False), tmp_path) == []
+    with pytest.raises(WeightsError, match="404"):
+        fetch(entry(), tmp_path)
 
 
 def test_files_of_this_machine(tmp_path: Path) -> None:

@@ -20,20 +20,39 @@ BLOCK = 1 << 20
 TIMEOUT_S = 60.0
 SCHEMES = ("https", "http", "file")
 PARTIAL_CONTENT = 206
+NOT_FOUND = 404
 RANGE_NOT_SATISFIABLE = 416
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the file's name, the bytes that are here, and the bytes in all if they are known."""
 
 
-def fetch(entry: Entry, folder: Path, on_progress: Progress | None = None, *, optional: bool = True) -> list[Path]:
+class NotThere(WeightsError):  # noqa: N818
+    """The server does not have the file."""
+
+
+def fetch(entry: Entry, folder: Path, on_progress: Progress | None = None) -> list[Path]:
     """Download the files of an entry into ``folder``; those that are there already and right are kept.
 
     Returns the files. Raises WeightsError: one has no URL, cannot be had, or is not what it should be.
     """
     if entry.by_hand is not None:
         raise WeightsError(f"the weights of {entry.name} cannot be fetched by a program: {entry.by_hand}")
-    return [fetch_file(file, folder, on_progress) for file in entry.files if optional or file.needed]
+    paths = (_fetch_or_other(file, folder, on_progress) for file in entry.files)
+    return [path for path in paths if path is not None]
+
+
+def _fetch_or_other(file: File, folder: Path, on_progress: Progress | None) -> Path | None:
+    """What serves as well is taken where a file is not there; None when it is not needed."""
+    try:
+        return fetch_file(file, folder, on_progress)
+    except NotThere:
+        if file.instead is not None and file.url is not None:
+            url = file.url.removesuffix(file.name) + file.instead
+            return fetch_file(File(name=file.instead, role=file.role, url=url), folder, on_progress)
+        if file.needed:
+            raise
+        return None
 
 
 def fetch_file(file: File, folder: Path, on_progress: Progress | None = None) -> Path:
@@ -53,7 +72,8 @@ def fetch_file(file: File, folder: Path, on_progress: Progress | None = None) ->
         part.replace(target)
         _tag_of(part).unlink(missing_ok=True)
     except urllib.error.HTTPError as error:
-        raise WeightsError(f"{file.url} cannot be fetched: {error.code} {error.reason}") from error
+        kind = NotThere if error.code == NOT_FOUND else WeightsError
+        raise kind(f"{file.url} cannot be fetched: {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise WeightsError(f"{file.url} cannot be fetched: {reason}; the same command goes on") from error

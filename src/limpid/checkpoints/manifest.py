@@ -26,6 +26,9 @@ class File:
     sha256: str | None = None
     """All or the first digits; None: unknown."""
     needed: bool = True
+    """False: left out where the makers do not have it."""
+    instead: str | None = None
+    """Name of a file that serves as well, for when this one is not there; its address differs in the name only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,17 +55,27 @@ class Entry:
         return sum(size for size in sizes if size is not None) if None not in sizes else None
 
 
-def _hugging_face(repository: str, files: dict[str, str], optional: frozenset[str] = frozenset()) -> tuple[File, ...]:
+def _hugging_face(repository: str, files: dict[str, str]) -> tuple[File, ...]:
     """Files of a public repository there: name -> role."""
     return tuple(
         File(
             name=name,
             role=role,
             url=f"{HUGGING_FACE}/{repository}/resolve/main/{name}",
-            needed=name not in optional,
+            needed=name not in SPARE,
+            instead=OLDER.get(name),
         )
         for name, role in files.items()
     )
+
+
+SPARE = ("tokenizer/special_tokens_map.json",)
+OLDER = {
+    "text_encoder/model.safetensors": "text_encoder/pytorch_model.bin",
+    "unet/diffusion_pytorch_model.safetensors": "unet/diffusion_pytorch_model.bin",
+    "vae/diffusion_pytorch_model.safetensors": "vae/diffusion_pytorch_model.bin",
+}
+"""The same in the format that came before."""
 
 
 TEXT = {

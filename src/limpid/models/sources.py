@@ -92,8 +92,11 @@ class Source:
 
     def read_tensors(self, path: Path) -> dict[str, Tensor]:
         """Names and memory-mapped tensors. Raises WeightsError."""
-        with path.open("rb") as file:
-            head = file.read(16)
+        try:
+            with path.open("rb") as file:
+                head = file.read(16)
+        except OSError as error:
+            raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
         tensors = dict(SafetensorsFile(path)) if is_safetensors(head) else unwrap(read_pickle(path), path)
         self.use(path)
         return tensors
