@@ -8,7 +8,7 @@ convolutions over time all read the same memory without copying it.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -122,7 +122,10 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         x = self.mid_block(x, emb, text, positions)
         x = self.mid_temporal(x, emb, positions.num_frames)
         for index, up in enumerate(self.up_blocks):
-            x = up(x, skips, emb, text, positions)
+            taken = len(cast(UpBlock, up).resnets)
+            own, skips = skips[-taken:], skips[:-taken]
+            size = (skips[-1].shape[2], skips[-1].shape[3]) if skips else None
+            x = up(x, own, emb, text, positions, size)
             x = self.up_temporal[index](x, emb, positions.num_frames)
         return x
 

@@ -58,7 +58,7 @@ class Resample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=stride, padding=1)
 
-    def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
+    def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         if size is not None:
             x = channels_last(F.interpolate(x, size, mode="nearest"))
         return channels_last(self.conv(x))
@@ -153,11 +153,22 @@ class UpBlock(Block):
         super().__init__(widths, options, **attention)
         self.upsamplers = None if last else nn.ModuleList([Resample(channels, stride=1)])
 
-    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
-        """Takes its ``skips`` off the end of the list; the next one there says how large the output is to be."""
+    def forward(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        text: Tensor,
+        positions: FramePositions,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """``skips``: used from the end, and dropped as they are used; ``size``: height and width of the output.
+
+        The caller must not count on the list being emptied: offloading hands over a copy.
+        """
         for index in range(len(self.resnets)):
             # a concatenation of channels_last tensors is channels_last
             x = self.layer(index, torch.cat((x, skips.pop()), dim=1), emb, text, positions)
         if self.upsamplers is not None:
-            x = self.upsamplers[0](x, skips[-1].shape[2:])
+            x = self.upsamplers[0](x, size)
         return x
