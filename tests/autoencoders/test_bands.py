@@ -54,6 +54,18 @@ def test_smooth_convolutions(scope: str, height: int) -> None:
         assert fused.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize(
+    "shape", [(1, 128, 3, 256, 256), (2, 256, 3, 128, 128), (1, 512, 8, 64, 61), (1, 128, 2, 70, 9)]
+)
+def test_no_band_is_left_to_the_slow_convolution(shape: tuple[int, ...]) -> None:
+    x = torch.empty(shape)  # never touched, so never really there
+    parts = bands.row_bands(x)
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(shape[3]))
+    whole = shape[1] * shape[2] * (shape[3] + 2)
+    rows = min(part.stop - part.start for part in parts) + 2
+    assert shape[1] * shape[2] * rows > min(bands.ONEDNN_CONV3D, whole - 1)
+
+
 @pytest.mark.usefixtures("band_bytes")
 def test_the_result_may_take_the_place_of_the_input() -> None:
     x, norm, conv = frames(4, 16, 33, 9), norm_of(16, "window"), SmoothConv3d(16)

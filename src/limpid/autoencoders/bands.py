@@ -6,7 +6,8 @@ of a group norm are all that needs the whole input; what follows needs a few row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import pairwise
 from math import ceil
 
 import torch
@@ -57,7 +58,7 @@ def group_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
 
 def joined_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
     """The same for one ``1 c h w`` that is larger than a band."""
-    bands = torch.split(x, band_rows(x), 2)
+    bands = [x[:, :, part] for part in row_bands(x)]
     found = [moments_of_band(band, groups, eps) for band in bands]
     means, variances = (torch.stack(part) for part in zip(*found, strict=True))
     share = means.new_tensor([band.shape[2] / x.shape[2] for band in bands])[:, None, None]
@@ -84,10 +85,10 @@ def convolve_bands(
     ``x``: ``n c h w`` or ``n c t h w``; ``put(result, item, rows)`` takes what came out for ``x[item]``, and may write
     it over those rows of ``x``: the row above a band is kept from the band before.
     """
-    rows, room = band_rows(x), Room(x)
+    parts, room = row_bands(x), Room(x)
     for item in range(x.shape[0]):
         one = slice(item, item + 1)
-        for part in row_bands(x.shape[-2], rows):
+        for part in parts:
             put(convolve(room.fill(x[one], scale[one], shift[one], part)), item, part)
 
 
@@ -123,16 +124,15 @@ class Room:
         return band
 
 
-def band_rows(x: Tensor) -> int:
-    """Rows per band for one item of ``x``; at least 8, because two more are computed around each band."""
-    per_row = x[0].numel() * x.element_size() // x.shape[-2]
-    most = max(8, band_bytes(x.device) // max(1, per_row))
-    if x.ndim == 5:
-        most = max(most, ONEDNN_CONV3D // (x.shape[1] * x.shape[2]))
-    return ceil(x.shape[-2] / ceil(x.shape[-2] / most))
+def row_bands(x: Tensor) -> list[slice]:
+    """Slices of nearly equal numbers of rows that cover those of ``n c h w`` or ``n c t h w``.
 
-
-def row_bands(height: int, rows: int) -> Iterator[slice]:
-    """Slices of at most ``rows`` rows that cover ``height``."""
-    for start in range(0, height, rows):
-        yield slice(start, min(start + rows, height))
+    At least 8 rows where there are so many, because two more are computed around each band.
+    """
+    height = x.shape[-2]
+    per_row = max(1, x[0].numel() * x.element_size() // height)
+    least = 8 if x.ndim == 4 else max(8, ONEDNN_CONV3D // (x.shape[1] * x.shape[2]))
+    count = max(1, min(ceil(height * per_row / band_bytes(x.device)), height // least))
+    rows, longer = divmod(height, count)
+    starts = [i * rows + min(i, longer) for i in range(count + 1)]
+    return [slice(start, stop) for start, stop in pairwise(starts)]
