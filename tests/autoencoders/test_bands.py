@@ -87,6 +87,13 @@ def test_coefficients_are_those_of_the_norm(scope: str) -> None:
         assert (found - norm(x, 2)).abs().max() < 1e-5
 
 
+def test_moments_on_other_devices_are_the_same() -> None:
+    x = frames(2, 16, 19, 9)
+    for found, wanted in zip(bands.moments_anywhere(x, 8), bands.moments_of_band(x, 8, 1e-6), strict=True):
+        assert found.shape == (2, 8)
+        assert (found - wanted).abs().max() < 1e-4
+
+
 def test_half_precision_is_near_float32() -> None:
     x, norm, conv = frames(2, 16, 20, 9), norm_of(16, "window"), SmoothConv2d(16, 16)
     with torch.no_grad():

@@ -68,9 +68,18 @@ def joined_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
 
 def moments_of_band(band: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
     """Mean and variance, float32 ``n g``, of one band ``n c h w``."""
+    if not band.is_cpu:
+        return moments_anywhere(band, groups)
     n, c, h, w = band.shape
     _, mean, deviation = torch.native_group_norm(band, None, None, n, c, h * w, groups, eps)
     return mean.float(), deviation.float().pow(-2) - eps
+
+
+def moments_anywhere(band: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """The same in plain operations: only processors have a group norm that takes channels_last memory."""
+    grouped = torch.unflatten(band.permute(0, 2, 3, 1).float(), -1, (groups, -1))
+    variance, mean = torch.var_mean(grouped, dim=(1, 2, 4), correction=0)
+    return mean, variance
 
 
 def convolve_bands(
