@@ -21,7 +21,7 @@ def test_convolve_clip_is_conv3d(clips: int, frames: int, kernel: tuple[int, int
     plain = x.unflatten(0, (clips, frames)).transpose(1, 2).contiguous()
     wanted = F.conv3d(plain, weight, bias, padding=[size // 2 for size in kernel]).transpose(1, 2).flatten(0, 1)
     found = convolve_clip(x, frames, weight, bias)
-    assert (found - wanted).abs().max() < 1e-5
+    assert (found - wanted).abs().max() < 3e-5
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.autoencoders.bands import convolve_bands, fuse, norm_coefficients
-from limpid.temporal.convolution import as_clips, convolve_clip, middle
+from limpid.temporal.convolution import as_clips, as_frames, convolve_clip, convolve_frames, middle
 from limpid.temporal.norm import WindowGroupNorm
 
 
@@ -77,9 +77,7 @@ class SmoothConv3d(nn.Conv3d):
         clips, places = as_clips(x, num_frames), as_clips(into, num_frames)
 
         def convolve(band: Tensor) -> Tensor:
-            if num_frames == 1:
-                return F.conv2d(band[:, :, 0], middle(self.weight), self.bias, padding=(0, 1))[:, :, None]
-            return F.conv3d(band, self.weight, self.bias, padding=(1, 0, 1))
+            return as_clips(convolve_frames(as_frames(band), num_frames, self.weight, self.bias, (0, 1)), num_frames)
 
         def put(result: Tensor, item: int, rows: slice) -> None:
             place = places[item : item + 1, :, :, rows]
