@@ -24,7 +24,7 @@ from limpid.models.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors import prompts as words
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import Flow, parse_consistency, parse_steps
-from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy
+from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
 WINDOW_FRAMES = 8
 RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
@@ -211,6 +211,8 @@ def make_strategy(
     """Propagation, rescheduled noise and latent transition, those that are named, as one strategy."""
     if steps is not None and "propagation" not in names:
         raise SettingsError("propagation_steps has no effect without propagation; add it to consistency")
+    if flow != "auto" and not steps:
+        raise SettingsError("flow has no effect without propagation_steps; leave it out, or choose steps")
     parts: list[Strategy] = []
     if "propagation" in names and steps:
         adaptive = RELEASED_FLOW_THRESHOLD if released else None
@@ -228,6 +230,8 @@ def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
     path = folder / "flow" / "model.safetensors"
     if flow == "dis" or (flow == "auto" and not path.exists()):
         return DISFlow()
+    if not path.exists():
+        raise WeightsError(f"flow raft needs the weights of RAFT in {path.parent}: limpid weights fetch raft-things")
     from limpid.flow.raft import RAFTFlow
 
     return RAFTFlow(path)

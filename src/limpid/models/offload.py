@@ -33,7 +33,8 @@ def prepare(module: Network, placement: Placement, dtype: torch.dtype | None = N
     Args:
         dtype: another number format than that of the placement, see `vae_dtype`.
     """
-    module = module.eval().requires_grad_(False).to(dtype or placement.dtype)
+    # ModelMixin.to would warn of modules to be kept in float32, of which there are none.
+    nn.Module.to(module.eval().requires_grad_(False), dtype or placement.dtype)
     for parameter in module.parameters():
         parameter.data = _channels_last(parameter.data)
     return module

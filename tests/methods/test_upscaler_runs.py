@@ -1,0 +1,174 @@
+"""The SD x4 upscaler family from a checkpoint in the makers' format to a finished video, with small random networks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import limpid
+from limpid.methods import find_method
+from limpid.models.convert import convert
+from limpid.models.random_weights import make_random
+from limpid.settings import Settings
+from limpid.types import Interrupted, SettingsError, WeightsError, Window
+from limpid.video import FrameReader, probe, scan
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "video"))  # the generator of test media: ``import media``
+
+NAMES = ("upscale-a-video", "diffvsr")
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Converted random checkpoints by the name of the method."""
+    root = tmp_path_factory.mktemp("weights")
+    for name in NAMES:
+        make_random(name, "tiny", root / f"official-{name}")
+        convert(name, root / f"official-{name}", root / name)
+    return {name: root / name for name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """32x24, 20 frames with sound, a cut at frame 14."""
+    import media
+
+    def draw(index: int) -> np.ndarray:
+        return media.shot_picture(index, 32, 24, [14])
+
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    return Path(media.make_video(path, width=32, height=24, frames=20, audio=True, draw=draw))
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    clip = probe(path)
+    timeline = scan(clip, detect_cuts=False)
+    with FrameReader(clip, timeline) as reader:
+        return np.stack([frame.pixels for frame in reader.read(Window(start=0, stop=timeline.num_frames))])
+
+
+def run(film: Path, out: Path, folders: dict[str, Path], name: str, **changes: Any) -> limpid.Report:
+    options = {"steps": 2, "segment_frames": 6, "calibrate": False, "codec": "ffv1", **changes}
+    return limpid.upscale(film, out, method=name, weights=str(folders[name]), **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_film_keeps_its_frames_and_sound_and_says_that_weights_are_random(
+    name: str, film: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    report = run(film, tmp_path / "out.mkv", folders, name, propagation_steps=None)
+    clip = probe(tmp_path / "out.mkv")
+    assert (clip.width, clip.height, report.frames) == (128, 96, 20)
+    assert [stream.kind for stream in clip.side_streams] == ["audio"]
+    facts = json.loads((tmp_path / "out.mkv.limpid.json").read_text())
+    assert facts["random_weights"] is True
+    assert len(pixels_of(tmp_path / "out.mkv")) == 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_that_was_stopped_ends_with_the_same_pixels(
+    name: str, film: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """What one segment hands to the next one is in the journal."""
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "segment":
+            raise Interrupted("stopped by the test")
+
+    changes = {"propagation_steps": "1", "consistency": "propagation"} if name == "upscale-a-video" else {}
+    run(film, tmp_path / "whole.mkv", folders, name, **changes)
+    with pytest.raises(Interrupted):
+        run(film, tmp_path / "parts.mkv", folders, name, on_event=stop, **changes)
+    report = run(film, tmp_path / "parts.mkv", folders, name, **changes)
+    assert report.resumed_segments >= 1
+    assert np.array_equal(pixels_of(tmp_path / "whole.mkv"), pixels_of(tmp_path / "parts.mkv"))
+
+
+def test_segments_of_diffvsr_change_next_to_nothing(film: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    """A joint is one more border of windows: latents are those of the whole shot. Only decoder chunks see the cut."""
+    common = {"color": "none", "detect_cuts": False}
+    run(film, tmp_path / "cut.mkv", folders, "diffvsr", segment_frames=8, **common)
+    run(film, tmp_path / "whole.mkv", folders, "diffvsr", segment_frames=100, **common)
+    cut, whole = pixels_of(tmp_path / "cut.mkv").astype(float), pixels_of(tmp_path / "whole.mkv").astype(float)
+    assert np.abs(cut - whole).mean() < 1.0
+
+
+def test_prompts_guidance_and_decoders_have_an_effect(film: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    base = {"preview": "0-0.1", "color": "none"}
+    made: dict[str, np.ndarray] = {}
+    changes: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "prompt": {"prompt": "a street at night"},
+        "per shot": {"prompts": "1: a street at night"},
+        "negative": {"negative_prompt": "snow"},
+        "guidance": {"guidance_scale": 1.0},
+        "noise": {"noise_level": 300},
+        "decoder": {"autoencoder": "image"},
+        "released": {"released": True},
+        "strength": {"strength": 0.5},
+        "tiles": {"tile_px": 16},
+    }
+    for name, change in changes.items():
+        path = tmp_path / f"{name}.mkv"
+        run(film, path, folders, "upscale-a-video", **base, **change)
+        made[name] = pixels_of(path)
+    assert np.array_equal(made["prompt"], made["per shot"])
+    different = [name for name in changes if name not in ("plain",) and np.array_equal(made[name], made["plain"])]
+    assert not different
+
+
+def test_a_dry_run_says_what_fits_and_why(
+    film: Path, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpid.engine.device.cpu_budget", lambda **_: 200 << 20)
+    report = run(film, tmp_path / "x.mkv", folders, "upscale-a-video", dry_run=True)
+    assert report.plan["rung"]["window_frames"] is None and report.plan["offload"] == "none"
+    assert report.plan["peak_bytes"] > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_from_memory_are_those_of_the_file(film: Path, folders: dict[str, Path], tmp_path: Path) -> None:
+    settings = {"method": "diffvsr", "weights": str(folders["diffvsr"]), "steps": 1, "segment_frames": 8}
+    frames = pixels_of(film)
+    streamed = np.stack(list(limpid.restore(frames, cuts=[14], **settings)))
+    run(film, tmp_path / "x.mkv", folders, "diffvsr", steps=1, segment_frames=8)
+    assert np.array_equal(streamed, pixels_of(tmp_path / "x.mkv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "says"),
+    [
+        ("diffvsr", {"autoencoder": "image"}, "autoencoder has no effect"),
+        ("diffvsr", {"propagation_steps": "1"}, "without propagation"),
+        ("diffvsr", {"flow": "dis"}, "without propagation_steps"),
+        ("diffvsr", {"joint_frames": 3}, "joint_frames is 3"),
+        ("upscale-a-video", {"propagation_steps": "2"}, "step 2 does not exist"),
+        ("upscale-a-video", {"prompts": "9: nothing"}, "shot 9"),
+        ("upscale-a-video", {"flow": "raft", "propagation_steps": "1"}, "RAFT"),
+        ("tiny", {"prompt": "x"}, "prompt has no effect"),
+        ("tiny", {"caption": "auto"}, "caption has no effect"),
+        ("tiny", {"consistency": "propagation"}, "does not fit the method tiny"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_anything_is_read(
+    name: str, changes: dict[str, Any], says: str, film: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    weights = {"weights": str(folders[name])} if name in folders else {}
+    with pytest.raises((SettingsError, WeightsError), match=says):
+        limpid.upscale(film, tmp_path / "x.mkv", method=name, steps=2, **weights, **changes)
+    assert not (tmp_path / "x.mkv").exists()
+
+
+def test_tiny_can_share_noise_among_frames(film: Path, tmp_path: Path) -> None:
+    limpid.upscale(film, tmp_path / "x.mkv", steps=2, consistency="noise", calibrate=False)
+    assert len(pixels_of(tmp_path / "x.mkv")) == 20
+
+
+def test_missing_weights_are_one_sentence() -> None:
+    with pytest.raises(WeightsError, match=r"limpid weights convert diffvsr"):
+        find_method("diffvsr", Settings())
