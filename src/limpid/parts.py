@@ -48,7 +48,11 @@ class Lane:
 
     window: Window
     padding: int = 0
-    """Frames that are appended by reflection at the window's end, and dropped again after the last step."""
+    """Frames that are appended by reflecting the segment at its end, and dropped again when lanes are merged."""
+
+    @property
+    def padded_stop(self) -> int:
+        return self.window.stop + self.padding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +87,7 @@ class LaneContext:
     @property
     def frames(self) -> range:
         """Absolute numbers; those of a lane's padding count on."""
-        return range(self.lane.window.start, self.lane.window.stop + self.lane.padding)
+        return range(self.lane.window.start, self.lane.padded_stop)
 
 
 @dataclass(frozen=True, kw_only=True)

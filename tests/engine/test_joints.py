@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from limpid.color import steady_levels
+from limpid.consistency.transition import LatentTransition
 from limpid.engine.loop import JOINT, reflected, sample_segment
 from limpid.engine.plan import choose_cutting, plan_segments
 from limpid.types import Lane, Method, Segment, Strategy, Window
@@ -89,11 +90,11 @@ def test_what_neighbours_merge_to_lies_between_them() -> None:
 )
 def test_padding_reflects(frames: int, padding: int, wanted: list[int]) -> None:
     lr = torch.arange(float(frames)).reshape(-1, 1, 1, 1).expand(-1, 3, 1, 1)
-    assert reflected(lr, padding)[:, 0, 0, 0].tolist() == wanted
+    assert reflected(lr, range(frames), padding)[:, 0, 0, 0].tolist() == wanted
 
 
 def test_padding_of_a_single_frame_repeats_it() -> None:
-    assert reflected(torch.ones(1, 3, 2, 2), 7).shape == (8, 3, 2, 2)
+    assert reflected(torch.ones(1, 3, 2, 2), range(1), 7).shape == (8, 3, 2, 2)
 
 
 def test_a_padded_lane_gives_the_frames_of_its_window() -> None:
@@ -105,6 +106,16 @@ def test_a_padded_lane_gives_the_frames_of_its_window() -> None:
     lr = video(5)
     assert run(method(PooledPrior, strategy=Padded()), lr, 100).shape[0] == 5
     assert not torch.equal(run(method(PooledPrior, strategy=Padded()), lr, 100), run(method(PooledPrior), lr, 100))
+
+
+@pytest.mark.parametrize("frames", [3, 9, 10, 13, 15])
+def test_padding_is_as_if_the_clip_were_longer(frames: int) -> None:
+    """The released code of DiffVSR reflects a clip to a multiple of 8 frames, and cuts the result."""
+    lr = video(frames)
+    longer = reflected(lr, range(frames), -frames % 8)
+    padded = method(PooledPrior, strategy=LatentTransition(padding_compat=True, fusion_compat=True))
+    plain = method(PooledPrior, strategy=LatentTransition(fusion_compat=True))
+    torch.testing.assert_close(run(padded, lr, 100), run(plain, longer, 100)[:frames], rtol=0, atol=1e-6)
 
 
 def test_steady_levels_smooth_what_pumps_and_keep_a_flash() -> None:

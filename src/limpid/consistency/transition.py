@@ -118,10 +118,7 @@ class LatentTransition(Strategy):
     fusion_compat: bool = False
     """Weights of the released code, see `compat_weights`."""
     padding_compat: bool = False
-    """As in the released code, a shot is continued by reflection to a multiple of the window, not shifted back.
-
-    A window that would add nothing but reflected frames to the one before is left out.
-    """
+    """As in the released code, a shot is continued by reflection to a multiple of the window, not shifted back."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap_frames < self.window_frames:
@@ -139,8 +136,7 @@ class LatentTransition(Strategy):
         lanes: list[Lane] = []
         for start, stop in ((halo.start + span.start, halo.start + span.stop) for span in spans):
             end = min(stop, halo.stop)
-            if not lanes or lanes[-1].window.stop < end:
-                lanes.append(Lane(window=Window(start=start, stop=end), padding=stop - end))
+            lanes.append(Lane(window=Window(start=start, stop=end), padding=stop - end))
         return tuple(lanes)
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:

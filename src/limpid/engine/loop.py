@@ -73,9 +73,10 @@ def sample_segment(
         context = lane_context(prior, lr, segment, lane, seed, view, carry_in, carry_out)
         from_noise = strength == 1.0 and method.start == "noise"
         z = start_latent(method, prior, context, steps[0], cut, from_noise=from_noise)
-        z = denoise_lane(method, prior, context, z, steps, cut, report)[:, :, : len(lane.window)]
-        clean = z if clean is None or before is None else join(strategy, clean, z, before.window, lane.window)
+        z = denoise_lane(method, prior, context, z, steps, cut, report)
+        clean = z if clean is None or before is None else join(strategy, clean, z, before, lane)
     assert clean is not None
+    clean = clean[:, :, : len(segment.halo)]
     core = relative(segment.core, segment.halo.start)
     join_segments(method, clean, core, segment, carry_in, carry_out)
     one = len(lanes) == 1 and not lanes[0].padding
@@ -173,9 +174,9 @@ def canvas_noise(
     return torch.cat([noise_clip(*one)[..., rows, columns] for one in whole], dim=2).to(like)
 
 
-def join(strategy: Strategy, left: Tensor, right: Tensor, before: Window, window: Window) -> Tensor:
-    """Appends a lane's clean latent; the frames that both have are merged by the strategy."""
-    shared = before.stop - window.start
+def join(strategy: Strategy, left: Tensor, right: Tensor, before: Lane, lane: Lane) -> Tensor:
+    """Appends a lane's clean latent; the frames that both have, padding too, are merged by the strategy."""
+    shared = before.padded_stop - lane.window.start
     if shared == 0:
         return torch.cat([left, right], dim=2)
     middle = strategy.merge(left[:, :, -shared:], right[:, :, :shared])
@@ -193,7 +194,7 @@ def lane_context(
     carry_out: dict[str, Tensor],
 ) -> LaneContext:
     frames = relative(lane.window, segment.halo.start)
-    lane_lr = reflected(lr[frames.start : frames.stop], lane.padding)
+    lane_lr = reflected(lr, frames, lane.padding)
     return LaneContext(
         segment=segment,
         lane=lane,
@@ -210,13 +211,16 @@ def scene_of(segment: Segment, window: Window, seed: int, padding: int = 0) -> S
     return Scene(seed=seed, frames=range(window.start, window.stop + padding), shot=segment.shot)
 
 
-def reflected(lr: Tensor, padding: int) -> Tensor:
-    """``padding`` more frames at the end, those before the last one in reverse; a single frame is repeated."""
+def reflected(lr: Tensor, frames: range, padding: int) -> Tensor:
+    """``frames`` of ``lr`` and ``padding`` more, as if ``lr`` went on backwards after its last frame.
+
+    Of a single frame all are that one.
+    """
     if not padding:
-        return lr
+        return lr[frames.start : frames.stop]
     last = len(lr) - 1
-    order = [*range(last - 1, -1, -1), *range(1, last + 1)] or [0]
-    return torch.cat([lr, lr[[order[i % len(order)] for i in range(padding)]]])
+    round_trip = [*range(last + 1), *range(last - 1, 0, -1)]
+    return lr[[round_trip[i % len(round_trip)] for i in range(frames.start, frames.stop + padding)]]
 
 
 def latent_view(prior: Prior, view: View) -> View:
@@ -244,7 +248,8 @@ def check_lanes(lanes: Iterable[Lane], segment: Segment) -> tuple[Lane, ...]:
     lanes = tuple(lanes)
     windows = [lane.window for lane in lanes]
     covers = bool(windows) and windows[0].start == segment.halo.start and windows[-1].stop == segment.halo.stop
-    if not covers or any(not a.start < b.start <= a.stop < b.stop for a, b in pairwise(windows)):
+    spans = [(lane.window.start, lane.padded_stop) for lane in lanes]
+    if not covers or any(not a[0] < b[0] <= a[1] < b[1] for a, b in pairwise(spans)):
         raise ValueError(f"lanes {windows} do not cover segment {segment.index}, frames {segment.halo}, in order")
     return lanes
 
