@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import limpid
 from limpid.engine.texts import with_captions, with_prompts_read
+from limpid.methods import METHODS
 from limpid.settings import Settings
 from limpid.types import SettingsError
+
+from .fakes import local_method
 
 
 def test_the_contents_of_a_file_take_the_place_of_its_name(tmp_path: Path) -> None:
@@ -50,6 +55,38 @@ def test_damaged_captions_are_made_again(tmp_path: Path) -> None:
         Settings(caption="auto"), 1, identity="film", folder=tmp_path, caption=lambda shots: dict.fromkeys(shots, "new")
     )
     assert done.prompts == "1: new"
+
+
+def test_a_run_captions_the_middle_frame_of_every_shot(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clip has 40 frames and a cut at frame 15."""
+    seen: list[Any] = []
+
+    def caption_shots(frame_of: Any, shots: Any, model: str, device: Any) -> dict[int, str]:
+        seen.extend((tuple(frame_of(sum(shot) // 2).shape), shot, model) for shot in shots)
+        return {i: f"shot from {start}" for i, (start, _) in enumerate(shots)}
+
+    given: list[str | None] = []
+
+    def told(*, prompts: str | None = None) -> Any:
+        given.append(prompts)
+        return local_method(name="told", options=frozenset({"steps"}))
+
+    monkeypatch.setattr("limpid.models.caption.caption_shots", caption_shots)
+    monkeypatch.setitem(METHODS, "told", told)
+    limpid.upscale(clip, tmp_path / "x.mkv", method="told", caption="auto", caption_model="folder", steps=1)
+    assert seen == [((3, 32, 48), (0, 15), "folder"), ((3, 32, 48), (15, 40), "folder")]
+    assert given == [None, "1: shot from 0\n2: shot from 15"]
+    facts = json.loads((tmp_path / "x.mkv.limpid.json").read_text())
+    assert facts["settings"]["prompts"] == given[1]
+    assert facts["settings"]["caption"] == "off"
+
+
+def test_captions_need_a_model(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "told", lambda *, prompts=None: local_method(name="told"))
+    with pytest.raises(SettingsError, match="caption auto needs a model"):
+        limpid.upscale(clip, tmp_path / "x.mkv", method="told", caption="auto")
 
 
 def test_texts_for_shots_that_are_not_there_are_refused() -> None:

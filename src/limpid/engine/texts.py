@@ -66,16 +66,18 @@ def with_texts(
     def caption(shots: list[int]) -> dict[int, str]:
         from limpid.models.caption import caption_shots
 
+        if (model := settings.caption_model) is None:
+            raise SettingsError("caption auto needs a model: --caption-model, a folder or a name on the hub")
         teller.stage("caption")
         device = choose_device(settings.device)
         bounds = timeline.shots()
         with FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
 
-            def middle(shot: int) -> Tensor:
-                frame = sum(bounds[shot]) // 2
-                return to_tensor(list(reader.read(Window(start=frame, stop=frame + 1))))[0]
+            def frame(index: int) -> Tensor:
+                return to_tensor(list(reader.read(Window(start=index, stop=index + 1))))[0]
 
-            return caption_shots(middle, shots, settings.caption_model, device)
+            found = caption_shots(frame, [bounds[shot] for shot in shots], model, device)
+        return {shots[i]: text for i, text in found.items()}
 
     return with_captions(settings, len(timeline.shots()), identity=identity, folder=folder, caption=caption)
 
