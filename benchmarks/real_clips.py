@@ -1,6 +1,6 @@
 """Upscale every clip of a folder and check what must be exact: frame count, timestamps, sound packets.
 
-    python benchmarks/real_clips.py FOLDER [--megapixels 40]
+    python benchmarks/real_clips.py FOLDER [--megapixels 40] [--only NAME ...] [--method NAME --weights FOLDER ...]
 
 Clips with more input pixels than that in all are run as a preview of their first part, where only the count and the
 spacing of timestamps can be compared. Prints one line per clip; ends with exit code 1 when anything differs.
@@ -14,6 +14,7 @@ import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -45,12 +46,12 @@ def spacing(pts: list[int] | tuple[int, ...], time_base: Fraction) -> list[Fract
     return [(p - pts[0]) * time_base for p in pts]
 
 
-def check(path: Path, output: Path, megapixels: float) -> str:
+def check(path: Path, output: Path, megapixels: float, options: dict[str, Any]) -> str:
     """Upscale one clip; what was found, beginning with "ok" or "WRONG"."""
     clip = probe(path)
     timeline = scan(clip)
     preview = preview_for(clip, timeline, megapixels)
-    report = limpid.upscale(path, output, preview=preview, overwrite=True)
+    report = limpid.upscale(path, output, preview=preview, overwrite=True, **options)
     ours = spacing(frame_pts(output, timeline.time_base), timeline.time_base)
     expected = spacing(timeline.pts, timeline.time_base)[: len(ours)]
     if report.frames != len(ours) or (preview is None and len(ours) != timeline.num_frames):
@@ -60,22 +61,29 @@ def check(path: Path, output: Path, megapixels: float) -> str:
     part = f"{len(ours)} of {timeline.num_frames} frames" if preview else f"all {len(ours)} frames"
     if preview is None and clip.kind == "video" and sound_packets(path) != sound_packets(output):
         return f"{part}, sound differs: {'; '.join(report.notes) or 'WRONG, nothing was said'}"
-    return f"ok: {part}"
+    if preview is not None and len(sound_packets(path)) != len(sound_packets(output)):
+        return f"{part}, WRONG: the sound is gone"
+    return f"ok: {part}, {len(sound_packets(output))} sound streams, {report.seconds:.0f} s"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megapixels", type=float, default=40.0)
+    parser.add_argument("--only", nargs="+", default=[], help="parts of names of clips")
+    parser.add_argument("--method", default="tiny")
+    parser.add_argument("--weights", help="folder of converted weights; random ones will do")
+    parser.add_argument("--steps", type=int)
     args = parser.parse_args()
+    options = {"method": args.method, "weights": args.weights, "steps": args.steps}
     wrong = False
     for path in sorted(args.folder.iterdir()):
-        if path.suffix == ".csv":
+        if path.suffix == ".csv" or (args.only and not any(part in path.name for part in args.only)):
             continue
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             try:
-                found = check(path, Path(folder) / "out.mp4", args.megapixels)
+                found = check(path, Path(folder) / "out.mp4", args.megapixels, options)
             except LimpidError as error:
                 found = f"refused: {error}"
         wrong |= "WRONG" in found
