@@ -52,8 +52,8 @@ class Settings:
     """Seed of all noise, 0 to 2**63 - 1."""
     strength: float = 1.0
     """1 starts from pure noise; less starts from the noised upscaled input and changes less of it. Above 0."""
-    color: Color = "wavelet"
-    """How colours are corrected towards the input's."""
+    color: Color | None = None
+    """How colours are corrected towards the input's; None takes the method's own way, which is wavelet for most."""
     device: str = "auto"
     """"auto" (cuda, then mps, then cpu), "cpu", "mps", "cuda" or "cuda:N"."""
     dtype: DType = "auto"

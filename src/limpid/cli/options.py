@@ -33,7 +33,7 @@ SHOWN: dict[str, Shown] = {
     "steps": Shown(group=RESULT, metavar="N", help="sampling steps (default: the method's own)"),
     "seed": Shown(group=RESULT, metavar="N", help="seed of all noise; the same seed gives the same bytes"),
     "strength": Shown(group=RESULT, metavar="X", help="1 restores freely, less stays closer to the input; above 0"),
-    "color": Shown(group=RESULT, help="how colours are held to the input's"),
+    "color": Shown(group=RESULT, help="how colours are held to the input's (default: the method's own way)"),
     "weights": Shown(group=PRIOR, metavar="PATH", help="weights of the method (default: see limpid weights list)"),
     "prompt": Shown(group=PRIOR, metavar="TEXT", help="what is in the picture"),
     "negative_prompt": Shown(group=PRIOR, metavar="TEXT", help="what should not be in it (default: the method's own)"),

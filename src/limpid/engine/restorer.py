@@ -16,7 +16,7 @@ from limpid.engine.device import Machine
 from limpid.engine.loop import sample_segment
 from limpid.engine.plan import ALIGN_PX, Rung
 from limpid.settings import Settings
-from limpid.types import Method, Offload, Prior, Segment, SettingsError, Step, View
+from limpid.types import ColorFix, Method, Offload, Prior, Segment, SettingsError, Step, View
 
 RESIZE_FRAMES = 4
 """Frames that are resized at once; more would only cost memory."""
@@ -42,6 +42,10 @@ class Restorer:
     def steps(self) -> tuple[Step, ...]:
         return self.method.make_schedule(num_steps(self.method, self.settings))
 
+    @property
+    def color(self) -> ColorFix:
+        return self.settings.color or self.method.color
+
     @torch.no_grad()
     def __call__(
         self,
@@ -59,7 +63,7 @@ class Restorer:
             frames = self._in_tiles(lr, chunk, rung, on_step)
         else:
             sizes = {"tile_px": rung.tile_px, "decode_tile_px": rung.decode_tile_px}
-            rest = {"color": self.settings.color, "carry_in": carry_in, "carry_out": carry_out}
+            rest = {"color": self.color, "carry_in": carry_in, "carry_out": carry_out}
             frames = self._sample(lr, chunk, rung, on_step=on_step, **sizes, **rest)
         return resize(frames, self.height, self.width).to("cpu", torch.float32)
 
@@ -81,7 +85,7 @@ class Restorer:
     def _colored(self, frames: Tensor, lr: Tensor) -> Tensor:
         for start in range(0, len(frames), RESIZE_FRAMES):
             part = frames[start : start + RESIZE_FRAMES]
-            apply_color_(self.settings.color, part, lr[start : start + len(part)]).clamp_(0.0, 1.0)
+            apply_color_(self.color, part, lr[start : start + len(part)]).clamp_(0.0, 1.0)
         return frames
 
     def _sample(self, lr: Tensor, chunk: Segment, rung: Rung, **options: Any) -> Tensor:

@@ -136,6 +136,7 @@ class Session:
         return {
             "method": self.method.name,
             "steps": num_steps(self.method, self.settings),
+            **({"color": self.restorer.color} if "color" in self.method.options else {}),
             "dtype": self.machine.dtype,
             "threads": plan.threads,
             "codec": self.spec.codec,

@@ -128,7 +128,9 @@ def compose(
     check_options(member, autoencoder=autoencoder, released=released)
     folder = installed(member.name, weights)
     own = member.consistency if consistency is None else parse_consistency(consistency)
-    strategy = make_strategy(own, folder, steps=propagation_steps, flow=flow, released=released)
+    cut = cuts(member, own, joint_frames, released=released)
+    overlap = cut["window_overlap_frames"]
+    strategy = make_strategy(own, folder, overlap, steps=propagation_steps, flow=flow, released=released)
     files = files_of(member, folder, autoencoder, released=released)
     book = PromptBook(
         prompt=prompt,
@@ -155,7 +157,7 @@ def compose(
         weights_bytes=files.parameter_bytes(),
         random_weights=read_card(folder).random,
         options=frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"}),
-        **cuts(member, own, joint_frames, released=released),
+        **cut,
         work_bytes_per_px=WORK_BYTES_PER_PX,
         decode_bytes_per_px=DECODE_BYTES_PER_PX[autoencoder or member.autoencoder],
     )
@@ -206,9 +208,18 @@ def cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None
 
 
 def make_strategy(
-    names: frozenset[str], folder: Path, *, steps: str | None = None, flow: Flow = "auto", released: bool = False
+    names: frozenset[str],
+    folder: Path,
+    overlap_frames: int,
+    *,
+    steps: str | None = None,
+    flow: Flow = "auto",
+    released: bool = False,
 ) -> Strategy:
-    """Propagation, rescheduled noise and latent transition, those that are named, as one strategy."""
+    """Propagation, rescheduled noise and latent transition, those that are named, as one strategy.
+
+    Noise comes back in groups as long as the overlap of windows, so that each window holds the same noise frames.
+    """
     if steps is not None and "propagation" not in names:
         raise SettingsError("propagation_steps has no effect without propagation; add it to consistency")
     if flow != "auto" and not steps:
@@ -219,7 +230,7 @@ def make_strategy(
         estimator = flow_estimator(flow, folder)
         parts.append(LatentPropagation(steps=parse_steps(steps), adaptive_compat=adaptive, estimator=estimator))
     if "noise" in names:
-        parts.append(NoiseRescheduling())
+        parts.append(NoiseRescheduling(window_frames=WINDOW_FRAMES, overlap_frames=overlap_frames))
     if "transition" in names:
         parts.append(LatentTransition(fusion_compat=released, padding_compat=released))
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
