@@ -58,7 +58,7 @@ def test_named_files_and_modules_exist(page: Path) -> None:
     """``src/limpid/methods.py`` and ``limpid.engine.plan`` in backticks are real."""
     for name in re.findall(r"`((?:src|tests|docs|examples|benchmarks|scripts)/[\w./-]+)`", page.read_text()):
         assert (REPOSITORY / name).exists(), f"{page.name} names {name}"
-    for name in re.findall(r"`(limpid(?:\.[a-z_]+)+)(?:\(\))?`", page.read_text()):
+    for name in re.findall(r"`(limpid(?:\.[a-z_]+)+)(?<!\.json)(?:\(\))?`", page.read_text()):
         module, _, attribute = name.rpartition(".")
         found = find(name) or hasattr(importlib.import_module(module), attribute)
         assert found, f"{page.name} names {name}"
