@@ -323,8 +323,11 @@ class Prior(Protocol):
     `latent_size` rounds up, the canvas is larger than ``scale`` times the LR frame and the loop crops it.
     """
 
-    scale: int
-    latent_channels: int
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def latent_channels(self) -> int: ...
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         """Latent height and width for an LR frame."""
