@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
-    {"types", "parts", "settings"},
+    {"types", "parts", "settings", "lazy"},
     {"diffusion", "tiling", "flow", "color", "video", "checkpoints"},
     {"temporal"},
     {"priors", "autoencoders", "guidance", "consistency", "degrade", "metrics"},

@@ -5,8 +5,9 @@ Names are imported when they are first used, so that ``import limpid`` and ``lim
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.api import Report, from_sidecar, restore, upscale
@@ -27,13 +28,7 @@ _HOMES = {
     "upscale": "limpid.api",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'limpid' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = names_of(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

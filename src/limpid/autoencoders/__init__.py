@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.autoencoders.inflate import inflate_vae
@@ -15,17 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["Autoencoder", "TemporalVAE", "UpscalerVAE", "inflate_vae", "official_vae_config"]
 
 _HOMES = {
-    "Autoencoder": "interface",
-    "TemporalVAE": "temporal_vae",
-    "UpscalerVAE": "upscaler_vae",
-    "inflate_vae": "inflate",
-    "official_vae_config": "official",
+    "Autoencoder": ".interface",
+    "TemporalVAE": ".temporal_vae",
+    "UpscalerVAE": ".upscaler_vae",
+    "inflate_vae": ".inflate",
+    "official_vae_config": ".official",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = names_of(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
@@ -15,32 +16,28 @@ if TYPE_CHECKING:
     from limpid.video.tensors import to_tensor as to_tensor
 
 _HOME = {
-    "available_encoders": "available",
+    "available_encoders": ".available",
     # input
-    "probe": "probing",
-    "scan": "scanning",
-    "FrameReader": "read",
-    "to_tensor": "tensors",
-    "alpha_of": "tensors",
-    "list_images": "images",
-    "IMAGE_SUFFIXES": "images",
+    "probe": ".probing",
+    "scan": ".scanning",
+    "FrameReader": ".read",
+    "to_tensor": ".tensors",
+    "alpha_of": ".tensors",
+    "list_images": ".images",
+    "IMAGE_SUFFIXES": ".images",
     # output
-    "resolve_output": "output",
-    "segment_spec": "output",
-    "SegmentWriter": "segments",
-    "count_frames": "segments",
-    "frame_pts": "segments",
-    "assemble": "mux",
-    "check_output": "mux",
+    "resolve_output": ".output",
+    "segment_spec": ".output",
+    "SegmentWriter": ".segments",
+    "count_frames": ".segments",
+    "frame_pts": ".segments",
+    "assemble": ".mux",
+    "check_output": ".mux",
 }
 
 __all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = names_of(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
