@@ -21,7 +21,8 @@ LAYERS = [
     {"models"},
     {"methods", "engine"},
     {"api", "upscale"},
-    {"cli", "train", "bench", "web", "cluster"},
+    {"train", "bench", "web", "cluster"},
+    {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 SHARED = LAYERS[0] | {"__init__"}
