@@ -15,7 +15,7 @@ from limpid.consistency.combine import Combined
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.metrics.detail import detail_stability, input_flows
-from limpid.metrics.long_range import long_range
+from limpid.metrics.persistence import long_range
 from limpid.metrics.seams import segment_seam, tile_jump
 from limpid.types import Strategy
 

@@ -2,7 +2,7 @@
 
 Both compare the known places of the cuts with all other places of the same clip, so that neither a difficult clip nor
 a blurry result changes the scale. A hand-over that is spread over many frames hides from the first of them; the
-measure of long ranges (`limpid.metrics.long_range`) sees it.
+measure of long ranges (`limpid.metrics.persistence`) sees it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+"""Temporal measures of the literature that need no learned weights; frames are RGB uint8 ``t h w 3``.
+
+Warping errors and VBench's temporal flickering are lower (better) for blurred clips than for the truth itself: they are
+here for comparison with published numbers and must be read beside a measure of detail.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import cv2
+import numpy as np
+
+from limpid.flow import dis_flow, visible_in_both, warp_image
+from limpid.metrics.detail import luma
+
+Flow = tuple[np.ndarray, np.ndarray]
+
+
+def flows_of(frames: np.ndarray) -> list[Flow]:
+    """DIS flow of luma from each frame to the next and where it is trusted (Lai's masks): ``h w 2``, ``h w``."""
+    flows = []
+    for a, b in itertools.pairwise(luma(f) for f in frames):
+        forward = dis_flow(a, b)
+        flows.append((forward, visible_in_both(forward, dis_flow(b, a))))
+    return flows
+
+
+def warping_errors(frames: np.ndarray, flows: list[Flow]) -> list[float | None]:
+    """Lai's: mean squared difference of each frame and the next one fetched along the flow, RGB in [0, 1].
+
+    Bilinear, over trusted pixels; None for a pair without any.
+    """
+    errors: list[float | None] = []
+    for (flow, mask), a, b in zip(flows, frames[:-1], frames[1:], strict=True):
+        change = (warp_image(b, flow, cv2.INTER_LINEAR) - a) / 255
+        errors.append(float((change[mask].astype(np.float64) ** 2).mean()) if mask.any() else None)
+    return errors
+
+
+def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
+    """MGLD's: mean absolute difference of each frame and the one before it, fetched along DIS flow of ``guide``.
+
+    No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size.
+    """
+    looks = [luma(g) for g in guide]
+    return [
+        float(np.abs(warp_image(a, dis_flow(after, before), cv2.INTER_LINEAR) - b).mean())
+        for a, b, before, after in zip(frames[:-1], frames[1:], looks[:-1], looks[1:], strict=True)
+    ]
+
+
+def flow_differences(frames: np.ndarray, truth: np.ndarray) -> list[float]:
+    """tOF of TecoGAN: mean length of the difference of Farneback flows of result and truth, in pixels; no crop."""
+    return [
+        float(np.linalg.norm(_farneback(*sr) - _farneback(*gt), axis=-1).mean())
+        for sr, gt in zip(itertools.pairwise(frames), itertools.pairwise(truth), strict=True)
+    ]
+
+
+def _farneback(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    a, b = (cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2GRAY) for f in (first, second))
+    start: Any = None  # OpenCV's type stubs want a flow to begin with
+    return np.asarray(cv2.calcOpticalFlowFarneback(a, b, start, 0.5, 3, 15, 3, 5, 1.2, 0))
+
+
+def flickering(frames: np.ndarray) -> list[float]:
+    """VBench's temporal flickering: ``(255 - mean |difference of neighbours|) / 255`` for each pair, no flow."""
+    return [
+        float((255 - cv2.absdiff(np.ascontiguousarray(a), np.ascontiguousarray(b)).mean()) / 255)
+        for a, b in itertools.pairwise(frames)
+    ]
