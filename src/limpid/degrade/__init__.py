@@ -1,6 +1,26 @@
-"""What happens to real footage: blur, downscaling, noise and compression; and clips made from photos."""
+"""What happens to real footage: blur, downscaling, noise and compression; and clips made from photos.
 
+A pipeline (`PIPELINES`) is ranges and probabilities; `draw` makes the parameters of one clip from it, as plain data;
+`apply` is a pure function of frames and parameters. `degrade` is the simple way for tests, without ranges.
+"""
+
+from limpid.degrade.applying import apply, apply_to_clip
 from limpid.degrade.camera import CameraPath, photo_clip
+from limpid.degrade.drawing import Drawn, Pipeline, draw
+from limpid.degrade.ops import unsharp
+from limpid.degrade.pipelines import PIPELINES
 from limpid.degrade.simple import Degradation, degrade
 
-__all__ = ["CameraPath", "Degradation", "degrade", "photo_clip"]
+__all__ = [
+    "PIPELINES",
+    "CameraPath",
+    "Degradation",
+    "Drawn",
+    "Pipeline",
+    "apply",
+    "apply_to_clip",
+    "degrade",
+    "draw",
+    "photo_clip",
+    "unsharp",
+]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from limpid.degrade.ops import jpeg, to_bytes
+from limpid.degrade.shrink import area
 from limpid.video.roundtrip import codec_roundtrip
 
 
@@ -43,26 +44,12 @@ def degrade(frames: np.ndarray, how: Degradation, *, seed: int) -> np.ndarray:
     if h % how.scale or w % how.scale:
         raise ValueError(f"{w}x{h} is not a multiple of the scale {how.scale}: crop the frames first")
     random = np.random.default_rng(seed)
-    small = np.stack([_shrink(frame, how) for frame in frames])
+    small = np.stack([area(frame, how.scale, blur_sigma=how.blur_sigma) for frame in frames])
     if how.noise_sigma:
         small = small + random.normal(0.0, how.noise_sigma, small.shape).astype(np.float32)
-    out: np.ndarray = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    out = to_bytes(small)
     if how.jpeg_quality is not None:
-        out = np.stack([_jpeg(frame, how.jpeg_quality) for frame in out])
+        out = np.stack([jpeg(frame, how.jpeg_quality) for frame in out])
     if how.crf is not None:
         return codec_roundtrip(out, codec=how.codec, crf=how.crf)
     return out
-
-
-def _shrink(frame: np.ndarray, how: Degradation) -> np.ndarray:
-    wide: np.ndarray = frame.astype(np.float32)
-    if how.blur_sigma:
-        wide = cv2.GaussianBlur(wide, (0, 0), how.blur_sigma, borderType=cv2.BORDER_REPLICATE)
-    size = (frame.shape[1] // how.scale, frame.shape[0] // how.scale)
-    return np.asarray(cv2.resize(wide, size, interpolation=cv2.INTER_AREA))
-
-
-def _jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
-    ok, data = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert ok
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1]

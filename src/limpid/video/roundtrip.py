@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import io
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
 import av
 import numpy as np
+
+_GLOBAL_HEADER = 1 << 22
+"""As in MP4 and Matroska files: headers are not counted as bits of the first frame, nor repeated."""
+_DECODERS = {"av1": "libdav1d"}
+"""Where FFmpeg's own decoder needs a graphics card."""
 
 
 def codec_roundtrip(
@@ -18,6 +24,7 @@ def codec_roundtrip(
     crf: int | None = 26,
     bit_rate: int | None = None,
     preset: str = "medium",
+    rate: int = 25,
 ) -> np.ndarray:
     """Encode and decode frames in memory.
 
@@ -25,40 +32,91 @@ def codec_roundtrip(
         frames: RGB uint8, ``t h w 3``; any size (odd sizes are padded by replication and cropped back).
         codec: an FFmpeg encoder name.
         crf: constant rate factor of x264 and x265, or None.
-        bit_rate: bits per second at 25 frames/s, for encoders that have no rate factor.
+        bit_rate: bits per second, for encoders that have no rate factor.
         preset: speed preset, for encoders that have one.
+        rate: frames per second; with ``bit_rate`` it gives the bits per frame.
 
     Returns:
         RGB uint8 of the same shape.
     """
-    t, h, w, _ = frames.shape
-    padded = np.pad(frames, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
-    options = {"preset": preset, "threads": "1"} if codec in ("libx264", "libx265") else {}
+    decoded = stream_roundtrip(frames, codec=codec, crf=crf, bit_rate=bit_rate, preset=preset, rate=rate)
+    return np.stack(list(decoded))
+
+
+def stream_roundtrip(
+    frames: Iterable[np.ndarray],
+    *,
+    codec: str = "libx264",
+    crf: int | None = 26,
+    bit_rate: int | None = None,
+    preset: str = "medium",
+    rate: int = 25,
+) -> Iterator[np.ndarray]:
+    """`codec_roundtrip` of a stream: as many frames come out, some tens of frames later, as the encoder looks ahead.
+
+    All frames have the size of the first. Encoder and decoder run on one thread each, so that the result does not
+    depend on the machine's processors. Raises RuntimeError when the codec loses a frame.
+    """
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        return
+    h, w = first.shape[:2]
+    options = {"preset": preset} if codec in ("libx264", "libx265") else {}
     if crf is not None:
         options["crf"] = str(crf)
-    decoded = _decode(_encode(padded, codec, options, bit_rate))
-    if len(decoded) != t:
-        raise RuntimeError(f"{codec} gave back {len(decoded)} of {t} frames")
-    return np.stack(decoded)[:, :h, :w]
+    sent: list[int] = []
+    encoder = _encoder(codec, h + h % 2, w + w % 2, options, bit_rate, rate)
+    packets = _encode(encoder, _counted(chain([first], frames), sent))
+    received = 0
+    for pixels in _decode(_decoder(codec, encoder.extradata), packets):
+        received += 1
+        yield np.ascontiguousarray(pixels[:h, :w])
+    if received != len(sent):
+        raise RuntimeError(f"{codec} gave back {received} of {len(sent)} frames")
 
 
-def _encode(frames: np.ndarray, codec: str, options: dict[str, str], bit_rate: int | None) -> bytes:
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as container:
-        stream = cast(Any, container.add_stream(codec, rate=25, options=options))
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        if bit_rate is not None:
-            stream.bit_rate = int(bit_rate)
-        for pixels in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
-        container.mux(stream.encode(None))
-    return buffer.getvalue()
+def _counted(frames: Iterable[np.ndarray], sent: list[int]) -> Iterator[np.ndarray]:
+    for number, frame in enumerate(frames):
+        sent.append(number)
+        yield frame
 
 
-def _decode(data: bytes) -> list[np.ndarray]:
-    with cast(Any, av.open(io.BytesIO(data))) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+def _encoder(codec: str, height: int, width: int, options: dict[str, str], bit_rate: int | None, rate: int) -> Any:
+    context = cast(Any, av.CodecContext.create(codec, "w"))
+    context.height, context.width, context.pix_fmt = height, width, "yuv420p"
+    context.framerate, context.time_base = Fraction(rate), Fraction(1, rate)
+    context.thread_count, context.options = 1, options
+    context.flags |= _GLOBAL_HEADER
+    if bit_rate is not None:
+        context.bit_rate = int(bit_rate)
+    context.open()
+    return context
+
+
+def _decoder(codec: str, headers: bytes | None) -> Any:
+    name = av.Codec(codec, "w").canonical_name
+    context = cast(Any, av.CodecContext.create(_DECODERS.get(name, name), "r"))
+    context.thread_count = 1
+    if headers:
+        context.extradata = headers
+    return context
+
+
+def _encode(encoder: Any, frames: Iterable[np.ndarray]) -> Iterator[Any]:
+    for number, pixels in enumerate(frames):
+        h, w = pixels.shape[:2]
+        even = np.pad(pixels, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        frame.pts, frame.time_base = number, encoder.time_base
+        yield from encoder.encode(frame)
+    yield from encoder.encode(None)
+
+
+def _decode(decoder: Any, packets: Iterable[Any]) -> Iterator[np.ndarray]:
+    for packet in chain(packets, [None]):
+        for frame in decoder.decode(packet):
+            yield frame.to_ndarray(format="rgb24")
 
 
 def decode_frames(path: Path, first: int, count: int) -> list[np.ndarray]:

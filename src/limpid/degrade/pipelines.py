@@ -1,0 +1,120 @@
+"""The named pipelines: numbers of the papers as plain values.
+
+Sources: RealBasicVSR as configured in mmagic (``realbasicvsr_wogan-c64b20``), MGLD-VSR and DOVE as published,
+Real-ESRGAN ``options/train_realesrgan_x4plus.yml``. docs/degradation.md has them side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import pi
+from types import MappingProxyType
+from typing import Final
+
+from limpid.degrade.drawing import Pipeline
+from limpid.degrade.ranges import Blur, Codec, Fixed, Jpeg, Noise, Resize, Shuffled, Step, ToTarget, Unsharp
+
+_BLUR = (Blur(), Blur(prob=0.8, sigma=(0.2, 1.5)))
+_RESIZE = (Resize(), Resize(modes=(0.3, 0.4, 0.3), scale=(0.3, 1.2), step=0.03))
+_NOISE = (Noise(), Noise(sigma=(1.0, 25.0), poisson=(0.05, 2.5)))
+_SINC = Blur(kinds=(0, 0, 0, 0, 0, 0, 1), prob=0.8, omega=(pi / 3, pi))
+
+
+def _realbasicvsr(*, codec: Codec, shuffled: bool = True, sharpened: bool = True) -> tuple[Step | Shuffled, ...]:
+    first = (_BLUR[0], _RESIZE[0], _NOISE[0], Jpeg(), codec)
+    second = (_BLUR[1], _RESIZE[1], _NOISE[1], Jpeg())
+    shrink = (ToTarget(), _SINC)
+    last: tuple[Step | Shuffled, ...] = (Shuffled(groups=((codec,), shrink)),) if shuffled else (codec, *shrink)
+    return (*((Unsharp(),) if sharpened else ()), *first, *second, *last)
+
+
+def _steady(step: Step | Shuffled) -> Step | Shuffled:
+    """The step without its random walk; JPEG keeps its own."""
+    if isinstance(step, Blur):
+        return _steady_blur(step)
+    if isinstance(step, Resize):
+        return replace(step, step=0.0)
+    if isinstance(step, Noise):
+        return replace(step, sigma_step=0.0, poisson_step=0.0)
+    if isinstance(step, Shuffled):
+        return Shuffled(groups=tuple(tuple(_steady(each) for each in group) for group in step.groups))  # type: ignore[misc]
+    return step
+
+
+_KERNELS = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
+
+
+def _image_blur(*, prob: float = 1.0, sigma: tuple[float, float]) -> Blur:
+    """Of Real-ESRGAN: a sinc with probability 0.1, else the six others."""
+    kinds = (*(0.9 * chance for chance in _KERNELS), 0.1)
+    return replace(_steady_blur(Blur(kinds=kinds, prob=prob, sigma=sigma)), beta_halves=True, beta_mixed=False)
+
+
+def _steady_blur(blur: Blur) -> Blur:
+    return replace(blur, sigma_step=0.0, angle_step=0.0, beta_gaussian_step=0.0, beta_plateau_step=0.0, omega_step=0.0)
+
+
+def _image_noise(sigma: float, poisson: float) -> Noise:
+    return Noise(sigma=(1.0, sigma), poisson=(0.05, poisson), sigma_step=0.0, poisson_step=0.0, white=255.0)
+
+
+def _real_esrgan(*, light: bool = False) -> tuple[Step | Shuffled, ...]:
+    """Drawn once per image there, and so once per clip here; ``light`` is StableSR's choice of ranges."""
+    jpegs = [Jpeg(quality=(60 if light else 30, 95), step=0.0, swapped=False)]
+    jpegs.append(replace(jpegs[0], quality=(60, 100) if light else (30, 95)))
+    noises = (_image_noise(15, 2), _image_noise(12, 1)) if light else (_image_noise(30, 3), _image_noise(25, 2.5))
+    scales = ((0.3, 1.5), (0.6, 1.2)) if light else ((0.15, 1.5), (0.3, 1.2))
+    resizes = (
+        Resize(scale=scales[0], step=0.0),
+        Resize(modes=(0.3, 0.4, 0.3), scale=scales[1], step=0.0, to_target=True),
+    )
+    first = (_image_blur(sigma=(0.2, 3.0)), resizes[0], noises[0], jpegs[0])
+    second = (_image_blur(prob=0.5 if light else 0.8, sigma=(0.2, 1.5)), resizes[1], noises[1])
+    last = Shuffled(groups=((ToTarget(), _steady_blur(_SINC)), (jpegs[1],)))
+    return (*(() if light else (Unsharp(),)), *first, *second, last)
+
+
+_CODEC = Codec()
+_SIMPLE: tuple[Step, ...] = (
+    Fixed({"op": "simple_shrink", "blur_sigma": 1.0}, shrinks=True),
+    Fixed({"op": "gaussian_noise", "gray": False, "sigma": [5.0]}),
+    Fixed({"op": "codec", "codec": "libx264", "crf": 26}),
+)
+
+_ALL: Final = (
+    Pipeline(name="bicubic", summary="antialiased bicubic", steps=(Fixed({"op": "bicubic"}, shrinks=True),)),
+    Pipeline(
+        name="blur-downsample",
+        summary="Gaussian blur of 1.6 pixels, sampled at the centres of the new pixels",
+        steps=(Fixed({"op": "blur_downsample", "sigma": 1.6, "corner": False}, shrinks=True),),
+    ),
+    Pipeline(
+        name="blur-downsample-corner",
+        summary="the same, sampled at every fourth pixel from the first: shifted, as published BD sets are",
+        steps=(Fixed({"op": "blur_downsample", "sigma": 1.6, "corner": True}, shrinks=True),),
+    ),
+    Pipeline(name="simple", summary="blur, area averaging, a little noise, H.264", steps=_SIMPLE),
+    Pipeline(name="realbasicvsr", summary="RealBasicVSR, as configured", steps=_realbasicvsr(codec=_CODEC)),
+    Pipeline(
+        name="realbasicvsr-area",
+        summary="RealBasicVSR, bits per frame in proportion to the area (as configured for 256x256)",
+        steps=_realbasicvsr(codec=replace(_CODEC, reference_pixels=256 * 256)),
+    ),
+    Pipeline(
+        name="mgld",
+        summary="RealBasicVSR as in the code of MGLD-VSR: not sharpened, the last steps never swapped",
+        steps=_realbasicvsr(codec=_CODEC, shuffled=False, sharpened=False),
+    ),
+    Pipeline(
+        name="dove",
+        summary="RealBasicVSR as in the code of DOVE: constant over a clip, but for the JPEG quality",
+        steps=tuple(_steady(step) for step in _realbasicvsr(codec=_CODEC)),
+    ),
+    Pipeline(name="real-esrgan", summary="Real-ESRGAN, drawn once per clip, no video codec", steps=_real_esrgan()),
+    Pipeline(
+        name="stablesr", summary="Real-ESRGAN with the lighter ranges of StableSR", steps=_real_esrgan(light=True)
+    ),
+)
+
+PIPELINES = MappingProxyType({pipeline.name: pipeline for pipeline in _ALL})
+"""By name."""
