@@ -1,0 +1,89 @@
+"""The columns of a run: methods as they are named on the command line, and the rows of their ablation tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from limpid.bench.jobs import Variant
+from limpid.bench.worker import BASELINES
+from limpid.methods import find_method
+from limpid.methods.ablations import ablation_rows
+from limpid.settings import Settings
+from limpid.types import LimpidError, SettingsError
+
+RESERVED = frozenset({"method", "scale", "height", "codec", "bit_depth", "fps", "preview"})
+"""Settings that the harness sets itself."""
+
+
+def parse_methods(text: str, settings: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """``"bicubic,tiny,tiny:steps=1+seed=3"`` -> columns. Raises LimpidError for one that cannot be run here."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise SettingsError("no method was named; for instance --methods bicubic,lanczos,tiny")
+    variants = tuple(_variant(word) for word in dict.fromkeys(words))
+    for variant in variants:
+        check_variant(variant, settings)
+    return variants
+
+
+def _variant(word: str) -> Variant:
+    method, _, changes = word.partition(":")
+    if method in BASELINES and changes:
+        raise SettingsError(f"{method} has no settings to change; leave out {changes!r}")
+    return Variant(label=word, method=method, changes=dict(_change(part) for part in changes.split("+") if part))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    kinds = get_type_hints(Settings)
+    if name not in kinds or name in RESERVED:
+        names = sorted(field.name for field in fields(Settings) if field.name not in RESERVED)
+        raise SettingsError(f"{name!r} cannot be changed for one method; these can: {', '.join(names)}")
+    kind = str(kinds[name])
+    if "bool" in kind and value in ("true", "false"):
+        return name, value == "true"
+    if "int" in kind or "float" in kind:
+        return name, _number(name, value)
+    return name, value
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        return float(text) if any(mark in text for mark in ".e") else int(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text}: a number is needed") from None
+
+
+def check_variant(variant: Variant, settings: Mapping[str, Any]) -> None:
+    """Raises SettingsError for settings that cannot be, WeightsError where weights are missing."""
+    if not variant.is_baseline:
+        find_method(variant.method, Settings.from_dict({**settings, **variant.changes, "method": variant.method}))
+
+
+def ablation_variants(
+    names: Iterable[str] | None, settings: Mapping[str, Any]
+) -> tuple[tuple[Variant, ...], dict[str, str]]:
+    """The rows of these methods (of all that declare some), and why some of them cannot be run here.
+
+    Raises:
+        SettingsError: a method declares no rows, or none of them can be run here.
+    """
+    declared = ablation_rows()
+    chosen = list(declared) if names is None else list(names)
+    for name in chosen:
+        if name not in declared:
+            raise SettingsError(f"{name} declares no ablation; these do: {', '.join(declared)}")
+    variants, missing = [], {}
+    for name in chosen:
+        for label, changes in declared[name].items():
+            variant = Variant(label=f"{name}: {label}".replace("/", "-"), method=name, changes=dict(changes))
+            try:
+                check_variant(variant, settings)
+                variants.append(variant)
+            except LimpidError as error:
+                missing[variant.label] = str(error)
+    if not variants:
+        raise SettingsError(f"none of these can be run here: {next(iter(missing.values()))}")
+    return tuple(variants), missing

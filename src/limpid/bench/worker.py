@@ -1,0 +1,112 @@
+"""One clip through one method, in a process of its own: its memory can be measured, and its death is one row.
+
+Reads a job as JSON from stdin and writes the outcome as JSON to the file that the job names.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+BASELINES = ("bicubic", "lanczos")
+
+
+def main() -> int:
+    """Do the job on stdin; returns 0 whatever comes of it, as the outcome says it."""
+    job = json.loads(sys.stdin.read())
+    outcome = do(job)
+    outcome["peak_bytes"] = peak_bytes()
+    Path(job["outcome"]).write_text(json.dumps(outcome), encoding="utf-8")
+    return 0
+
+
+def do(job: dict[str, Any]) -> dict[str, Any]:
+    """Seconds in all and in the restoring itself, or the error in one sentence."""
+    from limpid.types import LimpidError
+
+    run = _baseline if job["method"] in BASELINES else _method
+    start = time.perf_counter()
+    try:
+        said = run(job)
+    except LimpidError as error:
+        return {"error": str(error)}
+    except Exception as error:  # noqa: BLE001  one clip that fails must not end a run of hours
+        return {"error": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
+    return {"error": None, "seconds": round(time.perf_counter() - start, 4), **said}
+
+
+def _baseline(job: dict[str, Any]) -> dict[str, Any]:
+    """Frame by frame with OpenCV, on one thread as far as it lets itself be told."""
+    import cv2
+    import numpy as np
+
+    from limpid.bench.datasets import SCALE
+    from limpid.bench.frames import read_frames, write_frames
+
+    kind = cv2.INTER_CUBIC if job["method"] == "bicubic" else cv2.INTER_LANCZOS4
+    frames, _ = read_frames(Path(job["source"]))
+    size = (frames.shape[2] * SCALE, frames.shape[1] * SCALE)
+    start = time.perf_counter()
+    large = np.stack([cv2.resize(frame, size, interpolation=kind) for frame in frames])
+    seconds = time.perf_counter() - start
+    write_frames(Path(job["target"]), large)
+    return {"restore_s": round(seconds, 6), "device": "cpu"}
+
+
+def _method(job: dict[str, Any]) -> dict[str, Any]:
+    import limpid
+    from limpid.settings import Settings
+
+    watch = _Watch()
+    settings = Settings.from_dict(job["settings"]).replace(
+        method=job["method"], codec="ffv1", bit_depth=8, fps=Fraction(job["fps"])
+    )
+    report = limpid.upscale(
+        job["source"], job["target"], settings=settings, overwrite=True, calibrate=False, on_event=watch
+    )
+    segments = report.plan["segments"]
+    borders = [core_start for _, shot_start, _, core_start, *_ in segments if core_start > shot_start]
+    return {"restore_s": round(watch.seconds.get("run", 0.0), 4), "borders": borders, **_device()}
+
+
+class _Watch:
+    """Adds up the seconds of each stage from the events of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stage, self._since = "", time.perf_counter()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if event["event"] in ("stage", "done"):
+            now = time.perf_counter()
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+            self._stage, self._since = event.get("stage", ""), now
+
+
+def _device() -> dict[str, Any]:
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return {"device": torch.cuda.get_device_name(), "device_peak_bytes": torch.cuda.max_memory_allocated()}
+    return {"device": "cpu"}
+
+
+def peak_bytes() -> int:
+    """Most memory that this process ever had; on Linux without what its parent had before it was started."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
