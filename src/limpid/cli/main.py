@@ -26,6 +26,7 @@ COMMANDS = {
     "upscale": "make videos or image folders larger and better",
     "probe": "what is known of a file before anything is decoded",
     "methods": "the methods that can be chosen, and whether their weights are here",
+    "bench": "measure methods on data sets, and show them beside the published numbers",
     "weights": "weights of the large methods: list, fetch, convert, verify",
     "doctor": "check this machine: versions, codecs, speed, weights, memory",
 }
