@@ -9,6 +9,7 @@ from limpid.lazy import names_of
 if TYPE_CHECKING:
     from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
     from limpid.video.images import list_images as list_images
+    from limpid.video.inline import inline_mp4 as inline_mp4
     from limpid.video.probing import probe as probe
     from limpid.video.read import FrameReader as FrameReader
     from limpid.video.scanning import scan as scan
@@ -33,6 +34,7 @@ _HOME = {
     "frame_pts": ".segments",
     "assemble": ".mux",
     "check_output": ".mux",
+    "inline_mp4": ".inline",
 }
 
 __all__ = list(_HOME)
