@@ -48,9 +48,15 @@ def chosen(m: Method, budget: Budget, width: int = 320, height: int = 180, **set
 
 
 def test_plenty_of_memory_needs_no_tiles_and_gives_no_reasons(large: Method) -> None:
-    choice, _ = chosen(large, Budget(device=1 << 40))
-    assert choice.rung.tile_px is None and choice.rung.decode_tile_px == 320
+    choice, _ = chosen(large, Budget(device=1 << 40), width=160, height=120)
+    assert choice.rung.tile_px is None and choice.rung.decode_tile_px == 160
     assert choice.offload == "none" and not choice.reasons
+
+
+def test_the_decoder_has_tiles_where_attention_would_take_longest(large: Method) -> None:
+    choice, _ = chosen(large, Budget(device=1 << 40))
+    assert choice.rung.tile_px is None and choice.rung.decode_tile_px == 160
+    assert choice.reasons == ("the decoder works on tiles of 160 px: attention over more is slow",)
 
 
 def test_a_cpu_shares_its_memory_with_the_finished_frames(large: Method) -> None:

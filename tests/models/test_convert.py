@@ -48,8 +48,9 @@ def _no_weights_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def uav(official: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy that a test may damage. Only one of its networks is converted, to save time."""
     folder = tmp_path / "uav"
-    monkeypatch.setitem(RECIPES, "upscale-a-video", replace(RECIPES["upscale-a-video"], networks=(UAV_VAE,)))
     shutil.copytree(official("upscale-a-video"), folder)
+    # After the whole checkpoint was made, which other tests use too.
+    monkeypatch.setitem(RECIPES, "upscale-a-video", replace(RECIPES["upscale-a-video"], networks=(UAV_VAE,)))
     return folder
 
 

@@ -32,6 +32,11 @@ MOST_TILE_PX = 512
 """Attention takes time with the square of a tile's area, and the networks were trained on far smaller ones."""
 
 
+MOST_DECODE_TILE_PX = 192
+"""The decoder attends from every latent pixel of a tile to every other. Beyond this that takes longer than overlapping
+tiles, and at 320x180 longer than all its convolutions."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BlendedLoad:
     """What a blended method costs on a picture size; bytes are those of the number format it runs in."""
@@ -169,15 +174,16 @@ def _tiles(
     asked = settings.tile_px or method.tile_px
     tile = asked or next((t for t in sizes if load.denoise_bytes(t) <= room), sizes[-1])
     batched = batch and load.denoise_bytes(tile, batched=True) <= room
-    decode_sizes = (None, *tile_choices(edge))
+    decode_sizes = [t for t in (edge, *tile_choices(edge)) if t <= MOST_DECODE_TILE_PX] or [edge]
     decode_tile = next((t for t in decode_sizes if load.decode_bytes(t) <= room), decode_sizes[-1])
-    rung = replace(first, tile_px=tile, decode_tile_px=decode_tile or edge, batched_guidance=batched)
+    rung = replace(first, tile_px=tile, decode_tile_px=decode_tile, batched_guidance=batched)
     reasons = []
     if tile is not None and asked is None:
         need = load.denoise_bytes(None) / (1 << 30)
         why = f"one call over whole frames needs {need:.1f} GiB" if edge <= MOST_TILE_PX else "the frame is large"
         reasons.append(f"tiles of {tile} px: {why}")
-    if decode_tile is not None:
+    if decode_tile < edge:
         need = load.decode_bytes(None) / (1 << 30)
-        reasons.append(f"the decoder works on tiles of {decode_tile} px: whole frames need {need:.1f} GiB at once")
+        why = "attention over more is slow" if decode_tile == decode_sizes[0] else f"whole frames need {need:.1f} GiB"
+        reasons.append(f"the decoder works on tiles of {decode_tile} px: {why}")
     return rung, tuple(reasons)
