@@ -49,6 +49,12 @@ def test_a_method_with_fewer_clips_is_not_ranked_and_says_so() -> None:
     assert cell_text(line.cells[1]) == "31.00 (1 of 2 clips)" and line.partial == "too small"
 
 
+def test_methods_with_numbers_for_other_clips_are_not_compared() -> None:
+    rows = [row("a", "x", psnr=30.0), row("b", "y", psnr=31.0)]
+    (line,) = make_table(rows, ["x", "y"], ["psnr"]).quality
+    assert [cell.mark for cell in line.cells] == ["", ""]
+
+
 def test_reasons_stand_where_numbers_are_missing() -> None:
     rows = [row("a", "x", psnr=None), Row(clip="a", method="y", error="out of memory")]
     table = make_table(rows, ["x", "y", "later"], ["psnr", "mos"])

@@ -37,7 +37,7 @@ def html_page(sections: Sequence[Section]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Limpid benchmark</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Limpid benchmark</h1>\n"
         "<p class=quiet>Means over clips. <b>Best</b> and <u>second</u> by each metric's direction (arrow), among "
-        "methods with numbers for equally many clips; metrics that a blurred result wins are not ranked.</p>\n"
+        "methods with numbers for the same clips; metrics that a blurred result wins are not ranked.</p>\n"
         f"{body}\n{_definitions(names)}\n</body>\n</html>\n"
     )
 

@@ -25,6 +25,8 @@ class Cell:
     of: int = 0
     reason: str = ""
     mark: Mark = ""
+    names: frozenset[str] = frozenset()
+    """The clips that the mean is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,25 +112,27 @@ def _cell(rows: list[Row], get: Callable[[Row], Value]) -> Cell:
     """The mean over the clips that have a value."""
     if not rows:
         return Cell(value=None, reason="not run yet")
-    values = [Value(value=None, reason=f"failed: {row.error}") if row.error else get(row) for row in rows]
-    numbers = [value.value for value in values if value.value is not None]
-    reasons = dict.fromkeys(value.reason or "no reason was given" for value in values if value.value is None)
-    reason = "; ".join(list(reasons)[:2])
+    values = {row.clip: get(row) for row in rows if not row.error}
+    numbers = {clip: value.value for clip, value in values.items() if value.value is not None}
+    reasons = dict.fromkeys(value.reason or "no reason was given" for value in values.values() if value.value is None)
+    failed = dict.fromkeys(f"failed: {row.error}" for row in rows if row.error)
+    reason = "; ".join(list(reasons or ({} if numbers else failed))[:2])
     if not numbers:
         return Cell(value=None, of=len(rows), reason=reason)
-    return Cell(value=sum(numbers) / len(numbers), clips=len(numbers), of=len(rows), reason=reason)
+    mean = sum(numbers.values()) / len(numbers)
+    return Cell(value=mean, clips=len(numbers), of=len(rows), reason=reason, names=frozenset(numbers))
 
 
 def marked(line: Line) -> Line:
-    """Best and second by the metric's direction, among methods with numbers for equally many clips."""
-    most = max((cell.clips for cell in line.cells), default=0)
-    fair = [cell.value for cell in line.cells if cell.value is not None and cell.clips == most]
+    """Best and second by the metric's direction, among methods with numbers for the same clips: the most there are."""
+    most = max((cell.names for cell in line.cells), key=len, default=frozenset())
+    fair = [cell.value for cell in line.cells if cell.value is not None and cell.names == most]
     if not line.ranked or len(fair) < 2:
         return line
     order = sorted(set(fair), reverse=line.better == "higher")
     marks: dict[float, Mark] = dict(zip(order, ("best", "second"), strict=False))
     cells = [
-        replace(cell, mark=marks.get(cell.value, "")) if cell.value is not None and cell.clips == most else cell
+        replace(cell, mark=marks.get(cell.value, "")) if cell.value is not None and cell.names == most else cell
         for cell in line.cells
     ]
     return replace(line, cells=tuple(cells))
