@@ -25,6 +25,7 @@ SYSTEM_ERRORS = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(
 COMMANDS = {
     "upscale": "make videos or image folders larger and better",
     "probe": "what is known of a file before anything is decoded",
+    "degrade": "make low-quality clips from good ones, to test and train restoration",
     "compare": "one page that shows results side by side, to be judged by eye",
     "methods": "the methods that can be chosen, and whether their weights are here",
     "bench": "measure methods on data sets, and show them beside the published numbers",

@@ -50,7 +50,7 @@ def _checked(frames: Iterable[np.ndarray], drawn: Drawn) -> Iterator[np.ndarray]
             raise ValueError(f"frame {number - 1} has shape {frame.shape}, the parameters are for {drawn.source}")
         if number > drawn.num_frames:
             raise ValueError(f"the parameters are for {drawn.num_frames} frames, and there are more")
-        yield frame if frame.dtype == np.uint8 else frame.astype(np.float32)
+        yield frame.astype(np.float32)
     if number < drawn.num_frames:
         raise ValueError(f"the parameters are for {drawn.num_frames} frames, and there are {number}")
 

@@ -52,7 +52,7 @@ class Step(Protocol):
 def walk(random: np.random.Generator, start: float, step: float, limits: Range, num_frames: int) -> list[float]:
     """A random walk of ``num_frames`` values from ``start``, held inside ``limits`` at every step."""
     values = [start]
-    for change in random.uniform(-step, step, num_frames - 1):
+    for change in random.uniform(-step, step, num_frames - 1).tolist():
         values.append(min(max(values[-1] + change, limits[0]), limits[1]))
     return values
 

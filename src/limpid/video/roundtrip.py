@@ -16,6 +16,9 @@ _GLOBAL_HEADER = 1 << 22
 _DECODERS = {"av1": "libdav1d"}
 """Where FFmpeg's own decoder needs a graphics card."""
 
+_LEAST_SIDE = {"libx265": 64}
+"""x265 4.1 writes beyond its memory when a picture is narrower than its blocks; smaller ones are padded."""
+
 
 def codec_roundtrip(
     frames: np.ndarray,
@@ -29,7 +32,7 @@ def codec_roundtrip(
     """Encode and decode frames in memory.
 
     Args:
-        frames: RGB uint8, ``t h w 3``; any size (odd sizes are padded by replication and cropped back).
+        frames: RGB uint8, ``t h w 3``; any size (odd and tiny ones are padded by replication and cropped back).
         codec: an FFmpeg encoder name.
         crf: constant rate factor of x264 and x265, or None.
         bit_rate: bits per second, for encoders that have no rate factor.
@@ -66,7 +69,8 @@ def stream_roundtrip(
     if crf is not None:
         options["crf"] = str(crf)
     sent: list[int] = []
-    encoder = _encoder(codec, h + h % 2, w + w % 2, options, bit_rate, rate)
+    least = _LEAST_SIDE.get(codec, 2)
+    encoder = _encoder(codec, max(least, h + h % 2), max(least, w + w % 2), options, bit_rate, rate)
     packets = _encode(encoder, _counted(chain([first], frames), sent))
     received = 0
     for pixels in _decode(_decoder(codec, encoder.extradata), packets):
@@ -106,7 +110,7 @@ def _decoder(codec: str, headers: bytes | None) -> Any:
 def _encode(encoder: Any, frames: Iterable[np.ndarray]) -> Iterator[Any]:
     for number, pixels in enumerate(frames):
         h, w = pixels.shape[:2]
-        even = np.pad(pixels, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+        even = np.pad(pixels, ((0, encoder.height - h), (0, encoder.width - w), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         frame.pts, frame.time_base = number, encoder.time_base
         yield from encoder.encode(frame)

@@ -107,7 +107,7 @@ def assemble_images(
             if count != expected:
                 raise OutputError(f"{output}: {expected} frames were due, the segments hold {count}")
             fsync_folder(temporary)
-            _swap(temporary, output)
+            replace_folder(temporary, output)
     except BaseException:
         remove(temporary)
         raise
@@ -130,7 +130,8 @@ def _collect(
     return count
 
 
-def _swap(temporary: Path, output: Path) -> None:
+def replace_folder(temporary: Path, output: Path) -> None:
+    """Gives the finished folder its name; what was there is removed afterwards."""
     if output.exists() and any(output.iterdir()):
         old = output.with_name(f".{output.name[:180]}.limpid-old")
         remove(old)
