@@ -141,6 +141,13 @@ def test_given_low_quality_frames_are_used_as_they_are(make_bench: Make, fake: F
     assert row.values["psnr"].value == pytest.approx(20 * np.log10(255 / 3), abs=0.01)
 
 
+def test_a_folder_of_low_quality_clips_has_no_ground_truth(make_bench: Make, fake: Fake) -> None:
+    rows = run_bench(make_bench(labels=("sharp",), pipeline="given"), quiet, upscale=fake())
+    assert (rows[0].width, rows[0].height) == (256, 256)
+    assert rows[0].values["psnr"] == Value(value=None, reason="needs the truth (GT)")
+    assert rows[0].values["m2-coherent"].value is not None
+
+
 def test_outputs_are_discarded_on_request_and_frames_are_limited(make_bench: Make, fake: Fake, tmp_path: Path) -> None:
     rows = run_bench(make_bench(keep=False, frames=2), quiet, upscale=fake())
     assert {row.frames for row in rows} == {2}

@@ -72,6 +72,8 @@ def run_bench(bench: Bench, tell: Tell, *, upscale: Upscale = upscale_in_a_proce
     problems = _checked(bench)
     pipeline = bench.pipeline or (GIVEN if any(clip.lr for clip in clips) else DEFAULT)
     check_pipeline(pipeline)
+    if pipeline == GIVEN and bench.dataset.name == "folder" and not any(clip.lr for clip in clips):
+        clips = [ClipFiles(name=clip.name, lr=clip.truth) for clip in clips]  # low-quality clips, and nothing else
     _begin(bench, clips, pipeline, problems)
     drop_torn_line(bench.out)
     done = {(row.clip, row.method) for row in read_rows(bench.out)}
