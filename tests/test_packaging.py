@@ -61,6 +61,10 @@ def test_every_module_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     assert {str(path.relative_to(source)) for path in source.rglob("*.py")} <= set(wheel.namelist())
 
 
+def test_the_template_of_the_comparison_page_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    assert {f"limpid/bench/compare/page.{kind}" for kind in ("html", "css", "js")} <= set(wheel.namelist())
+
+
 def test_the_command_is_installed(wheel: zipfile.ZipFile) -> None:
     entry = wheel.read(f"limpid-{limpid.__version__}.dist-info/entry_points.txt").decode()
     assert "limpid = limpid.cli.main:run" in entry

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here (Debia
 
 COLOUR = """(() => {
   const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  copy.drawImage(document.getElementById('screen'), %d, %d, 1, 1, 0, 0, 1, 1);
+  const screen = document.getElementById('screen'), zoom = screen.width / 160;
+  copy.drawImage(screen, %d * zoom, %d * zoom, 1, 1, 0, 0, 1, 1);
   return [...copy.getImageData(0, 0, 1, 1).data].slice(0, 3);
 })()"""
 BOX = """(() => {

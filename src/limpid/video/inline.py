@@ -35,7 +35,7 @@ def inline_mp4(frames: Iterable[np.ndarray], *, fps: Fraction, crf: int) -> byte
         for number, pixels in enumerate(frames):
             stream = stream or _stream(container, name, pixels.shape, fps, crf)
             frame = to_av_frame(np.ascontiguousarray(pixels), "yuv420p", BT709)
-            frame.pts, frame.time_base = number, 1 / fps
+            frame.pts, frame.time_base = number, stream.codec_context.time_base
             container.mux(stream.encode(frame))
         if stream is None:
             raise ValueError("a clip needs at least one frame")

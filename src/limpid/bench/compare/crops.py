@@ -23,8 +23,8 @@ class Crop(NamedTuple):
 
 
 def usual_size(width: int, height: int) -> tuple[int, int]:
-    """The size of crops that are chosen by themselves: about a sixth of the width, 4:3."""
-    wide = min(width, max(64, min(192, width // 6 // CELL * CELL)))
+    """The size of crops that are chosen by themselves: about an eighth of the width, 4:3."""
+    wide = min(width, max(64, min(144, width // 8 // CELL * CELL)))
     return wide, min(height, wide * 3 // 4)
 
 

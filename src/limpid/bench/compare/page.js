@@ -21,11 +21,11 @@
   }
 
   function resize() {
-    const [, , width, height] = view(), zoom = state.crop === null ? 1 : Math.max(1, Math.round(data.picture[0] * 0.75 / width));
+    const [, , width, height] = view(), zoom = Math.max(1, Math.floor(960 / width));
     const columns = $("mode").value === "all" ? Math.ceil(Math.sqrt(data.labels.length)) : 1;
     const rows = columns === 1 && $("mode").value !== "all" ? 1 : Math.ceil(data.labels.length / columns);
     const size = [Math.round(width * zoom), Math.round(height * zoom)];
-    Object.assign(state, { columns, size });
+    Object.assign(state, { columns, size, zoom });
     [screen.width, screen.height] = [size[0] * columns, size[1] * rows];
     stage.className = $("mode").value;
     draw();
@@ -33,7 +33,7 @@
 
   function draw() {
     if (film.readyState < 2 || !state.size) return;
-    pen.imageSmoothingEnabled = state.crop === null;
+    pen.imageSmoothingEnabled = state.zoom === 1;
     const left = Number($("left").value), right = Number($("right").value);
     const put = (n, x = 0, y = 0) => pen.drawImage(film, ...sourceBox(n), x, y, ...state.size);
     if ($("mode").value === "all") drawAll(put);

@@ -18,9 +18,11 @@ from limpid.bench.compare.film import Film
 from limpid.bench.compare.measures import Measures
 from limpid.bench.compare.pictures import coloured, data_uri, heat_map, heat_top, png_uri
 from limpid.bench.compare.profiles import Line
-from limpid.bench.compare.sources import Source, Sources
+from limpid.bench.compare.sources import Source, Sources, counted
 from limpid.video.files import publish, remove, temporary_name, writing
 
+ROW_WIDTH = 1200
+"""Pixels that a row of crops may take before it wraps; they are enlarged by a whole factor from 2 to 4."""
 PROFILE_LENGTH = 288
 """Pixels that the time axis of a profile is stretched to, by a whole factor."""
 
@@ -158,7 +160,7 @@ def _file(item: Source) -> str:
     lossy = f'<span class="flag">lossy: {escape(item.lossy)}</span>' if item.lossy else ""
     enlarged = '<span class="flag">enlarged bicubically</span>' if item.role == "input" else ""
     role = '<span class="flag plain">reference</span>' if item.role == "reference" else ""
-    size = f"{item.clip.width}×{item.clip.height}, {item.timeline.num_frames} frames"
+    size = f"{item.clip.width}×{item.clip.height}, {counted(item.timeline.num_frames)}"
     return f"{escape(item.name)}<small>{size}</small>{role}{enlarged}{lossy}"
 
 
@@ -174,8 +176,9 @@ def _figure(picture: np.ndarray, label: str, alt: str, number: int, stretch: tup
 def _crop(page: Page, number: int) -> str:
     crop, frame = page.crops[number], page.crops[number].frame
     place = f"x {crop.x}, y {crop.y}, {crop.width}×{crop.height}, frame {page.sources.start + frame}"
+    times = max(2, min(4, ROW_WIDTH // (len(page.labels) * crop.width)))
     figures = "".join(
-        _figure(picture, label, f"{label}: {place}", n)
+        _figure(picture, label, f"{label}: {place}", n, (times, times))
         for n, (picture, label) in enumerate(zip(page.crop_pictures[number], page.labels, strict=True))
     )
     button = f'<button type="button" data-crop="{number}">Play this part</button>'

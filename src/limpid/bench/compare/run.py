@@ -15,7 +15,7 @@ from limpid.bench.compare.film import Film, encode, plan_layout
 from limpid.bench.compare.measures import Measures, measure_frames
 from limpid.bench.compare.page import Page, write_page
 from limpid.bench.compare.profiles import Line, choose_line, profile, slice_of
-from limpid.bench.compare.sources import Sources, open_sources
+from limpid.bench.compare.sources import Sources, counted, open_sources
 from limpid.metrics.catalogue import resolve
 from limpid.types import OutputError, SettingsError
 
@@ -72,7 +72,7 @@ def compare(
     unaligned = list(alignment_notes(sources))
     for note in (*unaligned, *sources.notes):
         tell(note)
-    tell(f"measuring {sources.stop - sources.start} frames")
+    tell(f"measuring {counted(sources.stop - sources.start)}")
     measures = measure_frames(sources.frames(), sources.outputs)
     more = measured_charts(sources, wishes.metrics)
     crops = _crops(measures, sources, wishes)

@@ -98,6 +98,10 @@ class Sources:
         return np.ascontiguousarray(rgb)
 
 
+def counted(frames: int) -> str:
+    return f"{frames} frame{'' if frames == 1 else 's'}"
+
+
 def readable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
