@@ -13,7 +13,7 @@ from limpid.bench.compare.film import encode, lay_out, plan_layout
 from limpid.bench.compare.measures import Measures, disagreement, measure_frames
 from limpid.bench.compare.pictures import heat_map, heat_top
 from limpid.bench.compare.profiles import choose_line, profile, slice_of
-from limpid.bench.compare.sources import default_labels
+from limpid.bench.compare.sources import default_labels, eight_bits
 from limpid.types import OutputError, SettingsError
 
 
@@ -155,3 +155,8 @@ def test_labels_are_told_apart() -> None:
     assert default_labels(["x/a.mp4", "x/a.mkv"]) == ["a.mp4", "a.mkv"]
     assert default_labels(["x/a.mp4", "y/a.mp4"]) == ["x/a.mp4", "y/a.mp4"]
     assert default_labels(["a.mp4", "a.mp4"]) == ["1: a.mp4", "2: a.mp4"]
+
+
+def test_deep_pictures_become_eight_bits() -> None:
+    deep = np.array([[[0, 257, 65535, 1]]], np.uint16)
+    assert eight_bits(deep).tolist() == [[[0, 1, 255]]] and eight_bits(deep).dtype == np.uint8

@@ -9,7 +9,7 @@ import numpy as np
 
 from limpid.bench.compare.charts import Chart
 from limpid.bench.compare.measures import Curve
-from limpid.bench.compare.sources import Sources
+from limpid.bench.compare.sources import Sources, eight_bits
 from limpid.metrics import METRICS, Clips, Measured, Metric, measure
 from limpid.types import ResourceError, Window
 from limpid.video import FrameReader
@@ -56,7 +56,7 @@ def _input_frames(sources: Sources) -> np.ndarray | None:
         return None
     with FrameReader(item.clip, item.timeline) as reader:
         frames = reader.read(Window(start=sources.start, stop=sources.stop))
-    return np.stack([frame.pixels[:, :, :3].astype(np.uint8) for frame in frames])
+    return np.stack([eight_bits(frame.pixels) for frame in frames])
 
 
 def _chart(metric: Metric, found: Sequence[Measured], count: int, has_truth: bool) -> Chart:

@@ -20,6 +20,8 @@ LOSSLESS = frozenset(
     | {"bmp", "ppm"}
 )
 LOSSY_IMAGES = (".jpg", ".jpeg", ".webp")
+UNEVEN = 1.9
+"""Longest over shortest time between frames; coarse clocks of containers round to 1.5."""
 _ASPECT_TOLERANCE = 0.02
 """Sizes are rounded to even numbers, which bends the aspect of small pictures a little."""
 
@@ -88,14 +90,18 @@ class Sources:
                 yield [self._fitted(reader.read(window)[0].pixels) for reader in readers]
 
     def _fitted(self, pixels: np.ndarray) -> np.ndarray:
-        rgb = pixels[:, :, :3]
-        if rgb.dtype == np.uint16:
-            rgb = np.rint(rgb / 257.0).astype(np.uint8)
+        rgb = eight_bits(pixels)
         if rgb.shape[:2] != (self.height, self.width):
             import cv2
 
             rgb = np.asarray(cv2.resize(rgb, (self.width, self.height), interpolation=cv2.INTER_CUBIC))
         return np.ascontiguousarray(rgb)
+
+
+def eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """RGB of a delivered frame as uint8; alpha is left out."""
+    rgb = pixels[:, :, :3]
+    return np.rint(rgb / 257.0).astype(np.uint8) if rgb.dtype == np.uint16 else rgb
 
 
 def counted(frames: int) -> str:
@@ -202,5 +208,8 @@ def _other_notes(items: Sequence[Source]) -> Iterator[str]:
             yield f"{item.label} is {size}; it is enlarged to {base.width}x{base.height} by bicubic interpolation."
         if clip.sample_aspect != 1:
             yield f"{item.label} has pixels of aspect {clip.sample_aspect}; they are shown square."
+        steps = np.diff(item.timeline.pts)
+        if len(steps) and steps.max() > UNEVEN * max(1, int(steps.min())):
+            yield f"{item.label} has an uneven frame rate; the player shows every frame for the same time."
         if clip.bit_depth > 8:
             yield f"{item.label} has {clip.bit_depth} bits per channel; it is compared at 8."
