@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +35,12 @@ def reference() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def reduce() -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Makes LR frames of a clip."""
+    return reduced
 
 
 @pytest.fixture(scope="session")

@@ -178,3 +178,12 @@ def test_the_catalogue_is_light() -> None:
     code = "import sys, limpid.metrics.catalogue; sys.exit(','.join({'torch', 'numpy', 'cv2'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_learned_metrics_name_what_they_need(truth: np.ndarray, tmp_path) -> None:
+    for name in ("lpips", "dists", "vmaf", "tlp", "nrqm", "musiq", "clipiqa-official", "dover"):
+        answer = measure([name], Clips(truth, truth), weights_folder=tmp_path)[name]
+        assert answer.value is None
+        assert f"not found in {tmp_path}" in str(answer)
+    (tmp_path / "DOVER.pth").touch()
+    assert f"found in {tmp_path}; this version" in str(measure(["dover"], Clips(truth), tmp_path)["dover"])

@@ -79,7 +79,12 @@ def detail_stability(frames: Sequence[np.ndarray], flows: Sequence[tuple[np.ndar
 
     Pairs without a trusted pixel, as at a scene cut, are left out. Raises ValueError when no pair has any.
     """
-    energies = [pair for pair in detail_energies(frames, flows) if pair is not None]
+    return stability_of(detail_energies(frames, flows))
+
+
+def stability_of(pairs: Sequence[tuple[float, float] | None]) -> DetailStability:
+    """The same from the energies of each pair (`detail_energies`)."""
+    energies = [pair for pair in pairs if pair is not None]
     if not energies:
         raise ValueError("no two neighbouring frames have a pixel whose flow can be trusted")
     c, i = (float(np.mean(values)) for values in zip(*energies, strict=True))

@@ -7,6 +7,8 @@ from functools import partial
 
 from limpid.metrics.kinds import Clips, Measured, Metric, NotMeasurableError, mean_of
 
+_LEAST_DETAIL = 0.01
+"""Levels; less is rounding."""
 _OWN = "Apache-2.0 (own code)"
 
 
@@ -37,32 +39,31 @@ def _brightness_flicker(clips: Clips) -> Measured:
 
 
 def _coherent(clips: Clips) -> Measured:
-    from limpid.metrics.detail import detail_stability
+    from limpid.metrics.detail import stability_of
 
-    return Measured(detail_stability(list(clips.sr), clips.flows).coherent_rms)
+    return Measured(stability_of(clips.energies).coherent_rms)
 
 
 def _coherence(clips: Clips) -> Measured:
-    from limpid.metrics.detail import detail_energies, detail_stability
+    from limpid.metrics.detail import stability_of
 
-    pairs = detail_energies(list(clips.sr), clips.flows)
-    frames = tuple(float("nan") if p is None else p[0] / max(p[0] + p[1], 1e-9) for p in pairs)
-    return Measured(detail_stability(list(clips.sr), clips.flows).coherence, frames)
+    frames = tuple(float("nan") if p is None else p[0] / max(p[0] + p[1], 1e-9) for p in clips.energies)
+    return Measured(stability_of(clips.energies).coherence, frames)
 
 
 def _incoherent_share(clips: Clips) -> Measured:
-    from limpid.metrics.detail import detail_stability
+    from limpid.metrics.detail import stability_of
 
-    found = detail_stability(list(clips.sr), clips.flows)
-    if found.coherent_rms < 1e-3:
-        raise NotMeasurableError("there is no coherent detail to compare with")
-    return Measured(found.incoherent_rms / found.coherent_rms)
+    found = stability_of(clips.energies)
+    if max(found.coherent_rms, found.incoherent_rms) < _LEAST_DETAIL:
+        raise NotMeasurableError("the result has no detail beyond the input")
+    return Measured(found.incoherent_rms / max(found.coherent_rms, _LEAST_DETAIL))
 
 
 def _segment_seam(clips: Clips) -> Measured:
-    from limpid.metrics.seams import segment_seam
+    from limpid.metrics.seams import seam_of
 
-    return Measured(segment_seam(list(clips.sr), clips.flows, clips.borders).ratio)
+    return Measured(seam_of(clips.energies, clips.borders).ratio)
 
 
 def _tile_jump(clips: Clips) -> Measured:

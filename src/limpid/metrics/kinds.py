@@ -76,6 +76,13 @@ class Clips:
         return input_flows(list(self.small))
 
     @cached_property
+    def energies(self) -> list[tuple[float, float] | None]:
+        """Coherent and incoherent energy of detail for each pair of neighbours (`limpid.metrics.detail`)."""
+        from limpid.metrics.detail import detail_energies
+
+        return detail_energies(list(self.sr), self.flows)
+
+    @cached_property
     def truth_flows(self) -> Flows:
         """The same of the truth."""
         from limpid.metrics.warping import flows_of

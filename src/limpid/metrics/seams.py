@@ -49,9 +49,15 @@ def segment_seam(
     ``borders``: numbers of the frames that start a new segment. Pairs without a trusted pixel, as at a scene cut, are
     left out. Raises ValueError for a border outside the clip, and when no pair is left at the borders or elsewhere.
     """
-    starts = _inside(borders, 1, len(frames) - 1, "segment border")
+    _inside(borders := list(borders), 1, len(frames) - 1, "segment border")
+    return seam_of(detail_energies(frames, flows), borders)
+
+
+def seam_of(pairs: Sequence[tuple[float, float] | None], borders: Iterable[int]) -> SegmentSeam:
+    """The same from the energies of detail of each pair of neighbours (`limpid.metrics.detail.detail_energies`)."""
+    starts = _inside(borders, 1, len(pairs), "segment border")
     lost: dict[bool, list[float]] = {True: [], False: []}
-    for number, pair in enumerate(detail_energies(frames, flows), start=1):
+    for number, pair in enumerate(pairs, start=1):
         if pair is not None:
             coherent, incoherent = pair
             lost[number in starts].append(incoherent / max(coherent + incoherent, 1e-9))

@@ -1,0 +1,173 @@
+"""Entries of the catalogue that need learned weights or a program that does not come with Limpid.
+
+None of them is computed by this version: each says what it needs, how large that is, under which licence, and where it
+was looked for, so that a table shows the reason in place of a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from limpid.metrics.kinds import Better, Clips, Kind, Measured, Metric, Need, NotMeasurableError
+
+_SRGB = "Needs RGB frames; mean over frames."
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of other people that a metric needs."""
+
+    name: str
+    size: str
+    licence: str
+
+
+def folder_of(clips: Clips) -> Path:
+    """Where weights of metrics are looked for: the folder given, or ``metrics`` in the folder of weights."""
+    from limpid.checkpoints.folders import weights_root
+
+    return clips.weights if clips.weights is not None else weights_root() / "metrics"
+
+
+def _missing(clips: Clips, files: Sequence[File]) -> Measured:
+    """Always without a value; raises NotMeasurableError that names what it needs and where that was looked for."""
+    folder = folder_of(clips)
+    wanted = " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
+    absent = any(not (folder / f.name).is_file() for f in files)
+    where = f"not found in {folder}" if absent else f"found in {folder}"
+    raise NotMeasurableError(f"needs {wanted}, {where}; this version of Limpid cannot run it yet")
+
+
+def _entry(
+    name: str,
+    label: str,
+    better: Better,
+    definition: str,
+    source: str,
+    files: Sequence[File],
+    *,
+    kind: Kind = "no_reference",
+    needs: tuple[Need, ...] = (),
+) -> Metric:
+    return Metric(
+        name=name,
+        label=label,
+        kind=kind,
+        better=better,
+        definition=definition,
+        source=source,
+        licence="; ".join(f"{f.name}: {f.licence}" for f in files),
+        measure=partial(_missing, files=tuple(files)),
+        needs=needs,
+    )
+
+
+_ALEX = File("alexnet-owt-7be5be79.pth", "233 MB", "BSD-3-Clause")
+_VGG = File("vgg16-397923af.pth", "528 MB", "BSD-3-Clause")
+_LPIPS = File("lpips_alex.pth", "6 kB", "BSD-2-Clause")
+_CLIP_RN50 = File("RN50.pt", "244 MB", "MIT")
+_CLIP_B32 = File("ViT-B-32.pt", "338 MB", "MIT")
+
+LEARNED = (
+    _entry(
+        "lpips",
+        "LPIPS (AlexNet, v0.1)",
+        "lower",
+        "Distance of AlexNet features with the linear heads of v0.1, RGB in [-1, 1], full size, mean over frames.",
+        "Zhang et al. 2018",
+        (_ALEX, _LPIPS),
+        kind="full_reference",
+        needs=("gt",),
+    ),
+    _entry(
+        "dists",
+        "DISTS (full size)",
+        "lower",
+        "Structure and texture similarity of VGG16 features at full size (the authors' program reduces the shorter "
+        "side to 256), mean over frames.",
+        "Ding et al. 2020",
+        (_VGG, File("dists.pt", "12 kB", "MIT")),
+        kind="full_reference",
+        needs=("gt",),
+    ),
+    _entry(
+        "vmaf",
+        "VMAF (vmaf_v0.6.1)",
+        "higher",
+        "Netflix libvmaf, model vmaf_v0.6.1, luma, mean over frames. Rewards sharpening.",
+        "Netflix libvmaf",
+        (File("ffmpeg with libvmaf", "68 MB in the package imageio-ffmpeg", "GPL program, BSD-2-Clause-Patent model"),),
+        kind="full_reference",
+        needs=("gt",),
+    ),
+    _entry(
+        "tlp",
+        "tLP x100 (TecoGAN, AlexNet)",
+        "lower",
+        "|LPIPS of neighbouring truths - LPIPS of neighbouring results| x 100, AlexNet v0.1, mean over pairs.",
+        "TecoGAN (Chu et al. 2020)",
+        (_ALEX, _LPIPS),
+        kind="temporal",
+        needs=("gt",),
+    ),
+    _entry(
+        "vbench-background",
+        "VBench background consistency (CLIP ViT-B/32)",
+        "higher",
+        "Cosine of CLIP features with those of the frame before and of the first frame, mean of both, at 224 pixels.",
+        "VBench (Huang et al. 2024)",
+        (_CLIP_B32,),
+        kind="temporal",
+    ),
+    _entry(
+        "brisque",
+        "BRISQUE (LIVE)",
+        "lower",
+        "Support vector regression of natural scene statistics, 0 to 100.",
+        "Mittal et al. 2012",
+        (File("brisque_svm.txt", "351 kB", "Apache-2.0 as packaged"),),
+    ),
+    _entry(
+        "nrqm",
+        "NRQM (Ma et al.)",
+        "higher",
+        "Random forests over statistics of frequencies and gradients, 0 to 10.",
+        "Ma et al. 2017",
+        (File("NRQM_model.mat", "size not known", "as MIT"),),
+    ),
+    _entry(
+        "musiq",
+        "MUSIQ (KonIQ-10k)",
+        "higher",
+        "Transformer over patches of three scales, checkpoint KonIQ-10k, 0 to 100. " + _SRGB,
+        "Ke et al. 2021",
+        (File("musiq_koniq.safetensors", "size not known", "Apache-2.0"),),
+    ),
+    _entry(
+        "clipiqa-official",
+        "CLIP-IQA (one pair of prompts)",
+        "higher",
+        "CLIP RN50 without positions, prompts 'Good photo.' and 'Bad photo.', 0 to 1. " + _SRGB,
+        "Wang et al. 2023, as torchmetrics and piq",
+        (_CLIP_RN50,),
+    ),
+    _entry(
+        "clipiqa-pyiqa",
+        "CLIP-IQA (five pairs of prompts, pyiqa)",
+        "higher",
+        "As clipiqa-official, mean over five pairs of prompts: other numbers under the same name. " + _SRGB,
+        "Wang et al. 2023, as pyiqa (PolyForm-Noncommercial)",
+        (_CLIP_RN50,),
+    ),
+    _entry(
+        "dover",
+        "DOVER (fused, 0 to 1)",
+        "higher",
+        "Sigmoid of 0.6104 x technical + 0.3896 x aesthetic, each normalised as in the authors' program for one video.",
+        "Wu et al. 2023",
+        (File("DOVER.pth", "size not known", "S-Lab, non-commercial"),),
+    ),
+)
