@@ -104,7 +104,7 @@ REFUSED = [
     (["in", "out.mkv", "--seed", "-1"], 2, "--seed -1 is negative"),
     (["in", "out.mkv", "--frames", "0"], 2, "--frames 0 is too few"),
     (["in", "out.mkv", "--scale", "99"], 2, "--scale 99 is out of range"),
-    (["in", "out.mkv", "--scale", "16"], 3, "80x64 is too small for scale 16"),
+    (["in", "out.mkv", "--scale", "16"], 3, "80x64 is too small for scale 16: both sides need at least 128"),
     (["in", "out.mkv", "--fps", "fast"], 2, "--fps fast is no frame rate"),
     (["in", "out.mkv", "--from", "x.json", "--seed", "1"], 2, "--seed has no effect with --from"),
     (["in", "out.mkv", "--from", "x.json"], 3, "x.json: cannot be read"),

@@ -236,7 +236,7 @@ GOLDEN = [("h264", 56569), ("h264", 69626)]
         ({"num_frames": 0}, "at least one frame"),
         ({"seed": -1}, "0 or more, not -1"),
         ({"height": 255}, "256x255 is not a multiple of the scale 4"),
-        ({"height": 32}, "too small for scale 4: both sides need at least 64"),
+        ({"height": 28}, "too small for scale 4: both sides need at least 32"),
         ({"scale": 0}, "must be 1 or more"),
     ],
 )

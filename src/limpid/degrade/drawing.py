@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from limpid.degrade.ranges import SMALLEST_SIDE, Course, DrawnStep, Shuffled, Step
+from limpid.degrade.ranges import SMALLEST_RESULT, Course, DrawnStep, Shuffled, Step
 
 FORMAT = 1
 """Version of the JSON of a `Drawn`."""
@@ -109,6 +109,6 @@ def _check(num_frames: int, height: int, width: int, seed: int, scale: int) -> N
         raise ValueError(f"the scale must be 1 or more, not {scale}")
     if height % scale or width % scale:
         raise ValueError(f"{width}x{height} is not a multiple of the scale {scale}: crop the frames first")
-    if min(height, width) // scale < SMALLEST_SIDE:
-        least = SMALLEST_SIDE * scale
+    if min(height, width) // scale < SMALLEST_RESULT:
+        least = SMALLEST_RESULT * scale
         raise ValueError(f"{width}x{height} is too small for scale {scale}: both sides need at least {least} pixels")

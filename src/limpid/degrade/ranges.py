@@ -24,7 +24,11 @@ DrawnStep = dict[str, Any]
 """JSON values only."""
 
 SMALLEST_SIDE = 16
-"""No step makes a frame smaller than this, in pixels: codecs and kernels need something to work on."""
+"""No random resize makes a frame smaller than this, in pixels: codecs and kernels need something to work on."""
+SMALLEST_RESULT = 8
+"""Nor may the result be smaller than this."""
+LEAST_BITS = 1000
+"""Per frame: x264 counts in thousands of bits and refuses zero."""
 
 
 @dataclass(slots=True)
@@ -230,7 +234,7 @@ class Codec:
         bits = int(course.random.integers(self.bits_per_frame[0], self.bits_per_frame[1] + 1))
         pixels = course.source[0] * course.source[1]
         if self.reference_pixels is not None:
-            bits = max(1, round(bits * pixels / self.reference_pixels))
+            bits = max(LEAST_BITS, round(bits * pixels / self.reference_pixels))
         return {"op": "codec", "codec": codec, "bits_per_frame": bits}
 
 

@@ -17,7 +17,8 @@ _DECODERS = {"av1": "libdav1d"}
 """Where FFmpeg's own decoder needs a graphics card."""
 
 _LEAST_SIDE = {"libx265": 64}
-"""x265 4.1 writes beyond its memory when a picture is narrower than its blocks; smaller ones are padded."""
+"""x265 4.1 writes beyond its memory when a picture is narrower than its blocks. Smaller ones are padded; so are those
+below 16 for the others."""
 
 
 def codec_roundtrip(
@@ -69,7 +70,7 @@ def stream_roundtrip(
     if crf is not None:
         options["crf"] = str(crf)
     sent: list[int] = []
-    least = _LEAST_SIDE.get(codec, 2)
+    least = _LEAST_SIDE.get(codec, 16)
     encoder = _encoder(codec, max(least, h + h % 2), max(least, w + w % 2), options, bit_rate, rate)
     packets = _encode(encoder, _counted(chain([first], frames), sent))
     received = 0
