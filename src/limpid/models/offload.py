@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from limpid.priors.text import trim_heap
 from limpid.types import Offload, Placement
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -87,6 +88,7 @@ class Parts:
         self.networks = networks
         self.current: str | None = None
         """The network that is on the device and will have to leave it."""
+        self._used: str | None = None
         self._homes: dict[str, Home] = {}
         self._load, self._unload = load, unload
         self._fixed = set(networks)
@@ -96,6 +98,10 @@ class Parts:
     def use(self, name: str) -> nn.Module:
         """The network, ready to run on the device. Raises KeyError for a name that is not there."""
         network = self.networks[name]
+        if name != self._used and self.placement.device.type == "cpu":
+            # What another network worked with lies in pieces that this one has no use for.
+            trim_heap()
+        self._used = name
         if name not in self._fixed and name != self.current:
             # Away first, so that there are never two on the device.
             self.release()

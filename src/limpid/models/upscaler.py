@@ -66,11 +66,13 @@ def load_upscaler(
 ) -> UpscalerPrior:
     """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
     from limpid.models.offload import Parts
+    from limpid.priors.text import free_memory
 
     warnings: list[str] = []
     prompts = embed(files.folder, book, placement, warnings.append)
     unet = load_unet(files, placement)
     vae = load_autoencoder(files, placement)
+    free_memory()  # of the files and of other layouts
     return UpscalerPrior(
         networks=Parts(placement, unet=unet, vae=vae),
         prompts=prompts,

@@ -6,9 +6,11 @@ The result is that of Stable Diffusion x4: the last hidden state after its layer
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +129,19 @@ def encode_once(
 def free_memory() -> None:
     """Gives back what networks that are no longer used had taken, the accelerator's cached blocks included."""
     gc.collect()
+    trim_heap()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def trim_heap() -> None:
+    """Gives freed memory of the process back to the system, which glibc keeps when it was told to (or by chance).
+
+    What an encoder of 1.3 GB leaves is in pieces that the layers of the next network do not fit into.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 # ------------------------------------------------------------------------------------------ transformers
