@@ -1,7 +1,7 @@
-"""Entries of the catalogue that need learned weights or a program that does not come with Limpid.
+"""Entries of the catalogue that rest on learned weights or statistics, or on a program that does not come with Limpid.
 
-None of them is computed by this version: each says what it needs, how large that is, under which licence, and where it
-was looked for, so that a table shows the reason in place of a number.
+NIQE's statistics are here. None of the others is computed by this version: each says what it needs, how large that is,
+under which licence, and where it was looked for, so that a table shows the reason in place of a number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from limpid.metrics.kinds import Better, Clips, Kind, Measured, Metric, Need, NotMeasurableError
+from limpid.metrics.kinds import Better, Clips, Kind, Measured, Metric, Need, NotMeasurableError, mean_of
 
 _SRGB = "Needs RGB frames; mean over frames."
 
@@ -39,6 +39,12 @@ def _missing(clips: Clips, files: Sequence[File]) -> Measured:
     absent = any(not (folder / f.name).is_file() for f in files)
     where = f"not found in {folder}" if absent else f"found in {folder}"
     raise NotMeasurableError(f"needs {wanted}, {where}; this version of Limpid cannot run it yet")
+
+
+def _niqe(clips: Clips) -> Measured:
+    from limpid.metrics.niqe import frame_niqe
+
+    return mean_of([frame_niqe(f) for f in clips.sr])
 
 
 def _entry(
@@ -72,6 +78,17 @@ _CLIP_RN50 = File("RN50.pt", "244 MB", "MIT")
 _CLIP_B32 = File("ViT-B-32.pt", "338 MB", "MIT")
 
 LEARNED = (
+    Metric(
+        name="niqe",
+        label="NIQE (Y, as basicsr)",
+        kind="no_reference",
+        better="lower",
+        definition="Y of 16..235, rounded; blocks of 96x96 without overlap, 7x7 window, two scales, distance of the "
+        "two Gaussians; all frames, mean. Depends on the size of the picture.",
+        source="Mittal, Soundararajan and Bovik 2013, with the statistics that basicsr distributes",
+        licence="Apache-2.0 (own code; statistics of basicsr, Apache-2.0)",
+        measure=_niqe,
+    ),
     _entry(
         "lpips",
         "LPIPS (AlexNet, v0.1)",
