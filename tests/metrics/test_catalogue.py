@@ -187,3 +187,10 @@ def test_learned_metrics_name_what_they_need(truth: np.ndarray, tmp_path) -> Non
         assert f"not found in {tmp_path}" in str(answer)
     (tmp_path / "DOVER.pth").touch()
     assert f"found in {tmp_path}; this version" in str(measure(["dover"], Clips(truth), tmp_path)["dover"])
+
+
+def test_the_documentation_has_every_definition(repository) -> None:
+    page = (repository / "docs" / "metrics.md").read_text()
+    for metric in METRICS.values():
+        assert f"| `{metric.name}` " in page
+        assert metric.definition.replace("|", "\\|") in page, f"docs/metrics.md has another definition of {metric.name}"

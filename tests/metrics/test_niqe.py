@@ -16,7 +16,7 @@ from limpid.metrics.niqe import frame_niqe
     [(data.astronaut, 3.0649, 7.2822), (data.coffee, 4.1152, 8.0570), (data.chelsea, 2.6255, 8.4210)],
 )
 def test_equal_to_basicsr(photo, sharp: float, blurred: float) -> None:
-    """Dark, even blocks have statistics of rounding errors, which no two programs share: hence the width for one photo."""
+    """Even blocks have statistics of rounding errors, which no two programs share: hence the width for one photo."""
     picture = photo()
     close = 0.015 if photo is data.astronaut else 1e-3
     assert frame_niqe(picture) == pytest.approx(sharp, rel=close)
