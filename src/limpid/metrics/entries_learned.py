@@ -111,16 +111,6 @@ LEARNED = (
         needs=("gt",),
     ),
     _entry(
-        "vmaf",
-        "VMAF (vmaf_v0.6.1)",
-        "higher",
-        "Netflix libvmaf, model vmaf_v0.6.1, luma, mean over frames. Rewards sharpening.",
-        "Netflix libvmaf",
-        (File("ffmpeg with libvmaf", "68 MB in the package imageio-ffmpeg", "GPL program, BSD-2-Clause-Patent model"),),
-        kind="full_reference",
-        needs=("gt",),
-    ),
-    _entry(
         "tlp",
         "tLP x100 (TecoGAN, AlexNet)",
         "lower",

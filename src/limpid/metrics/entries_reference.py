@@ -1,4 +1,4 @@
-"""Entries of the catalogue that compare pixels with the truth and need no weights."""
+"""Entries of the catalogue that compare pixels with the truth and need no weights; VMAF needs FFmpeg with libvmaf."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ def _ms_ssim(clips: Clips) -> Measured:
     from limpid.metrics.fidelity import frame_ms_ssim
 
     return _per_frame(frame_ms_ssim, clips, y=False)
+
+
+def _vmaf(clips: Clips) -> Measured:
+    from limpid.metrics.vmaf import frames_vmaf
+
+    return mean_of(frames_vmaf(clips.sr, clips.truth))
 
 
 _STUDIO_Y = "Y of MATLAB's rgb2ycbcr (BT.601, 16..235), not rounded, peak 255"
@@ -96,6 +102,19 @@ REFERENCE = (
         source="Wang, Simoncelli and Bovik 2003",
         licence="Apache-2.0 (own code)",
         measure=_ms_ssim,
+        needs=("gt",),
+    ),
+    Metric(
+        name="vmaf",
+        label="VMAF (vmaf_v0.6.1)",
+        kind="full_reference",
+        better="higher",
+        definition="Netflix libvmaf, model vmaf_v0.6.1 built into FFmpeg, luma, at full size; RGB to 8-bit yuv420p by "
+        "FFmpeg's scale (BT.601, 16..235, bicubic+accurate_rnd+full_chroma_int); mean over frames. A clip against "
+        "itself has about 97 to 100. Rewards sharpening.",
+        source="Netflix libvmaf",
+        licence="ffmpeg with libvmaf: GPL program, BSD-2-Clause-Patent model",
+        measure=_vmaf,
         needs=("gt",),
     ),
 )
