@@ -1,12 +1,13 @@
 """Entries of the catalogue that rest on learned weights or statistics, or on a program that does not come with Limpid.
 
-NIQE's statistics are here. None of the others is computed by this version: each says what it needs, how large that is,
-under which licence, and where it was looked for, so that a table shows the reason in place of a number.
+NIQE's statistics are here. LPIPS, tLP and DISTS are computed where their files lie in the folder of weights. None of
+the others is computed by this version. Each says what it needs, how large that is, under which licence, and where it
+was looked for, so that a table shows the reason in place of a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,13 +33,54 @@ def folder_of(clips: Clips) -> Path:
     return clips.weights if clips.weights is not None else weights_root() / "metrics"
 
 
+def _place(folder: Path, file: File) -> Path:
+    """Where the file is, or should be; the same tensors as safetensors will do."""
+    path = folder / file.name
+    other = path.with_suffix(".safetensors")
+    return other if other.is_file() and not path.is_file() else path
+
+
 def _missing(clips: Clips, files: Sequence[File]) -> Measured:
     """Always without a value; raises NotMeasurableError that names what it needs and where that was looked for."""
+    _paths(clips, files)
+    raise NotMeasurableError(
+        f"needs {_named(files)}, found in {folder_of(clips)}; this version of Limpid cannot run it yet"
+    )
+
+
+def _paths(clips: Clips, files: Sequence[File]) -> list[Path]:
+    """The files; raises NotMeasurableError that names them all where one is missing."""
     folder = folder_of(clips)
-    wanted = " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
-    absent = any(not (folder / f.name).is_file() for f in files)
-    where = f"not found in {folder}" if absent else f"found in {folder}"
-    raise NotMeasurableError(f"needs {wanted}, {where}; this version of Limpid cannot run it yet")
+    paths = [_place(folder, f) for f in files]
+    if not all(path.is_file() for path in paths):
+        raise NotMeasurableError(f"needs {_named(files)}, not found in {folder}")
+    return paths
+
+
+def _named(files: Sequence[File]) -> str:
+    return " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
+
+
+def _lpips(clips: Clips, files: Sequence[File]) -> Measured:
+    backbone, heads = _paths(clips, files)
+    from limpid.metrics.perceptual import lpips
+
+    return mean_of(lpips(clips.sr, clips.truth, backbone, heads))
+
+
+def _tlp(clips: Clips, files: Sequence[File]) -> Measured:
+    backbone, heads = _paths(clips, files)
+    from limpid.metrics.perceptual import lpips
+
+    truth, sr = (lpips(v[:-1], v[1:], backbone, heads) for v in (clips.truth, clips.sr))
+    return mean_of([100 * abs(a - b) for a, b in zip(truth, sr, strict=True)])
+
+
+def _dists(clips: Clips, files: Sequence[File]) -> Measured:
+    backbone, heads = _paths(clips, files)
+    from limpid.metrics.perceptual import dists
+
+    return mean_of(dists(clips.sr, clips.truth, backbone, heads))
 
 
 def _niqe(clips: Clips) -> Measured:
@@ -57,6 +99,7 @@ def _entry(
     *,
     kind: Kind = "no_reference",
     needs: tuple[Need, ...] = (),
+    how: Callable[..., Measured] = _missing,
 ) -> Metric:
     return Metric(
         name=name,
@@ -66,7 +109,7 @@ def _entry(
         definition=definition,
         source=source,
         licence="; ".join(f"{f.name}: {f.licence}" for f in files),
-        measure=partial(_missing, files=tuple(files)),
+        measure=partial(how, files=tuple(files)),
         needs=needs,
     )
 
@@ -98,6 +141,7 @@ LEARNED = (
         (_ALEX, _LPIPS),
         kind="full_reference",
         needs=("gt",),
+        how=_lpips,
     ),
     _entry(
         "dists",
@@ -109,16 +153,19 @@ LEARNED = (
         (_VGG, File("dists.pt", "12 kB", "MIT")),
         kind="full_reference",
         needs=("gt",),
+        how=_dists,
     ),
     _entry(
         "tlp",
         "tLP x100 (TecoGAN, AlexNet)",
         "lower",
-        "|LPIPS of neighbouring truths - LPIPS of neighbouring results| x 100, AlexNet v0.1, mean over pairs.",
+        "|LPIPS of neighbouring truths - LPIPS of neighbouring results| x 100, AlexNet v0.1, mean over pairs. "
+        "Unlike TecoGAN no border is cropped and no frame dropped.",
         "TecoGAN (Chu et al. 2020)",
         (_ALEX, _LPIPS),
         kind="temporal",
         needs=("gt",),
+        how=_tlp,
     ),
     _entry(
         "vbench-background",
