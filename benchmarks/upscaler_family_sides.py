@@ -77,7 +77,6 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     clock = Clock()
     import torch
 
-    from limpid.engine.allocator import keep_freed_memory
     from limpid.engine.loop import sample_segment
     from limpid.methods.upscalers import SD_X4_UPSCALER, compose
     from limpid.types import Placement, Segment, Window
@@ -85,7 +84,6 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     frames = 1 if "1 frame" in task["side"] else task["frames"]
     folder = Path(task["folder"]) / ("video" if "temporal" in task["side"] else "image")
     words = {"prompt": PROMPT, "negative_prompt": NEGATIVE}
-    keep_freed_memory()  # as a run does
     method = compose(SD_X4_UPSCALER, weights=str(folder), noise_level=NOISE_LEVEL, guidance_scale=GUIDANCE, **words)
     text_s, prior = timed_text(lambda: method.load(Placement(device=torch.device("cpu"), dtype=torch.float32)))
     load_s = clock.lap() - text_s
@@ -218,11 +216,9 @@ def prepared(make: Callable[[], Any]) -> Any:
     """With small random numbers instead of none at all."""
     import torch
 
-    from limpid.engine.allocator import keep_freed_memory
     from limpid.models.offload import prepare
     from limpid.types import Placement
 
-    keep_freed_memory()
     network = make().to_empty(device="cpu")
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.02)

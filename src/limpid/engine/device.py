@@ -145,12 +145,17 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def computing(machine: Machine) -> Iterator[None]:
-    """The planned number of threads and arithmetic that repeats, for as long as the block runs."""
+def computing(machine: Machine, *, keep_memory: bool = True) -> Iterator[None]:
+    """The planned number of threads and arithmetic that repeats, for as long as the block runs.
+
+    Args:
+        keep_memory: see `keep_freed_memory`; pays for small networks on large pictures.
+    """
     threads, cudnn = torch.get_num_threads(), torch.backends.cudnn
     deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
     torch.set_num_threads(machine.threads)
-    keep_freed_memory()
+    if keep_memory:
+        keep_freed_memory()
     cudnn.deterministic, cudnn.benchmark = True, False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:

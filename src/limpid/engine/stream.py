@@ -207,7 +207,7 @@ class Stream:
     ) -> Tensor | None:
         """None when memory ran out and there is something smaller to try."""
         try:
-            with computing(self.restorer.machine):
+            with computing(self.restorer.machine, keep_memory=self.restorer.method.local):
                 return self.restorer(lr, chunk, self.rungs[0], carry_in=carry_in, carry_out=carry_out)
         except Exception as error:
             if not is_out_of_memory(error):
