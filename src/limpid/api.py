@@ -84,8 +84,8 @@ def upscale(
         teller.stage("plan")
         former = recall(space.folder)
         session = make_session(places, settings, method, clip, timeline, identity, former, teller)
-        threads = computing(session.machine, keep_memory=session.method.local)
-        with threads, FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
+        ready = computing(session.machine, keep_memory=session.method.local)
+        with ready, FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
             if space.folder is None:
                 return dry_run_of(session, reader.read, teller, trial=calibrate)
             check_output(places, overwrite=overwrite or fits_and_was_assembling(former, session))
