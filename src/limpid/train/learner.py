@@ -70,7 +70,7 @@ class Learner(Protocol):
         ...
 
     def kinds(self) -> Mapping[str, Sequence[str]]:
-        """Names of the model's parameters by kind of layer, each in exactly one kind. Other players learn as a whole."""
+        """Names of the model's parameters by kind of layer, each in exactly one. Other players learn as a whole."""
         ...
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
