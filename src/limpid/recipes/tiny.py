@@ -1,0 +1,41 @@
+"""The recipe of the shipped model."""
+
+from __future__ import annotations
+
+from limpid.priors.tiny import TinyConfig
+from limpid.train.objectives.tiny import TinyDenoising
+from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
+
+
+def tiny() -> Recipe:
+    """Light damage: what `tiny` is for. Heavier ranges make it blur what it could have kept."""
+    stage = Stage(
+        name="tiny",
+        objective=TinyDenoising(),
+        trainable=("all",),
+        clips=ClipSpec(frames=5, crop_px=160, degradation="light"),
+        steps=6000,
+        batch=6,
+        optimizer=Optimizer(
+            rate=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
+        ),
+        average=0.999,
+        source="ours",
+    )
+    summary = "the small model that ships with Limpid, on photos and clips with light damage"
+    return Recipe(name="tiny", summary=summary, stages=(stage,), small=small)
+
+
+def small() -> Recipe:
+    """16 channels, two blocks, 12 steps."""
+    stage = Stage(
+        name="tiny",
+        objective=TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,))),
+        trainable=("all",),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="light"),
+        steps=12,
+        batch=2,
+        optimizer=Optimizer(rate=3e-3),
+        average=0.9,
+    )
+    return Recipe(name="tiny", summary="a still smaller one, for tests", stages=(stage,))

@@ -1,0 +1,1 @@
+"""What stages teach, an objective per file."""
