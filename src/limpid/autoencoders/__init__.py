@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from limpid.lazy import names_of
 
 if TYPE_CHECKING:
+    from limpid.autoencoders.cfw_vae import CFWVAE
     from limpid.autoencoders.inflate import inflate_vae
     from limpid.autoencoders.interface import Autoencoder
     from limpid.autoencoders.official import official_vae_config
     from limpid.autoencoders.temporal_vae import TemporalVAE
     from limpid.autoencoders.upscaler_vae import UpscalerVAE
 
-__all__ = ["Autoencoder", "TemporalVAE", "UpscalerVAE", "inflate_vae", "official_vae_config"]
+__all__ = ["CFWVAE", "Autoencoder", "TemporalVAE", "UpscalerVAE", "inflate_vae", "official_vae_config"]
 
 _HOMES = {
     "Autoencoder": ".interface",
+    "CFWVAE": ".cfw_vae",
     "TemporalVAE": ".temporal_vae",
     "UpscalerVAE": ".upscaler_vae",
     "inflate_vae": ".inflate",

@@ -28,10 +28,11 @@ class EncodedByImage(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
         layers: int,
         groups: int,
         scope: NormScope,
+        attention: nn.Module | None = None,
     ) -> None:
         self.frame_channels, self.latent_channels = frame_channels, latent_channels
         self.pixels_per_latent = 2 ** (len(widths) - 1)
-        self.encoder = Encoder(frame_channels, latent_channels, widths, layers, groups, scope)
+        self.encoder = Encoder(frame_channels, latent_channels, widths, layers, groups, scope, attention)
         self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1)
         self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
 

@@ -20,6 +20,9 @@ EPS = 1e-6
 MakeResnet = Callable[[int, int], nn.Module]
 """``(channels in, channels out)``; the block is called with frames and ``num_frames``."""
 
+Adapt = Callable[[Tensor], Tensor]
+"""Changes features ``(b t) c h w``; may write over them when autograd is off."""
+
 
 class Resnet(nn.Module):
     """Norm, SiLU, convolution, twice, and a residual: ``(b t) c h w`` to ``(b t) d h w``."""
@@ -100,9 +103,14 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """``(b t) c h w`` to ``(b t) d h/2 w/2``. Overwrites ``x`` when autograd is off."""
+        x = self.residuals(x, num_frames)
+        return x if self.downsample is None else self.downsample(x)
+
+    def residuals(self, x: Tensor, num_frames: int) -> Tensor:
+        """Before the resolution changes: ``(b t) d h w``. Overwrites ``x`` when autograd is off."""
         for resnet in self.resnets:
             x = resnet(x, num_frames)
-        return x if self.downsample is None else self.downsample(x)
+        return x
 
 
 class MidBlock(nn.Module):
@@ -128,8 +136,12 @@ class UpBlock(nn.Module):
         self.resnets = nn.ModuleList([make(out_channels if i else in_channels, out_channels) for i in range(layers)])
         self.upsample = None if last else Upsample(out_channels)
 
-    def forward(self, x: Tensor, num_frames: int) -> Tensor:
-        """``(b t) c h w`` to ``(b t) d 2h 2w``. Overwrites ``x`` when autograd is off."""
+    def forward(self, x: Tensor, num_frames: int, adapt: Adapt | None = None) -> Tensor:
+        """``(b t) c h w`` to ``(b t) d 2h 2w``. Overwrites ``x`` when autograd is off.
+
+        ``adapt`` changes the features before the resolution does.
+        """
         for resnet in self.resnets:
             x = resnet(x, num_frames)
+        x = x if adapt is None else adapt(x)
         return x if self.upsample is None else self.upsample(x)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from limpid.autoencoders.blocks import EPS, MakeResnet, MidBlock, Resnet, UpBlock, VideoResnet
+from limpid.autoencoders.blocks import EPS, Adapt, MakeResnet, MidBlock, Resnet, UpBlock, VideoResnet
 from limpid.autoencoders.layers import SmoothConv2d
 from limpid.temporal.norm import NormScope, WindowGroupNorm
 
@@ -39,14 +39,19 @@ class Decoder(nn.Module):
         self.conv_norm_out = WindowGroupNorm(groups, widths[-1], EPS, norm_scope)
         self.conv_out = SmoothConv2d(widths[-1], out_channels)
 
-    def forward(self, z: Tensor, num_frames: int, adapt: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """``z`` in channels_last memory; not changed. ``adapt`` changes the features after the first layer."""
+    def forward(
+        self, z: Tensor, num_frames: int, adapt: Adapt | None = None, at_levels: Mapping[int, Adapt] | None = None
+    ) -> Tensor:
+        """``z`` in channels_last memory; not changed. ``adapt`` changes the features after the first layer.
+
+        ``at_levels``: what changes those after the residual blocks of a level, 0 being the largest pictures.
+        """
         x = self.conv_in(z)
         if adapt is not None:
             x = adapt(x)
         x = self.mid_block(x, num_frames)
-        for block in self.up_blocks:
-            x = block(x, num_frames)
+        for level, block in zip(reversed(range(len(self.up_blocks))), self.up_blocks, strict=True):
+            x = block(x, num_frames, (at_levels or {}).get(level))
         return cast(Tensor, self.conv_out(x, self.conv_norm_out, num_frames))
 
 

@@ -25,7 +25,9 @@ class Encoder(nn.Module):
         layers_per_block: int,
         groups: int,
         norm_scope: NormScope,
+        attention: nn.Module | None = None,
     ) -> None:
+        """``attention`` of the middle: `SpatialAttention` as diffusers stores it, or one given."""
         super().__init__()
         make = partial(Resnet, groups=groups, norm_scope=norm_scope)
         widths = list(block_out_channels)
@@ -34,7 +36,7 @@ class Encoder(nn.Module):
         self.down_blocks = nn.ModuleList(
             [DownBlock(make, a, b, layers_per_block, last=i == len(pairs) - 1) for i, (a, b) in enumerate(pairs)]
         )
-        self.mid_block = MidBlock(make, widths[-1], SpatialAttention(widths[-1], groups))
+        self.mid_block = MidBlock(make, widths[-1], attention or SpatialAttention(widths[-1], groups))
         self.conv_norm_out = WindowGroupNorm(groups, widths[-1], EPS, norm_scope)
         self.conv_out = SmoothConv2d(widths[-1], 2 * latent_channels)
 
@@ -45,3 +47,17 @@ class Encoder(nn.Module):
             x = block(x, num_frames)
         x = self.mid_block(x, num_frames)
         return cast(Tensor, self.conv_out(x, self.conv_norm_out, num_frames))
+
+    def features(self, frames: Tensor, num_frames: int, levels: Sequence[int]) -> list[Tensor]:
+        """What the residual blocks of the rising ``levels`` give, ``(b t) c H/2^level W/2^level`` each.
+
+        Nothing beyond the last of them is computed.
+        """
+        x, found = self.conv_in(frames), []
+        for level, block in enumerate(cast("list[DownBlock]", self.down_blocks[: levels[-1] + 1])):
+            x = block.residuals(x, num_frames)
+            if level in levels:
+                found.append(x)
+            if level < levels[-1] and block.downsample is not None:
+                x = block.downsample(x)  # a new tensor: what was found stays as it is
+        return found

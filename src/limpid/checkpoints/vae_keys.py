@@ -45,3 +45,31 @@ DIFFVSR_VAE: Rules = (
     (r"^decoder\.time_conv_out\.", "time_conv_out."),
 )
 """``TE-3DVAE.pt``."""
+
+MGLD_VAE: Rules = (
+    *((rf"^decoder\.up\.{level}\.", f"decoder.up_blocks.{3 - level}.") for level in range(4)),
+    (r"^encoder\.down\.", "encoder.down_blocks."),
+    (r"\.block\.(\d+)\.", r".resnets.\1."),
+    (r"\.(down|up)sample\.conv\.", r".\1sample."),
+    (r"\.nin_shortcut\.", ".conv_shortcut."),
+    (r"\.norm_out\.", ".conv_norm_out."),
+    (r"\.mid\.block_1\.", ".mid_block.resnets.0."),
+    (r"\.mid\.block_2\.", ".mid_block.resnets.1."),
+    (r"\.mid\.attn_1\.", ".mid_block.attention."),
+    (r"\.attention\.([qkv])\.", r".attention.to_\1."),
+    (r"\.attention\.proj_out\.", ".attention.to_out."),
+    (r"^decoder\.temporal_mixing\.", "decoder.mid_block.resnets.0.mixing."),
+    (r"\.temporal_mixing\.(\d+)\.", r".resnets.\1.mixing."),
+    (r"\.mixing\.temporal_", ".mixing."),
+    (r"^decoder\.fusion_layer_(\d)\.", r"fusion.\1."),
+    (r"\.encode_enc_1\.", ".first."),
+    (r"\.encode_enc_2\.(\d)\.conv1\.", r".dense.\1.convs.0."),
+    (r"\.encode_enc_2\.(\d)\.conv2\.", r".dense.\1.convs.1."),
+    (r"\.encode_enc_2\.(\d)\.conv3\.", r".dense.\1.convs.2."),
+    (r"\.encode_enc_2\.(\d)\.conv4\.", r".dense.\1.convs.3."),
+    (r"\.encode_enc_2\.(\d)\.conv5\.", r".dense.\1.convs.4."),
+    (r"\.encode_enc_3\.", ".last."),
+    (r"\.first\.conv_out\.", ".first.conv_shortcut."),
+    (r"^loss\..*", ""),
+)
+"""``video_vae_cfw.ckpt``; what its training needed besides (``loss.``) is dropped."""
