@@ -111,6 +111,11 @@ def lpips(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
 
 @lru_cache(maxsize=1)
 def _lpips_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> Weights:
+    return read_lpips(backbone, heads)
+
+
+def read_lpips(backbone: Path, heads: Path) -> Weights:
+    """Weights for `lpips_distance` from the two files. Raises NotMeasurableError where they are not that."""
     layers = {f"features.{n}.weight": (out, width, k, k) for n, (width, out, k, _, _) in ALEXNET.items()}
     biases = {f"features.{n}.bias": (out,) for n, (_, out, _, _, _) in ALEXNET.items()}
     lines = {_head(i): (1, out, 1, 1) for i, (_, out, _, _, _) in enumerate(ALEXNET.values())}
@@ -131,12 +136,13 @@ def lpips_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
 
 
 def _unit(features: Tensor) -> Tensor:
-    return features / (features.square().sum(1, keepdim=True).sqrt() + LPIPS_EPS)
+    # unlike the root of a sum of squares, the norm of zeros has a derivative that is finite
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + LPIPS_EPS)
 
 
 def _alexnet(frames: Tensor, weights: Weights) -> list[Tensor]:
     """Features behind each of the five convolutions."""
-    x, found = (frames - _colour(LPIPS_SHIFT)) / _colour(LPIPS_SCALE), []
+    x, found = (frames - _colour(LPIPS_SHIFT, frames)) / _colour(LPIPS_SCALE, frames), []
     for number, (_, _, _, stride, padding) in ALEXNET.items():
         if number in ALEXNET_POOLED:
             x = F.max_pool2d(x, 3, 2)
@@ -198,7 +204,7 @@ def _unlike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def _vgg16(frames: Tensor, weights: Weights) -> list[Tensor]:
     """The frames themselves, then the features at the end of each of the five stages."""
     found = [frames]
-    x = (frames - _colour(IMAGENET_MEAN)) / _colour(IMAGENET_STD)
+    x = (frames - _colour(IMAGENET_MEAN, frames)) / _colour(IMAGENET_STD, frames)
     for number, stage in enumerate(VGG16):
         x = _l2_pool(x) if number else x
         for layer, _ in stage:
@@ -218,8 +224,8 @@ def _l2_pool(x: Tensor) -> Tensor:
 # --------------------------------------------------------------------------------------------- frames
 
 
-def _colour(values: tuple[float, float, float]) -> Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)
+def _colour(values: tuple[float, float, float], like: Tensor) -> Tensor:
+    return like.new_tensor(values).view(1, 3, 1, 1)
 
 
 @torch.no_grad()
