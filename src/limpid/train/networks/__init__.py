@@ -1,0 +1,1 @@
+"""Networks that only training needs: the critics of adversarial losses."""
