@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from limpid.types import Placement, Prediction, Prior, Segment, Step, Tile, Window
 
-Weights = Literal["ramp", "gaussian", "box"]
-"""How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean."""
+Weights = Literal["ramp", "gaussian", "gaussian_compat", "box"]
+"""How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean. ``gaussian_compat`` is
+the bump of the released code of MGLD-VSR, whose middle lies half a pixel low."""
 ColorFix = Literal["wavelet", "adain", "none"]
 
 

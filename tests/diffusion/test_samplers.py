@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from limpid.diffusion.parametrisations import from_edm, from_eps, from_v, from_x0
-from limpid.diffusion.samplers import DDIM, DDPM, DPMSolverPP2M, Euler, posterior_variance
+from limpid.diffusion.samplers import DDIM, DDPM, SAMPLERS, DPMSolverPP2M, Euler, posterior_variance
 from limpid.diffusion.schedules import Betas, karras_steps, truncate, vp_steps, vp_steps_at
 from limpid.types import Prediction, Sampler, Step
 
@@ -304,3 +304,32 @@ def test_truncate_keeps_the_end_of_the_schedule(strength: float, steps: tuple[St
 
 def _renumber(count: int) -> Callable[[Step], Step]:
     return lambda s: replace(s, index=s.index - (s.count - count), count=count)
+
+
+def exact_gaussian_error(name: str, count: int, mean: float = 0.7, spread: float = 0.5) -> tuple[float, float]:
+    """Error of mean and standard deviation of what a sampler makes of a known Gaussian, with its exact denoiser."""
+    generator = torch.Generator().manual_seed(3)
+    steps = vp_steps(count, Betas(), spacing="linspace")
+    z, memory = torch.randn(1, 1, 1, 1, 50_000, dtype=torch.float64, generator=generator), None
+
+    def draw() -> Tensor:
+        return torch.randn(z.shape, dtype=torch.float64, generator=generator)
+
+    for step in steps:
+        gain = step.alpha * spread**2 / (step.alpha**2 * spread**2 + step.sigma**2)
+        x0 = mean + gain * (z - step.alpha * mean)
+        eps = (z - step.alpha * x0) / step.sigma
+        z, memory = SAMPLERS[name].step(z, x0, eps, step, memory, draw)
+    return abs(float(z.mean()) - mean), abs(float(z.std()) - spread) / spread
+
+
+def test_samplers_to_choose_from_meet_a_known_gaussian() -> None:
+    """As docs/motion-guidance.md has it: the deterministic ones are as near in half as many steps."""
+    ancestral = exact_gaussian_error("ddpm", 50)
+    assert ancestral[0] < 0.01
+    assert ancestral[1] < 0.11
+    for name in ("ddim", "dpm++"):
+        half = exact_gaussian_error(name, 25)
+        assert half[0] < 0.03
+        assert half[1] < 1.1 * ancestral[1]
+        assert exact_gaussian_error(name, 50)[1] < half[1]

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor
 
-from limpid.tiling.blend import Axis, Blender, Grid, blend_weights
+from limpid.tiling.blend import Axis, Blender, Grid, blend_weights, kinds_of_axes, raw_weights
 from limpid.tiling.plan import haloed_spans, overlapping_spans, plan_tiles, plan_windows
+from limpid.types import Weights
 
 kinds = st.sampled_from(["ramp", "gaussian", "box"])
 
@@ -181,3 +184,34 @@ def test_windows_of_released_code(count: int, windows: list[tuple[int, int]]) ->
 def test_chunks_of_released_decoders() -> None:
     assert [(s.start, s.stop) for s in Axis.chunked(10, 3).spans] == [(0, 3), (3, 6), (6, 9), (9, 10)]
     assert Axis.chunked(2, None).spans[0].stop == 2
+
+
+@given(cuts())
+@settings(deadline=None)
+def test_symmetric_weights_mirror_and_those_of_released_code_do_not(cut: tuple[int, int, int, int]) -> None:
+    length = cut[1]
+    assert torch.allclose(raw_weights(length, "gaussian", 0, 0), raw_weights(length, "gaussian", 0, 0).flip(0))
+    late = raw_weights(length + length % 2, "gaussian_compat", 0, 0)
+    assert late[len(late) // 2] == late.max() == 1
+    assert not torch.allclose(late, late.flip(0))
+
+
+def test_released_weights_of_a_tile() -> None:
+    path = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "mgld_schedule.cases.safetensors"
+    if not path.exists():
+        pytest.skip("the golden tensors are not here")
+    wanted = load_file(path)["gaussian_w64_h64"][0, 0]
+    rows, columns = (raw_weights(64, kind, 0, 0) for kind in kinds_of_axes("gaussian_compat"))
+    found = rows[:, None] * columns
+    torch.testing.assert_close(found, wanted / wanted.max(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (18, 40), (64, 100)])
+@pytest.mark.parametrize("kind", ["gaussian", "gaussian_compat"])
+def test_small_canvases_are_covered_by_tiles_of_any_size(size: tuple[int, int], kind: Weights) -> None:
+    axes = [Axis.overlapping(count, 16, 8, one) for count, one in zip(size, kinds_of_axes(kind), strict=True)]
+    blender = Blender(Grid(Axis.overlapping(1, None, 0), *axes))
+    canvas = torch.rand(1, 4, 1, *size)
+    for tile in range(blender.grid.num_tiles):
+        blender.add(canvas[(..., *blender.grid.slices(0, tile))], 0, tile)
+    torch.testing.assert_close(blender.result(), canvas)

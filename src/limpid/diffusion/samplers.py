@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from limpid.types import Step
+from limpid.types import Sampler, Step
 
 FEW_STEPS = 15
 """Below this many steps DPM-Solver++ takes a first-order last step, as in the reference solver."""
@@ -111,3 +111,7 @@ class DPMSolverPP2M:
         first_order = self.lower_order_final and step.is_last and step.count < FEW_STEPS
         z_next = dpmpp_2m_update(z, x0, step, None if first_order else state)
         return z_next, SolverHistory(x0, math.log(step.alpha / step.sigma))
+
+
+SAMPLERS: dict[str, Sampler] = {"ddpm": DDPM(), "ddim": DDIM(), "dpm++": DPMSolverPP2M()}
+"""Those that a user can choose between, where a method leaves the choice."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limpid.tiling.blend import Axis, Blender, Grid
+from limpid.tiling.blend import Axis, Blender, Grid, kinds_of_axes
 from limpid.types import Bank, Call, Condition, Denoise, Method, Phase, Prediction, Prior, Segment, Step
 
 PLAIN = (Phase(name="plain"),)
@@ -80,7 +80,10 @@ def _space(
         return rows, columns
     wanted = max(prior.latent_size(overlap_px, overlap_px)) if overlap_px else 0
     overlap = _fitting(wanted, tile)
-    rows, columns = (Axis.overlapping(count, tile, overlap, method.tile_weights) for count in z.shape[-2:])
+    kinds = kinds_of_axes(method.tile_weights)
+    rows, columns = (
+        Axis.overlapping(count, tile, overlap, kind) for count, kind in zip(z.shape[-2:], kinds, strict=True)
+    )
     return rows, columns
 
 
@@ -157,8 +160,8 @@ def decode(method: Method, prior: Prior, z: Tensor, condition: Condition, grid: 
     if grid.is_single:
         span = grid.frames.spans[0]
         return first[keep.start - span.start : keep.stop - span.start]
-    factor, kind = first.shape[-1] // grid.tile(0).width, method.tile_weights
-    blender = Blender(Grid(grid.frames, grid.rows.scaled(factor, kind), grid.columns.scaled(factor, kind)))
+    factor, (down, across) = first.shape[-1] // grid.tile(0).width, kinds_of_axes(method.tile_weights)
+    blender = Blender(Grid(grid.frames, grid.rows.scaled(factor, down), grid.columns.scaled(factor, across)))
     for window in range(len(grid.frames.spans)):
         for tile in range(grid.num_tiles):
             piece = first if window == tile == 0 else decode_piece(method, prior, z, condition, grid, window, tile)

@@ -24,11 +24,17 @@ def raw_weights(length: int, kind: Weights, left: int, right: int) -> Tensor:
     if kind == "box":
         return torch.ones(length, dtype=torch.float64)
     middle = torch.arange(length, dtype=torch.float64) + 0.5
-    if kind == "gaussian":
-        return torch.exp(-((middle / length - 0.5) ** 2) / (2 * GAUSSIAN_VARIANCE))
+    if kind in ("gaussian", "gaussian_compat"):
+        late = 0.5 / length if kind == "gaussian_compat" else 0.0
+        return torch.exp(-((middle / length - 0.5 - late) ** 2) / (2 * GAUSSIAN_VARIANCE))
     rising = (middle / left).clamp(max=1.0) if left else torch.ones_like(middle)
     falling = ((length - middle) / right).clamp(max=1.0) if right else torch.ones_like(middle)
     return rising * falling
+
+
+def kinds_of_axes(kind: Weights) -> tuple[Weights, Weights]:
+    """How rows and columns are weighted: only the rows of ``gaussian_compat`` are not symmetric."""
+    return kind, "gaussian" if kind == "gaussian_compat" else kind
 
 
 def blend_weights(spans: Sequence[Span], kind: Weights) -> tuple[Tensor, ...]:
