@@ -1,4 +1,7 @@
-"""The blocks of the temporal U-Net: downwards, in the middle, upwards."""
+"""The blocks of a U-Net on frames: downwards, in the middle, upwards.
+
+``emb`` is what the residual blocks are told: the time embedding ``b e`` after SiLU, or more than it (`priors.spade`).
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ class Block(nn.Module):
         self.gradient_checkpointing = False
         self._gradient_checkpointing_func: Any = None
 
-    def layer(self, index: int, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
+    def layer(self, index: int, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
         """Residual block ``index`` and its transformer."""
         x = self._run(self.resnets[index], x, positions.num_frames, emb)
         if index < self.num_attentions:
@@ -110,8 +113,8 @@ class DownBlock(Block):
         super().__init__([(in_channels if n == 0 else channels, channels) for n in range(layers)], options, **attention)
         self.downsamplers = None if last else nn.ModuleList([Resample(channels, stride=2)])
 
-    def forward(self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions) -> tuple[Tensor, list[Tensor]]:
-        """``x``: ``(b t) c h w``; ``emb``: ``b e``, after SiLU; ``text``: ``b n e`` -> output, skip tensors."""
+    def forward(self, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> tuple[Tensor, list[Tensor]]:
+        """``x``: ``(b t) c h w``; ``emb``: see above; ``text``: ``b n e`` -> output, skip tensors."""
         skips = []
         for index in range(len(self.resnets)):
             x = self.layer(index, x, emb, text, positions)
@@ -128,7 +131,7 @@ class MidBlock(Block):
     def __init__(self, channels: int, options: BlockOptions) -> None:
         super().__init__([(channels, channels)] * 2, options, attentions=1)
 
-    def forward(self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
+    def forward(self, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
         """As `DownBlock`, without skip tensors."""
         for index in range(len(self.resnets)):
             x = self.layer(index, x, emb, text, positions)
@@ -157,7 +160,7 @@ class UpBlock(Block):
         self,
         x: Tensor,
         skips: list[Tensor],
-        emb: Tensor,
+        emb: Any,
         text: Tensor,
         positions: FramePositions,
         size: tuple[int, int] | None = None,

@@ -23,7 +23,8 @@ MAX_SEQUENCES = 65535
 
 
 class TemporalAttentionProcessor:
-    """Attention with rotary positions and a bias by distance; its backend is chosen like that of other layers."""
+    """Attention with rotary positions and a bias by distance, where the layer has them; its backend is chosen like that
+    of other layers."""
 
     _attention_backend: AttentionBackendName | None = None
     _parallel_config: Any = None
@@ -35,17 +36,20 @@ class TemporalAttentionProcessor:
             to(tokens).unflatten(-1, (attn.heads, -1)).unflatten(0, (-1, positions.num_frames)).permute(0, 2, 3, 1, 4)
             for to in (attn.to_q, attn.to_k, attn.to_v)
         )
-        q, k = rotate(q, positions), rotate(k, positions)
-        bias = attn.position_bias(positions.buckets)
+        bias = None
+        if attn.position_bias is not None:
+            q, k = rotate(q, positions), rotate(k, positions)
+            bias = attn.position_bias(positions.buckets)
         clips = [self._attend(*one, bias) for one in zip(q, k, v, strict=True)]
         mixed = torch.stack(clips).flatten(-2).flatten(0, 1)
         out: Tensor = attn.to_out[0](mixed)
         return out
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
         """``n heads t d`` to ``t n heads d``, in as many calls as the kernels need."""
         chosen = self._attention_backend
-        backend = chosen if chosen in TAKES_A_BIAS else AttentionBackendName.NATIVE
+        fits = chosen is not None and (bias is None or chosen in TAKES_A_BIAS)
+        backend = chosen if fits else AttentionBackendName.NATIVE
         parts = [
             dispatch_attention_fn(*part, attn_mask=bias, backend=backend).transpose(0, 1)  # type: ignore[misc]
             for part in zip(*(torch.split(x.transpose(1, 2), MAX_SEQUENCES) for x in (q, k, v)), strict=True)
@@ -57,13 +61,14 @@ class TemporalAttention(nn.Module, AttentionModuleMixin):
     """Multi-head self-attention over the frames of a window, for each place by itself.
 
     Not an instance of diffusers' ``Attention``, so that what is put into spatial attention layers does not come here.
+    Without ``positions`` the order of the frames means nothing to it (as in MGLD-VSR).
     """
 
     _default_processor_cls = TemporalAttentionProcessor  # type: ignore[assignment]
     _available_processors = [TemporalAttentionProcessor]  # noqa: RUF012  (the mixin's way)
     _supports_qkv_fusion = False
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, *, positions: bool = True) -> None:
         super().__init__()
         if channels % (2 * heads):
             raise ValueError(f"{channels} channels do not make {heads} heads of an even width")
@@ -72,7 +77,7 @@ class TemporalAttention(nn.Module, AttentionModuleMixin):
         self.to_k = nn.Linear(channels, channels, bias=False)
         self.to_v = nn.Linear(channels, channels, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
-        self.position_bias = RelativePositionBias(heads)
+        self.position_bias = RelativePositionBias(heads) if positions else None
         self.processor: Any = TemporalAttentionProcessor()
 
     def forward(self, tokens: Tensor, positions: FramePositions) -> Tensor:

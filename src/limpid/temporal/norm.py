@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 NormScope = Literal["window", "frame"]
 """Released video checkpoints need ``window``; per ``frame``, idle temporal layers leave exactly the image network."""
+
+
+FEW_PLACES = 64
+"""Up to so many places of a picture, statistics are worked out in the other layout: torch's kernel for channels_last
+subtracts squares, which leaves few digits of the variance of a few numbers."""
 
 
 class WindowGroupNorm(nn.GroupNorm):
@@ -25,7 +29,10 @@ class WindowGroupNorm(nn.GroupNorm):
         if torch.is_grad_enabled() and x.is_cpu and not x.requires_grad:
             # The backward pass of torch 2.13 crashes on channels_last input that itself needs no gradient.
             pooled = pooled.detach().requires_grad_()
-        normed = F.group_norm(pooled, self.num_groups, self.weight, self.bias, self.eps)
+        if pooled.shape[-2] * pooled.shape[-1] <= FEW_PLACES:
+            pooled = pooled.contiguous()
+        # not torch.nn.functional's, which refuses groups of one number
+        normed = torch.group_norm(pooled, self.num_groups, self.weight, self.bias, self.eps)
         if pooled.shape[0] != x.shape[0]:
             normed = torch.unflatten(normed, 2, (num_frames, -1)).transpose(1, 2).flatten(0, 1)
         return normed.contiguous(memory_format=torch.channels_last)

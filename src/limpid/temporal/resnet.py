@@ -63,14 +63,21 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, num_frames: int, emb: Tensor | None = None) -> Tensor:
         """``x``: ``(b t) c h w`` channels_last; ``emb``: ``b e``, the time embedding after SiLU. A new tensor."""
+        return self.shortcut_added(self.residual(x, num_frames, emb), x)
+
+    def residual(self, x: Tensor, num_frames: int, emb: Tensor | None) -> Tensor:
+        """What is added to the input."""
         extra: tuple[Any, ...] = (num_frames,) if self.over_time else ()
         h = self.conv1(F.silu(self.norm1(x, num_frames), inplace=True), *extra)
         if self.has_time:
             shift = self.time_emb_proj(emb)[:, None, :, None, None]
             h.unflatten(0, (-1, num_frames)).add_(shift)
-        h = self.conv2(F.silu(self.norm2(h, num_frames), inplace=True), *extra)
-        out: Tensor = channels_last(h.add_(self.conv_shortcut(x) if self.has_shortcut else x))
+        out: Tensor = self.conv2(F.silu(self.norm2(h, num_frames), inplace=True), *extra)
         return out
+
+    def shortcut_added(self, h: Tensor, x: Tensor) -> Tensor:
+        """``h``, which is written over, and the input of the block."""
+        return channels_last(h.add_(self.conv_shortcut(x) if self.has_shortcut else x))
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int | None) -> nn.Module:
