@@ -101,6 +101,8 @@ class Recipe:
     """The same recipe for tests and trying: tiny networks, few steps."""
     needs: tuple[str, ...] = ()
     """What it starts from besides the data, in words: weights, latents of another recipe."""
+    make_start: Callable[[Path], Path] | None = None
+    """For a small recipe: makes random weights to start from in an empty folder, when the user gives none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

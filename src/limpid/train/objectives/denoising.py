@@ -1,0 +1,139 @@
+"""Teaching a denoiser: noise clean latents, let the network predict, compare.
+
+What differs between systems (how clips become latents, what the network is told, which noise levels it sees) is a
+`System`; what is the same for all is here. Targets follow `limpid.diffusion.parametrisations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from limpid.diffusion.samplers import DDIM
+from limpid.diffusion.schedules import Betas
+from limpid.models.offload import prepare
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.types import Placement, Prior, Step
+
+
+class Levels(NamedTuple):
+    """Noise levels of a batch, ``b`` each: ``z = alpha x0 + sigma eps``; ``t`` is what the network is told."""
+
+    t: Tensor
+    alpha: Tensor
+    sigma: Tensor
+
+
+class System(Protocol):
+    """A denoiser with all that training it needs."""
+
+    network: Any
+    predicts: Literal["v", "eps"]
+    """``v`` holds for EDM levels too, see `limpid.diffusion.parametrisations.from_v`."""
+
+    def kinds(self) -> Mapping[str, Sequence[str]]: ...
+
+    def levels(self, random: ClipRandom) -> Levels: ...
+
+    def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        """HR clips as latents ``b c t h w``; no gradient."""
+        ...
+
+    def condition(self, batch: ClipBatch, random: ClipRandom) -> Any:
+        """What the network is told of the LR clips; with gradients where a part of it learns."""
+        ...
+
+    def raw(self, z: Tensor, levels: Levels, condition: Any) -> Tensor:
+        """What the network puts out, ``b c t h w``."""
+        ...
+
+    def weight(self, levels: Levels) -> Tensor:
+        """How much each clip's squared error counts, ``b``."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        """A quick look: frames ``b t 3 H W`` in [0, 1] after few steps."""
+        ...
+
+
+class DenoisingLearner:
+    """See `limpid.train.learner.Learner`."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+
+    @property
+    def players(self) -> Mapping[str, nn.Module]:
+        return {"model": self.system.network}
+
+    def kinds(self) -> Mapping[str, Sequence[str]]:
+        return self.system.kinds()
+
+    def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
+        x0, levels, condition = noised_batch(self.system, batch, random)
+        eps = random.normal("noise", x0.shape[1:], x0.device)
+        out = self.system.raw(mix(x0, eps, levels), levels, condition)
+        error = (out.float() - target(self.system.predicts, x0, eps, levels)).square().flatten(1).mean(1)
+        return {"denoising": (self.system.weight(levels) * error).mean()}
+
+    def save(self, folder: Path) -> None:
+        self.system.save(folder)
+
+    def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        return self.system.restore(batch, random)
+
+
+def noised_batch(system: System, batch: ClipBatch, random: ClipRandom) -> tuple[Tensor, Levels, Any]:
+    """Clean latents, their noise levels on the same device, and the condition."""
+    with torch.no_grad():
+        x0 = system.clean(batch, random).float()
+    levels = Levels(*(part.to(x0.device) for part in system.levels(random)))
+    return x0, levels, system.condition(batch, random)
+
+
+def mix(x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
+    """``alpha x0 + sigma eps``, ``b c t h w``."""
+    return each(levels.alpha, x0) * x0 + each(levels.sigma, x0) * eps
+
+
+def target(predicts: Literal["v", "eps"], x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
+    """What the network should put out; ``v = (alpha eps - sigma x0) / sqrt(alpha^2 + sigma^2)``."""
+    if predicts == "eps":
+        return eps
+    radius = (levels.alpha**2 + levels.sigma**2).sqrt()
+    return each(levels.alpha / radius, x0) * eps - each(levels.sigma / radius, x0) * x0
+
+
+def each(values: Tensor, like: Tensor) -> Tensor:
+    """``b`` -> ``b 1 1 ...``."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def even_timesteps(betas: Betas, random: ClipRandom) -> Levels:
+    """A timestep per clip, each of the schedule equally likely; ``t`` is float."""
+    t = random.integers("timestep", 0, betas.count)
+    cumulative = torch.as_tensor(betas.alphas_cumprod())[t].double()
+    return Levels(t=t.float(), alpha=cumulative.sqrt().float(), sigma=(1 - cumulative).sqrt().float())
+
+
+def prepared(network: nn.Module, device: torch.device) -> nn.Module:
+    """Float32, on the device, in the layout that convolutions want, ready to learn."""
+    return prepare(network, Placement(device=device, dtype=torch.float32)).to(device).requires_grad_(True).train()
+
+
+def sample(prior: Prior, z: Tensor, steps: Sequence[Step], condition: Any) -> Tensor:
+    """Plain deterministic sampling from ``z``, for previews: the clean latent."""
+    for step in steps:
+        prediction = prior.denoise(z, step, condition)
+        z, _ = DDIM().step(z, prediction.x0, prediction.eps, step, None, no_noise)
+    return z
+
+
+def no_noise() -> Tensor:
+    raise AssertionError("a deterministic sampler draws no noise")

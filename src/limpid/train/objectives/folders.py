@@ -1,0 +1,44 @@
+"""Folders of trained weights: what was not trained is linked or copied from where the training began."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from limpid import __version__
+from limpid.checkpoints.folders import CARD, Card, folder_facts, read_card, write_card
+
+
+def copy_rest(source: Path, target: Path, *, without: Sequence[str]) -> None:
+    """Everything of ``source`` but its card and the folders ``without``; hard links where the disk has them."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        if path.is_file() and name.as_posix() != CARD and name.parts[0] not in without:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(path, target / name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def finish_folder(folder: Path, name: str, *, random: bool, started_from: Path, notes: Sequence[str] = ()) -> None:
+    """Writes ``limpid.json``, after which the folder is a set of weights of the method ``name``."""
+    before = read_card(started_from)
+    trained = f"trained by Limpid {__version__} from the weights of {before.name}"
+    card = Card(
+        name=name,
+        version=__version__,
+        licence=before.licence,
+        page=before.page,
+        random=random,
+        sources=before.sources,
+        files=folder_facts(folder),
+        notes=(*before.notes, trained, *notes),
+    )
+    write_card(folder, card)

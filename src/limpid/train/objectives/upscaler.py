@@ -1,0 +1,191 @@
+"""Teaching the U-Net of the SD x4 upscaler family: Upscale-A-Video section 3.2, DiffVSR section 3.4.
+
+The network is told of the LR clip with noise of a random level (section 3.4 of Upscale-A-Video; the image model was
+trained with levels 0 to 350), and of a text, which is left empty for some clips so that guidance works later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from limpid.checkpoints.folders import read_card
+from limpid.diffusion.schedules import Betas, vp_steps
+from limpid.models.schedule_config import read_betas
+from limpid.models.upscaler import UpscalerFiles, load_autoencoder
+from limpid.priors.temporal_unet import TemporalUNet
+from limpid.priors.unet_inflate import make_identity, trainable_kinds
+from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.objectives.denoising import DenoisingLearner, Levels, each, even_timesteps, prepared, sample
+from limpid.train.objectives.folders import copy_rest, finish_folder
+from limpid.train.objectives.texts import Texts
+from limpid.train.stage import Stage, Start
+from limpid.types import Placement, Scene, SettingsError, WeightsError
+
+BASE = "sd-x4-upscaler"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscalerDenoising:
+    """Objective of the U-Net stages.
+
+    It starts from the folder of an earlier stage, or of the method itself, or of the image model, whose temporal layers
+    are then new and do nothing at first.
+    """
+
+    method: Literal["upscale-a-video", "diffvsr", "lavie-vsr"]
+    multi_scale: bool = False
+    """Whether a new U-Net gets DiffVSR's coarse temporal attention."""
+    linear_betas: bool = False
+    """Linear betas whatever the scheduler's config says, as LaVie and DiffVSR were trained."""
+    noise_levels: tuple[int, int] = (0, MAX_NOISE_LEVEL)
+    """Noise on the LR clip, drawn evenly, first included, last not."""
+    drop_captions: float = 0.1
+    """Share of clips whose caption is left out."""
+    preview_steps: int = 4
+    unet_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
+        folder = start.previous or start.weights
+        if folder is None:
+            raise SettingsError(f"training {self.method} starts from weights: give --start with those of {BASE}")
+        if stage.clips.scale != 4:
+            raise SettingsError(f"clips shrink {stage.clips.scale} times; {self.method} enlarges 4 times")
+        card = read_card(folder)
+        if card.random:
+            start.notes.append(f"the weights in {folder} are random numbers: this is a trial, the result is useless")
+        return DenoisingLearner(UpscalerSystem.load(self, folder, card.name, start, stage))
+
+
+def start_unet(objective: UpscalerDenoising, folder: Path, name: str) -> TemporalUNet:
+    """The U-Net of a converted folder; that of the image model gets temporal layers which are the identity."""
+    if name not in (objective.method, BASE):
+        raise WeightsError(f"{folder} has the weights of {name}; {objective.method} starts from its own or {BASE}")
+    found: TemporalUNet = TemporalUNet.from_pretrained(
+        folder / "unet", local_files_only=True, torch_dtype=torch.float32
+    )
+    wanted = {"temporal": True, "msta": found.config["msta"] or objective.multi_scale, **objective.unet_options}
+    if all(found.config[key] == value for key, value in wanted.items()):
+        return found
+    if name == objective.method:
+        raise WeightsError(f"the U-Net in {folder} has other layers than the recipe asks for ({wanted})")
+    values = {key: value for key, value in found.config.items() if not key.startswith("_")}
+    unet: TemporalUNet = TemporalUNet(**{**values, "norm_scope": "window", **wanted})
+    unet.load_state_dict(found.state_dict(), strict=False)
+    make_identity(unet)
+    return unet
+
+
+@dataclass(kw_only=True)
+class UpscalerSystem:
+    """See `limpid.train.objectives.denoising.System`."""
+
+    objective: UpscalerDenoising
+    network: Any
+    vae: Any
+    texts: Texts
+    betas: Betas
+    low_res_alphas: Tensor
+    folder: Path
+    device: torch.device
+    random_weights: bool
+    predicts: Literal["v", "eps"] = "v"
+
+    @classmethod
+    def load(cls, objective: UpscalerDenoising, folder: Path, name: str, start: Start, stage: Stage) -> UpscalerSystem:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(start.seed)
+            unet = start_unet(objective, folder, name)
+        placement = Placement(device=start.device, dtype=torch.float32)
+        low_res = read_betas(folder / "low_res_scheduler", force_linear=False)
+        return cls(
+            objective=objective,
+            network=prepared(unet, start.device),
+            vae=load_autoencoder(UpscalerFiles(folder=folder), placement).to(start.device),
+            texts=Texts(folder, start.device, keep=stage.clips.captions),
+            betas=read_betas(folder / "scheduler", force_linear=objective.linear_betas),
+            low_res_alphas=torch.as_tensor(low_res.alphas_cumprod()).float(),
+            folder=folder,
+            device=start.device,
+            random_weights=read_card(folder).random,
+        )
+
+    def kinds(self) -> Mapping[str, Sequence[str]]:
+        return trainable_kinds(self.network)
+
+    def levels(self, random: ClipRandom) -> Levels:
+        return even_timesteps(self.betas, random)
+
+    def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        b, t = batch.hr.shape[:2]
+        mean, logvar = self.vae.encode(batch.hr.flatten(0, 1) * 2 - 1, num_frames=t)
+        noise = random.normal("encode", (t, *mean.shape[1:]), mean.device).flatten(0, 1)
+        latent = (mean + (0.5 * logvar).exp() * noise) * float(self.vae.config.scaling_factor)
+        clips: Tensor = latent.reshape(b, t, *latent.shape[1:]).transpose(1, 2)
+        return clips
+
+    def condition(self, batch: ClipBatch, random: ClipRandom) -> dict[str, Tensor]:
+        level = random.integers("noise level", *self.objective.noise_levels)
+        kept = self.low_res_alphas[level].to(self.device)
+        lr = (batch.lr * 2 - 1).transpose(1, 2)
+        noise = random.normal("low res", lr.shape[1:], lr.device)
+        told = random.uniform("caption") >= self.objective.drop_captions
+        captions = [text if keep else "" for text, keep in zip(batch.captions, told.tolist(), strict=True)]
+        return {
+            "low_res": each(kept.sqrt(), lr) * lr + each((1 - kept).sqrt(), lr) * noise,
+            "encoder_hidden_states": self.texts.embed(captions),
+            "noise_level": level.to(self.device),
+        }
+
+    def raw(self, z: Tensor, levels: Levels, condition: dict[str, Tensor]) -> Tensor:
+        out: Tensor = self.network(z, levels.t, **condition)
+        return out
+
+    def weight(self, levels: Levels) -> Tensor:
+        return torch.ones_like(levels.sigma)
+
+    def save(self, folder: Path) -> None:
+        copy_rest(self.folder, folder, without=("unet",))
+        self.network.save_pretrained(folder / "unet")
+        finish_folder(folder, self.objective.method, random=self.random_weights, started_from=self.folder)
+
+    def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        self.network.eval()
+        restored = [
+            self._restore_one(lr, number, random.seed) for lr, number in zip(batch.lr, batch.numbers, strict=True)
+        ]
+        self.network.train()
+        return torch.stack(restored)
+
+    def _restore_one(self, lr: Tensor, number: int, seed: int) -> Tensor:
+        prior = UpscalerPrior(
+            networks=self,
+            prompts=self,
+            low_res_alphas_cumprod=self.low_res_alphas,
+            noise_level=min(120, self.objective.noise_levels[1] - 1),
+            device=self.device,
+            dtype=torch.float32,
+            latent_scale=float(self.vae.config.scaling_factor),
+        )
+        condition = prior.condition(lr, Scene(seed=seed, frames=range(len(lr)), shot=number))
+        shape = (prior.latent_channels, len(lr), *prior.latent_size(*lr.shape[-2:]))
+        z = ClipRandom(seed, (number,)).normal("preview", shape, self.device)
+        steps = vp_steps(self.objective.preview_steps, self.betas, spacing="trailing")
+        return prior.decode(sample(prior, z, steps, condition), condition)
+
+    # What `UpscalerPrior` asks for: networks, and texts (previews are made without one).
+
+    def use(self, name: Literal["unet", "vae"]) -> Any:
+        return self.network if name == "unet" else self.vae
+
+    def positive(self, shot: int) -> Tensor:
+        return self.texts.embed([""])
+
+    def negative(self) -> Tensor:
+        return self.texts.embed([""])
