@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = [
     {"types", "parts", "settings", "lazy"},
     {"diffusion", "tiling", "flow", "color", "video", "checkpoints"},
-    {"temporal"},
+    {"temporal", "attention"},
     {"priors", "autoencoders", "guidance", "consistency", "degrade", "metrics"},
     {"models"},
     {"methods", "engine"},

@@ -157,6 +157,8 @@ class Call:
     window: int
     tile: int
     branch: str = "main"
+    shape: tuple[int, ...] = ()
+    """Of the latents that the network is given, ``b c t h w``; ``b`` is 2 where guidance puts two calls in one."""
 
 
 Bank = dict[Any, Any]

@@ -24,6 +24,7 @@ Deinterlace = Literal["auto", "on", "off"]
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft"]
 Autoencoder = Literal["image", "video"]
+GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
 Offload = Literal["auto", "none", "model", "group"]
 
 MAX_HEIGHT = 16384
@@ -78,8 +79,11 @@ class Settings:
     """Folder or hub name of that model."""
     noise_level: int | None = None
     """How much noise is added to the LR frames, 0 to 350: more lets the model invent more."""
+    guidance: GuidanceName | None = None
+    """What a prediction is driven away from: one without the prompt (cfg), or with weaker self-attention (dssag, sag,
+    pag, each with cfg where the method has a prompt); None takes the method's own."""
     guidance_scale: float | None = None
-    """Weight w of classifier-free guidance, 1 (off) to 30."""
+    """Weight w of guidance, ``weak + w (strong - weak)``, 1 (off) to 30; papers that write s mean w - 1."""
     consistency: str | None = None
     """What holds windows together: none, or propagation, noise, transition joined by "+"; None: the method's own."""
     propagation_steps: str | None = None

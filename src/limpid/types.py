@@ -6,6 +6,7 @@ Conventions: frames are float32 RGB in [0, 1], ``t c h w``; latents are ``b c t 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -289,6 +290,13 @@ class Step:
     sigma: float
     alpha_next: float
     sigma_next: float
+    noise_range: tuple[float, float] | None = None
+    """`noise` of the first and of the last step of the whole schedule, which a run of less strength only ends with."""
+
+    @property
+    def noise(self) -> float:
+        """Noise per signal, ``sigma / alpha``: what EDM calls sigma, whatever the schedule."""
+        return self.sigma / self.alpha if self.alpha else math.inf
 
     @property
     def is_last(self) -> bool:

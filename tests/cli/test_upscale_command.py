@@ -59,6 +59,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "caption": "auto",
         "caption_model": "name",
         "noise_level": 20,
+        "guidance": "cfg",
         "guidance_scale": 3.5,
         "consistency": "noise+transition",
         "propagation_steps": "1,0.5",

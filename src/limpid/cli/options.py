@@ -43,7 +43,8 @@ SHOWN: dict[str, Shown] = {
     "noise_level": Shown(
         group=PRIOR, metavar="N", help="noise on the input, 0 to 350; more lets the model invent more"
     ),
-    "guidance_scale": Shown(group=PRIOR, metavar="W", help="how much the text counts, 1 (not at all) to 30"),
+    "guidance": Shown(group=PRIOR, help="what predictions are driven away from (default: the method's own)"),
+    "guidance_scale": Shown(group=PRIOR, metavar="W", help="weight of guidance (the text with cfg), 1 (off) to 30"),
     "autoencoder": Shown(group=PRIOR, help="decoder of the image model, or the one for video"),
     "released": Shown(group=PRIOR, help="compute what the released code does where it differs from the paper"),
     "consistency": Shown(group=TIME, metavar="NAMES", help="none, or propagation, noise, transition joined by +"),

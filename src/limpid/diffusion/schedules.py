@@ -137,7 +137,8 @@ def _shortened(step: Step, fraction: float) -> Step:
 
 def _chain(times: Sequence[float], levels: Sequence[tuple[float, float]]) -> tuple[Step, ...]:
     pairs = zip(times, pairwise(levels), strict=True)
-    return tuple(
+    steps = tuple(
         Step(index=i, count=len(times), t=t, alpha=a, sigma=s, alpha_next=a_next, sigma_next=s_next)
         for i, (t, ((a, s), (a_next, s_next))) in enumerate(pairs)
     )
+    return tuple(replace(step, noise_range=(steps[0].noise, steps[-1].noise)) for step in steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -133,7 +133,7 @@ def patched_denoiser(method: Method, prior: Prior, bank: Bank, call: Call) -> De
     """`Denoise` for one piece: every guidance branch has keys and values of its own in the bank."""
 
     def denoise(z: Tensor, condition: object, branch: str) -> Prediction:
-        here = Call(step=call.step, phase=call.phase, window=call.window, tile=call.tile, branch=branch)
+        here = replace(call, branch=branch, shape=tuple(z.shape))
         with nullcontext() if method.attention is None else method.attention.patch(prior, bank, here):
             return prior.denoise(z, call.step, condition)
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from limpid.guidance.arithmetic import extrapolated
 from limpid.types import Denoise, Prediction, Prior, Step
 
 
@@ -39,9 +40,7 @@ class ClassifierFree:
             return denoise(z, condition, "main")
         if self.batched:
             two = denoise(torch.cat([z, z]), condition.both(), "both")
-            return self.combine(Prediction(two.x0[:1], two.eps[:1]), Prediction(two.x0[1:], two.eps[1:]))
-        return self.combine(denoise(z, condition.unconditional(), "negative"), denoise(z, condition, "main"))
-
-    def combine(self, negative: Prediction, positive: Prediction) -> Prediction:
-        x0 = negative.x0 + self.scale * (positive.x0 - negative.x0)
-        return Prediction(x0=x0, eps=negative.eps + self.scale * (positive.eps - negative.eps))
+            negative, positive = Prediction(two.x0[:1], two.eps[:1]), Prediction(two.x0[1:], two.eps[1:])
+        else:
+            negative, positive = denoise(z, condition.unconditional(), "negative"), denoise(z, condition, "main")
+        return extrapolated(negative, positive, self.scale)

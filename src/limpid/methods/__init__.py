@@ -31,6 +31,7 @@ OWN_OPTIONS = (
     "negative_prompt",
     "prompts",
     "noise_level",
+    "guidance",
     "guidance_scale",
     "consistency",
     "propagation_steps",

@@ -18,15 +18,16 @@ from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
 from limpid.flow.estimate import DISFlow, FlowEstimator
-from limpid.guidance.classifier_free import ClassifierFree
+from limpid.guidance.choice import changes_attention, choose_guidance
 from limpid.models.schedule_config import read_betas, read_schedule
 from limpid.models.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors import prompts as words
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Flow, parse_consistency, parse_steps
+from limpid.settings import Flow, GuidanceName, parse_consistency, parse_steps
 from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
 WINDOW_FRAMES = 8
+OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
 RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
 
 
@@ -113,6 +114,7 @@ def compose(
     negative_prompt: str | None = None,
     prompts: str | None = None,
     noise_level: int | None = None,
+    guidance: GuidanceName = "cfg",
     guidance_scale: float | None = None,
     consistency: str | None = None,
     propagation_steps: str | None = None,
@@ -140,6 +142,8 @@ def compose(
     )
     level = member.noise_level if noise_level is None else noise_level
 
+    guide = choose_guidance(guidance, guidance_scale, default_scale=member.guidance_scale)
+
     def load(placement: Placement) -> Prior:
         return load_upscaler(files, placement, book=book, noise_level=level)
 
@@ -152,11 +156,11 @@ def compose(
         make_schedule=lambda num_steps: schedule(member, folder, num_steps),
         sampler=DDIM(),
         strategy=strategy,
-        guidance=ClassifierFree(scale=member.guidance_scale if guidance_scale is None else guidance_scale),
+        guidance=guide,
         weights_hash=lambda: weights_digest(folder),
         weights_bytes=files.parameter_bytes(),
         random_weights=read_card(folder).random,
-        options=frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"}),
+        options=OPTIONS - {"compile"} if changes_attention(guide) else OPTIONS,
         **cut,
         work_bytes_per_px=WORK_BYTES_PER_PX,
         decode_bytes_per_px=DECODE_BYTES_PER_PX[autoencoder or member.autoencoder],

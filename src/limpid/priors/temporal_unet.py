@@ -21,6 +21,7 @@ from limpid.priors.unet_blocks import BlockOptions, DownBlock, MidBlock, UpBlock
 from limpid.priors.unet_config import official_unet_config as official_unet_config
 from limpid.priors.unet_inflate import inflate_unet as inflate_unet
 from limpid.priors.unet_inflate import trainable_kinds as trainable_kinds
+from limpid.priors.unet_transformer import TransformerBlock
 from limpid.temporal.convolution import as_clips, as_frames
 from limpid.temporal.layout import channels_last
 from limpid.temporal.module import TemporalModule
@@ -83,6 +84,15 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         self.up_temporal = nn.ModuleList([_temporal(width, options) for width in reversed(widths)])
         self.conv_norm_out = WindowGroupNorm(norm_num_groups, widths[0], 1e-5, options.norm_scope)
         self.conv_out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+
+    @property
+    def self_attentions(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Names and layers of the self-attention in space, from input to output, where it does not look at the text."""
+        return tuple(
+            (f"{name}.attn1", module.attn1)
+            for name, module in self.named_modules()
+            if isinstance(module, TransformerBlock) and not module.only_cross
+        )
 
     def forward(
         self,

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from limpid.diffusion.noise import noise_clip
 from limpid.diffusion.parametrisations import from_v
@@ -85,6 +85,12 @@ class UpscalerPrior:
     """What the user should know, a text that was cut off for instance."""
     scale: int = 4
     latent_channels: int = 4
+
+    @property
+    def self_attentions(self) -> tuple[tuple[str, nn.Module], ...]:
+        """See `limpid.attention.layers`: those of the denoiser's lowest level, the others attend to the text."""
+        layers: tuple[tuple[str, nn.Module], ...] = self.networks.use("unet").self_attentions
+        return layers
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height, width

@@ -1,0 +1,71 @@
+"""Which self-attention layers a prior has, how large they are, and where their tokens lie in the picture."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from limpid.types import SettingsError
+
+Layer = tuple[str, nn.Module]
+MAX_HALVINGS = 6
+
+
+class SelfAttending(Protocol):
+    """A prior with self-attention in space whose layers can be changed; see `limpid.attention.patching`."""
+
+    @property
+    def self_attentions(self) -> tuple[Layer, ...]:
+        """``(name, layer)`` from the input of the network to its output; their tokens are ``(b t) (h w) c``."""
+        ...
+
+
+def self_attentions(prior: Any) -> tuple[Layer, ...]:
+    """Raises SettingsError when the prior has none to offer."""
+    layers: tuple[Layer, ...] = getattr(prior, "self_attentions", ())
+    if not layers:
+        raise SettingsError(f"{type(prior).__name__} has no self-attention that could be changed; choose guidance cfg")
+    return layers
+
+
+def outer_layers(prior: Any, first: int, last: int) -> tuple[Layer, ...]:
+    """The ``first`` layers and the ``last`` ones, each once: 2 and 2 in DC-VSR (sections 3.1 to 3.3)."""
+    layers = self_attentions(prior)
+    return tuple(layer for i, layer in enumerate(layers) if i < first or i >= len(layers) - last)
+
+
+def middle_layer(prior: Any) -> Layer:
+    """The layer of the middle block, where pictures are smallest; the layer in the middle if no name says so."""
+    layers = self_attentions(prior)
+    named = [layer for layer in layers if "mid" in layer[0]]
+    return named[0] if named else layers[len(layers) // 2]
+
+
+def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of a layer with so many tokens in a network on ``height`` x ``width``.
+
+    U-Nets halve both, and round up, from level to level. Raises ValueError when no level has that many.
+    """
+    for _ in range(MAX_HALVINGS + 1):
+        if height * width == tokens:
+            return height, width
+        height, width = -(-height // 2), -(-width // 2)
+    raise ValueError(f"no level of the network has {tokens} tokens")
+
+
+def sampled_positions(count: int, rate: float) -> list[int]:
+    """Positions along one edge when a share of ``rate`` of a picture is kept: evenly spaced, at least one.
+
+    Each of ``n = round(count sqrt(rate))`` equal parts of the edge gives its middle, so rows and columns are alike.
+    """
+    kept = min(count, max(1, round(count * rate**0.5)))
+    return [int((i + 0.5) * count / kept) for i in range(kept)]
+
+
+def subsample(x: Tensor, size: tuple[int, int], rate: float) -> Tensor:
+    """Tokens ``n h (rows columns) d`` on a regular grid: ``n h m d``, a copy."""
+    rows, columns = (torch.tensor(sampled_positions(edge, rate), device=x.device) for edge in size)
+    chosen = (rows[:, None] * size[1] + columns).flatten()
+    return x.index_select(-2, chosen)

@@ -1,0 +1,139 @@
+"""Attention propagated between spatial and temporal tiles (DC-VSR sections 3.1 and 3.2): SAP and TAP.
+
+Both have the self-attention of a tile look at keys and values of other tiles too, which have seen other parts of the
+video, so that tiles agree on what they invent. They take turns by step; see `AttentionPropagation`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limpid.attention.fused import attend_with_more
+from limpid.attention.layers import outer_layers, subsample, token_grid
+from limpid.attention.patching import Attend, Change, changed_attention
+from limpid.consistency.attention_bank import Kept, joined, store
+from limpid.types import Bank, Call, Phase, Prior, Step
+
+COLLECT, APPLY = Phase(name="collect", kept=False), Phase(name="apply")
+"""SAP: all tiles of a temporal tile are run to collect their keys and values, and once more to use them."""
+PROPAGATE = Phase(name="propagate")
+"""TAP: each temporal tile uses what the one before it left."""
+PLAIN = Phase(name="plain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionPropagation:
+    """An `AttentionPlan`: SAP in steps 0, 2, 4, ..., TAP in the others, forward in time in 1, 5, ..., backward in 3, 7.
+
+    A step of SAP costs two network calls per tile. Keys and values are kept per layer and guidance branch, SAP's until
+    the temporal tile is done, TAP's until the next temporal tile has used them. Nothing is propagated from segment to
+    segment.
+    """
+
+    spatial_rate: float = 1 / 16
+    """s_SAP, the share of a tile's tokens that stand for it, on a regular grid; 0 switches SAP off.
+
+    The paper gives no number. 1/16 is every fourth token of every fourth row; since tiles overlap by half, a place is
+    seen by up to four of them, so a quarter of the picture's tokens come together, and for 1080p (28 tiles) a query
+    looks at 7168 keys besides the 4096 of its own tile, 2.75 times the work in four of the network's layers.
+    """
+    temporal_frames: int = 4
+    """L, the frames that stand for a temporal tile (section 3.2); 0 switches TAP off."""
+    first_layers: int = 2
+    last_layers: int = 2
+    """Which self-attentions, from the network's input to its output (section 3.1)."""
+    device_bytes: int = 4 << 30
+    """Keys and values beyond this lie in the processor's memory instead of the device's; changes no value."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.spatial_rate <= 1.0:
+            raise ValueError(f"spatial_rate is {self.spatial_rate}; it must be 0 to 1")
+        if self.temporal_frames < 0:
+            raise ValueError(f"temporal_frames is {self.temporal_frames}; it must be 0 or more")
+
+    def phases(self, step: Step) -> tuple[Phase, ...]:
+        if step.index % 2 == 0:
+            return (COLLECT, APPLY) if self.spatial_rate else (PLAIN,)
+        return (PROPAGATE,) if self.temporal_frames else (PLAIN,)
+
+    def descending(self, step: Step) -> bool:
+        return step.index % 4 == 3
+
+    def patch(self, prior: Prior, bank: Bank, call: Call) -> AbstractContextManager[None]:
+        """Raises SettingsError when the prior has no self-attention that can be changed."""
+        if call.phase == PLAIN:
+            return nullcontext()
+        layers = outer_layers(prior, self.first_layers, self.last_layers)
+        make = {COLLECT: self._collect, APPLY: self._apply, PROPAGATE: self._propagate}[call.phase]
+        return changed_attention([(name, layer, make(bank, call, name)) for name, layer in layers])
+
+    def barrier(self, bank: Bank, step: Step, phase: Phase, window: int) -> None:
+        """After collecting, the tiles of each layer and branch are put together, in their order; after SAP all goes."""
+        if phase == COLLECT:
+            for layer, branch in {address[:2]: None for address in bank}:
+                tiles = sorted(a for a in bank if a[:2] == (layer, branch))
+                whole = joined([bank[a] for a in tiles])
+                for address in tiles:
+                    del bank[address]
+                store(bank, (layer, branch, -1), whole, self.device_bytes)
+        elif phase == APPLY:
+            bank.clear()
+
+    def _collect(self, bank: Bank, call: Call, layer: str) -> Change:
+        def change(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+            size = token_grid(k.shape[-2], *call.shape[-2:])
+            keys, values = (subsample(x, size, self.spatial_rate) for x in (k, v))
+            store(bank, (layer, call.branch, call.tile), Kept(keys, values), self.device_bytes)
+            return attend(q, k, v)
+
+        return change
+
+    def _apply(self, bank: Bank, call: Call, layer: str) -> Change:
+        def change(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+            others: Kept = bank[(layer, call.branch, -1)]
+            return attend_with_more(q, k, v, others.keys, others.values, attend)
+
+        return change
+
+    def _propagate(self, bank: Bank, call: Call, layer: str) -> Change:
+        address = (layer, call.branch, call.tile)
+
+        def change(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+            before: Kept | None = bank.get(address)
+            if before is None:
+                out = attend(q, k, v)
+            else:
+                out = attend_with_more(q, k, v, before.keys, before.values, attend)
+            keys, values = most_detailed(k, v, clips=call.shape[0], frames=self.temporal_frames)
+            store(bank, address, Kept(keys, values), self.device_bytes)
+            return out
+
+        return change
+
+
+def most_detailed(k: Tensor, v: Tensor, *, clips: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Keys and values of the ``frames`` frames whose keys deviate most: ``(b t) h tokens d`` -> ``b h (l tokens) d``.
+
+    A clip of fewer frames gives all of them. They come in the order of time, ties go to the earlier one.
+    """
+    deviation = key_deviation(k).view(clips, -1)
+    order = deviation.argsort(dim=1, descending=True, stable=True)[:, :frames]
+    chosen = order.sort(dim=1).values
+    clip = torch.arange(clips, device=k.device)[:, None]
+    rows = clip * deviation.shape[1] + chosen
+    keys, values = (x[rows].transpose(1, 2).flatten(2, 3) for x in (k, v))
+    return keys, values
+
+
+def key_deviation(k: Tensor) -> Tensor:
+    """How much the keys of each frame differ from each other: ``n h tokens d`` -> ``n``, float32.
+
+    The paper says "the largest standard deviations". Here that is the deviation of each channel over the frame's
+    tokens, mean over all channels: a vector that is added to all keys of a frame changes no attention weight in it, so
+    it should not count, as it would in the deviation over all numbers.
+    """
+    return k.float().std(dim=-2, correction=0).mean(dim=(-2, -1))

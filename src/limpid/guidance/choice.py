@@ -1,0 +1,41 @@
+"""The guidance that a user names."""
+
+from __future__ import annotations
+
+from limpid.guidance.classifier_free import ClassifierFree
+from limpid.guidance.dssag import DetailSuppression
+from limpid.guidance.pag import PerturbedAttention
+from limpid.guidance.sag import SelfAttentionGuidance
+from limpid.settings import GuidanceName
+from limpid.types import Guidance, SettingsError
+
+
+def choose_guidance(
+    name: GuidanceName, scale: float | None, *, default_scale: float, classifier_free: bool = True
+) -> Guidance | None:
+    """The guidance called ``name`` with weight w, ``scale`` if the user chose one.
+
+    Args:
+        classifier_free: whether the method can be told less than it is (no prompt). If not, the self-attention
+            guidances stand alone (DC-VSR Eq. 5, 6, 8).
+
+    Raises:
+        SettingsError: a scale without guidance, or ``cfg`` where there is nothing to leave out.
+    """
+    if name == "none":
+        if scale is not None:
+            raise SettingsError(f"guidance_scale {scale:g} has no effect with guidance none; leave one of them out")
+        return None
+    weight = default_scale if scale is None else scale
+    if name == "cfg":
+        if not classifier_free:
+            raise SettingsError("guidance cfg has no effect here, because the method is told no text; choose dssag")
+        return ClassifierFree(scale=weight)
+    makers = {"dssag": DetailSuppression, "sag": SelfAttentionGuidance, "pag": PerturbedAttention}
+    made: Guidance = makers[name](scale=weight, classifier_free=classifier_free)
+    return made
+
+
+def changes_attention(guidance: Guidance | None) -> bool:
+    """Whether the guidance exchanges attention layers from call to call, which a compiled network cannot follow."""
+    return guidance is not None and not isinstance(guidance, ClassifierFree)
