@@ -48,8 +48,8 @@ class SVDConditioning:
     """Of the LR latent. SVD's own image latent is the encoder's mean as it is; only what is denoised is multiplied by
     0.18215, and fine-tuning started from there."""
     noise_augmentation: float = 0.0
-    """Standard deviation of noise on the upscaled frames in [-1, 1], which the network is told. SVD adds 0.02 to a clean
-    picture; LR frames are degraded enough, and what is lost in them cannot come back."""
+    """Standard deviation of noise on the upscaled frames in [-1, 1], which the network is told. SVD adds 0.02 to a
+    clean picture; LR frames are degraded enough, and what is lost in them cannot come back."""
     motion_bucket: int = 127
     """Supplement A."""
     fps_id: int = 7
@@ -194,7 +194,7 @@ class SVDPrior:
 
 
 def embed_image(encoder: Any, frames: Tensor) -> Tensor:
-    """CLIP's embedding of ``t 3 h w`` in [0, 1]: ``t c`` float32. The whole picture is resized, as SVD's pipeline does."""
+    """CLIP's embedding of ``t 3 h w`` in [0, 1]: ``t c`` float32; of the whole picture, as SVD's pipeline does it."""
     edge = encoder.config.image_size
     small = F.interpolate(frames, (edge, edge), mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
     mean, std = (small.new_tensor(values)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
