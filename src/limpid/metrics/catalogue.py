@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from limpid.metrics.entries_judges import JUDGES
 from limpid.metrics.entries_learned import LEARNED
 from limpid.metrics.entries_own import OWN
 from limpid.metrics.entries_reference import REFERENCE
@@ -21,7 +22,7 @@ from limpid.types import SettingsError
 
 __all__ = ["METRICS", "Clips", "Measured", "Metric", "measure", "resolve"]
 
-METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL, *OWN, *LEARNED)}
+METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL, *OWN, *LEARNED, *JUDGES)}
 
 
 def resolve(names: Iterable[str]) -> list[Metric]:

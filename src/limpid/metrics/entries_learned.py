@@ -1,75 +1,27 @@
-"""Entries of the catalogue that rest on learned weights or statistics, or on a program that does not come with Limpid.
+"""Entries of the catalogue that rest on learned weights or statistics, with Limpid's own code.
 
-NIQE's statistics are here. LPIPS, tLP and DISTS are computed where their files lie in the folder of weights. None of
-the others is computed by this version. Each says what it needs, how large that is, under which licence, and where it
-was looked for, so that a table shows the reason in place of a number.
+NIQE's statistics are here. All others are computed where their files lie in the folder of weights; each says what it
+needs, how large that is, under which licence, and where it was looked for, so that a table shows the reason in place of
+a number. Those that need a program of other people besides are in `limpid.metrics.entries_judges`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 
-from limpid.metrics.kinds import Better, Clips, Kind, Measured, Metric, Need, NotMeasurableError, mean_of
-
-_SRGB = "Needs RGB frames; mean over frames."
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of other people that a metric needs."""
-
-    name: str
-    size: str
-    licence: str
-
-
-def folder_of(clips: Clips) -> Path:
-    """Where weights of metrics are looked for: the folder given, or ``metrics`` in the folder of weights."""
-    from limpid.checkpoints.folders import weights_root
-
-    return clips.weights if clips.weights is not None else weights_root() / "metrics"
-
-
-def _place(folder: Path, file: File) -> Path:
-    """Where the file is, or should be; the same tensors as safetensors will do."""
-    path = folder / file.name
-    other = path.with_suffix(".safetensors")
-    return other if other.is_file() and not path.is_file() else path
-
-
-def _missing(clips: Clips, files: Sequence[File]) -> Measured:
-    """Always without a value; raises NotMeasurableError that names what it needs and where that was looked for."""
-    _paths(clips, files)
-    raise NotMeasurableError(
-        f"needs {_named(files)}, found in {folder_of(clips)}; this version of Limpid cannot run it yet"
-    )
-
-
-def _paths(clips: Clips, files: Sequence[File]) -> list[Path]:
-    """The files; raises NotMeasurableError that names them all where one is missing."""
-    folder = folder_of(clips)
-    paths = [_place(folder, f) for f in files]
-    if not all(path.is_file() for path in paths):
-        raise NotMeasurableError(f"needs {_named(files)}, not found in {folder}")
-    return paths
-
-
-def _named(files: Sequence[File]) -> str:
-    return " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
+from limpid.metrics.files import File, entry, paths_of
+from limpid.metrics.kinds import Clips, Measured, Metric, mean_of
 
 
 def _lpips(clips: Clips, files: Sequence[File]) -> Measured:
-    backbone, heads = _paths(clips, files)
+    backbone, heads = paths_of(clips, files)
     from limpid.metrics.perceptual import lpips
 
     return mean_of(lpips(clips.sr, clips.truth, backbone, heads))
 
 
 def _tlp(clips: Clips, files: Sequence[File]) -> Measured:
-    backbone, heads = _paths(clips, files)
+    backbone, heads = paths_of(clips, files)
     from limpid.metrics.perceptual import lpips
 
     truth, sr = (lpips(v[:-1], v[1:], backbone, heads) for v in (clips.truth, clips.sr))
@@ -77,7 +29,7 @@ def _tlp(clips: Clips, files: Sequence[File]) -> Measured:
 
 
 def _dists(clips: Clips, files: Sequence[File]) -> Measured:
-    backbone, heads = _paths(clips, files)
+    backbone, heads = paths_of(clips, files)
     from limpid.metrics.perceptual import dists
 
     return mean_of(dists(clips.sr, clips.truth, backbone, heads))
@@ -89,36 +41,25 @@ def _niqe(clips: Clips) -> Measured:
     return mean_of([frame_niqe(f) for f in clips.sr])
 
 
-def _entry(
-    name: str,
-    label: str,
-    better: Better,
-    definition: str,
-    source: str,
-    files: Sequence[File],
-    *,
-    kind: Kind = "no_reference",
-    needs: tuple[Need, ...] = (),
-    how: Callable[..., Measured] = _missing,
-) -> Metric:
-    return Metric(
-        name=name,
-        label=label,
-        kind=kind,
-        better=better,
-        definition=definition,
-        source=source,
-        licence="; ".join(f"{f.name}: {f.licence}" for f in files),
-        measure=partial(how, files=tuple(files)),
-        needs=needs,
-    )
+def _brisque(clips: Clips, files: Sequence[File]) -> Measured:
+    model, ranges = paths_of(clips, files)
+    from limpid.metrics.brisque import frames_brisque
+
+    return mean_of(frames_brisque(clips.sr, model, ranges))
+
+
+def _background(clips: Clips, files: Sequence[File]) -> Measured:
+    (path,) = paths_of(clips, files)
+    from limpid.metrics.clip_vision import VIT_B32, background_consistency, clip_features
+
+    return mean_of(background_consistency(clip_features(clips.sr, path, VIT_B32)))
 
 
 _ALEX = File("alexnet-owt-7be5be79.pth", "233 MB", "BSD-3-Clause")
 _VGG = File("vgg16-397923af.pth", "528 MB", "BSD-3-Clause")
 _LPIPS = File("lpips_alex.pth", "6 kB", "BSD-2-Clause")
-_CLIP_RN50 = File("RN50.pt", "244 MB", "MIT")
-_CLIP_B32 = File("ViT-B-32.pt", "338 MB", "MIT")
+_CLIP_B32 = File("clip-vit-base-patch32.bin", "605 MB", "MIT")
+_LIVE = "University of Texas at Austin, free use with credit"
 
 LEARNED = (
     Metric(
@@ -132,7 +73,7 @@ LEARNED = (
         licence="Apache-2.0 (own code; statistics of basicsr, Apache-2.0)",
         measure=_niqe,
     ),
-    _entry(
+    entry(
         "lpips",
         "LPIPS (AlexNet, v0.1)",
         "lower",
@@ -143,7 +84,7 @@ LEARNED = (
         needs=("gt",),
         how=_lpips,
     ),
-    _entry(
+    entry(
         "dists",
         "DISTS (full size)",
         "lower",
@@ -155,7 +96,7 @@ LEARNED = (
         needs=("gt",),
         how=_dists,
     ),
-    _entry(
+    entry(
         "tlp",
         "tLP x100 (TecoGAN, AlexNet)",
         "lower",
@@ -167,61 +108,26 @@ LEARNED = (
         needs=("gt",),
         how=_tlp,
     ),
-    _entry(
+    entry(
         "vbench-background",
         "VBench background consistency (CLIP ViT-B/32)",
         "higher",
-        "Cosine of CLIP features with those of the frame before and of the first frame, mean of both, at 224 pixels.",
-        "VBench (Huang et al. 2024)",
+        "Unit features of CLIP ViT-B/32 (shorter side to 224 by bicubic without antialiasing, centre 224x224); of each "
+        "frame but the first the mean of its cosines with the frame before and with the first frame, each at least 0; "
+        "mean over frames. Texture cannot be seen at 224 pixels.",
+        "VBench (Huang et al. 2024); its mean over a set is over frames, here over clips",
         (_CLIP_B32,),
         kind="temporal",
+        how=_background,
     ),
-    _entry(
+    entry(
         "brisque",
         "BRISQUE (LIVE)",
         "lower",
-        "Support vector regression of natural scene statistics, 0 to 100.",
-        "Mittal et al. 2012",
-        (File("brisque_svm.txt", "351 kB", "Apache-2.0 as packaged"),),
-    ),
-    _entry(
-        "nrqm",
-        "NRQM (Ma et al.)",
-        "higher",
-        "Random forests over statistics of frequencies and gradients, 0 to 10.",
-        "Ma et al. 2017",
-        (File("NRQM_model.mat", "size not known", "as MIT"),),
-    ),
-    _entry(
-        "musiq",
-        "MUSIQ (KonIQ-10k)",
-        "higher",
-        "Transformer over patches of three scales, checkpoint KonIQ-10k, 0 to 100. " + _SRGB,
-        "Ke et al. 2021",
-        (File("musiq_koniq.safetensors", "size not known", "Apache-2.0"),),
-    ),
-    _entry(
-        "clipiqa-official",
-        "CLIP-IQA (one pair of prompts)",
-        "higher",
-        "CLIP RN50 without positions, prompts 'Good photo.' and 'Bad photo.', 0 to 1. " + _SRGB,
-        "Wang et al. 2023, as torchmetrics and piq",
-        (_CLIP_RN50,),
-    ),
-    _entry(
-        "clipiqa-pyiqa",
-        "CLIP-IQA (five pairs of prompts, pyiqa)",
-        "higher",
-        "As clipiqa-official, mean over five pairs of prompts: other numbers under the same name. " + _SRGB,
-        "Wang et al. 2023, as pyiqa (PolyForm-Noncommercial)",
-        (_CLIP_RN50,),
-    ),
-    _entry(
-        "dover",
-        "DOVER (fused, 0 to 1)",
-        "higher",
-        "Sigmoid of 0.6104 x technical + 0.3896 x aesthetic, each normalised as in the authors' program for one video.",
-        "Wu et al. 2023",
-        (File("DOVER.pth", "size not known", "S-Lab, non-commercial"),),
+        "Support vector regression of 36 statistics of rounded grey at two scales, zeros beyond the border, LIVE's "
+        "model and ranges; about 0 to 100, mean over frames.",
+        "Mittal, Moorthy and Bovik 2012, features as pyiqa's brisque; not brisque_matlab",
+        (File("brisque_allmodel.txt", "about 350 kB", _LIVE), File("brisque_allrange.txt", "1 kB", _LIVE)),
+        how=_brisque,
     ),
 )

@@ -6,7 +6,6 @@ neighbours. The statistics of the photos (``niqe_pristine.npz``) are those that 
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 
 from limpid.metrics.fidelity import studio_luma
+from limpid.metrics.natural import fit_asymmetric, half, mean_of_sides, normalised, width_of
 
 BLOCK = 96
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -38,7 +38,7 @@ def frame_niqe(frame: np.ndarray) -> float:
     if rows * columns < 2:
         raise ValueError(f"NIQE needs two blocks of {BLOCK}x{BLOCK} pixels, not {frame.shape[1]}x{frame.shape[0]}")
     y = y[: rows * BLOCK, : columns * BLOCK]
-    features = np.hstack([_features(y, BLOCK), _features(_half(y), BLOCK // 2)])
+    features = np.hstack([_features(y, BLOCK), _features(half(y), BLOCK // 2)])
     whole = features[~np.isnan(features).any(1)]
     if len(whole) < 2:
         raise ValueError("NIQE found no two blocks that are not of one colour")
@@ -56,17 +56,9 @@ def _pristine() -> _Pristine:
 
 def _features(y: np.ndarray, block: int) -> np.ndarray:
     """18 numbers for each block, in rows."""
-    normal = _normalised(y)
+    normal = normalised(y, _pristine().window, cv2.BORDER_REPLICATE)
     places = [(r, c) for r in range(0, y.shape[0], block) for c in range(0, y.shape[1], block)]
     return np.array([_block_features(normal[r : r + block, c : c + block]) for r, c in places])
-
-
-def _normalised(y: np.ndarray) -> np.ndarray:
-    """Luma less its local mean, over its local deviation."""
-    window, border = _pristine().window, cv2.BORDER_REPLICATE
-    mean = cv2.filter2D(y, cv2.CV_64F, window, borderType=border)
-    power = cv2.filter2D(y * y, cv2.CV_64F, window, borderType=border)
-    return np.asarray((y - mean) / (np.sqrt(np.abs(power - mean * mean)) + 1))
 
 
 def _block_features(block: np.ndarray) -> list[float]:
@@ -74,45 +66,11 @@ def _block_features(block: np.ndarray) -> list[float]:
     numbers = [shape, (left + right) / 2]
     for shift in NEIGHBOURS:
         shape, left, right = _fit(block * np.roll(block, shift, (0, 1)))
-        mean = (right - left) * math.gamma(2 / shape) / math.gamma(1 / shape)
-        numbers += [shape, mean, left, right]
+        numbers += [shape, mean_of_sides(shape, left, right), left, right]
     return numbers
 
 
 def _fit(x: np.ndarray) -> tuple[float, float, float]:
-    """Shape and both widths of an asymmetric generalised Gaussian, by its moments.
-
-    A side without values has NaN as its width, and the shape is then the least, as basicsr has it.
-    """
-    left, right = (_deviation(part) for part in (x[x < 0], x[x > 0]))
-    skew = left / right
-    wanted = float(np.mean(np.abs(x)) ** 2 / max(float(np.mean(x**2)), 1e-300)) * (skew**3 + 1) * (skew + 1)
-    shapes, ratios = _shapes()
-    shape = float(shapes[np.argmin((ratios - wanted / (skew**2 + 1) ** 2) ** 2)])
-    width = math.sqrt(math.gamma(1 / shape) / math.gamma(3 / shape))
-    return shape, left * width, right * width
-
-
-def _deviation(part: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(part**2))) if part.size else math.nan
-
-
-@cache
-def _shapes() -> tuple[np.ndarray, np.ndarray]:
-    """Shapes 0.2, 0.201 to 10, and the ratio of squared mean and variance that each has."""
-    shapes = np.arange(0.2, 10.001, 0.001)
-    one, two, three = (np.array([math.lgamma(k / s) for s in shapes]) for k in (1, 2, 3))
-    return shapes, np.exp(2 * two - one - three)
-
-
-def _half(y: np.ndarray) -> np.ndarray:
-    """Half the size by antialiased bicubic (a = -0.5), mirrored at the borders, as MATLAB's imresize."""
-    d = np.abs(np.arange(-3.5, 4) / 2)
-    taps = np.where(d <= 1, 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2)
-    taps /= taps.sum()
-    for axis in (0, 1):
-        padded = np.pad(y, [(3, 3) if a == axis else (0, 0) for a in (0, 1)], mode="symmetric")
-        padded = np.moveaxis(padded, axis, 0)
-        count = y.shape[axis] // 2
-        y = np.moveaxis(sum(taps[k] * padded[k : k + 2 * count : 2] for k in range(8)), 0, axis)
-    return y
+    """Shape and widths of both sides; a side without values has NaN as its width, as basicsr has it."""
+    shape, left, right = fit_asymmetric(x)
+    return shape, width_of(shape, left), width_of(shape, right)

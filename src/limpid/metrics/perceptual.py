@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.checkpoints.pickles import read_pickle
+from limpid.metrics.files import stamp
 from limpid.metrics.kinds import NotMeasurableError
 from limpid.types import LimpidError
 
@@ -60,10 +61,10 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
 
     Raises NotMeasurableError where the file cannot be read, or lacks one of them in that shape with finite numbers.
     """
-    found = _read(path)
+    found = read_tensors(path)
     weights: Weights = {}
     for name, shape in shapes.items():
-        tensor = found.get(name) if isinstance(found, Mapping) else None
+        tensor = found.get(name)
         if not isinstance(tensor, Tensor):
             raise NotMeasurableError(f"{path} has no {name}; it is another file than the one needed")
         if tuple(tensor.shape) != shape:
@@ -72,6 +73,12 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
         if not bool(torch.isfinite(weights[name]).all()):
             raise NotMeasurableError(f"{path} has numbers in {name} that are not finite")
     return weights
+
+
+def read_tensors(path: Path) -> Weights:
+    """All tensors by name, without running what is in the file. Raises NotMeasurableError where it cannot be read."""
+    found = _read(path)
+    return {str(name): t for name, t in found.items() if isinstance(t, Tensor)} if isinstance(found, Mapping) else {}
 
 
 def _read(path: Path) -> object:
@@ -89,12 +96,6 @@ def _read(path: Path) -> object:
         raise NotMeasurableError(str(error)) from error
 
 
-def _stamp(path: Path) -> tuple[Path, int, int]:
-    """Another file under the same name is read again."""
-    facts = path.stat()
-    return path, facts.st_mtime_ns, facts.st_size
-
-
 # --------------------------------------------------------------------------------------------- LPIPS
 
 
@@ -105,7 +106,7 @@ def lpips(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
     """
     if min(a.shape[1:3]) < ALEXNET_MIN_SIDE:
         raise NotMeasurableError(f"needs frames of at least {ALEXNET_MIN_SIDE} pixels a side")
-    weights = _lpips_weights(*_stamp(backbone), *_stamp(heads))
+    weights = _lpips_weights(*stamp(backbone), *stamp(heads))
     return _in_batches(lambda x, y: lpips_distance(x, y, weights), a, b)
 
 
@@ -137,7 +138,8 @@ def lpips_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
 
 def _unit(features: Tensor) -> Tensor:
     # unlike the root of a sum of squares, the norm of zeros has a derivative that is finite
-    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + LPIPS_EPS)
+    length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    return features / (length + LPIPS_EPS)
 
 
 def _alexnet(frames: Tensor, weights: Weights) -> list[Tensor]:
@@ -160,7 +162,7 @@ def dists(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
 
     Raises NotMeasurableError for files that are not the weights.
     """
-    weights = _dists_weights(*_stamp(backbone), *_stamp(heads))
+    weights = _dists_weights(*stamp(backbone), *stamp(heads))
     return _in_batches(lambda x, y: dists_distance(x, y, weights), a, b)
 
 

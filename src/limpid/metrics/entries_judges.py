@@ -1,0 +1,105 @@
+"""Entries of the catalogue that a program of other people computes: pyiqa, where it is installed. DOVER's is not here.
+
+The weights are looked for in the folder of weights, and never fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from limpid.metrics.files import File, entry, named, paths_of
+from limpid.metrics.kinds import Clips, Measured, NotMeasurableError, mean_of
+
+PYIQA_LICENCE = "pyiqa: PolyForm-Noncommercial-1.0.0, parts S-Lab 1.0: no commercial use"
+_MEAN = "RGB frames at full size, mean over frames."
+
+
+def _pyiqa(clips: Clips, files: Sequence[File], *, judge: str) -> Measured:
+    from limpid.metrics import pyiqa_adapter
+
+    (path,) = paths_of(clips, files, "" if pyiqa_adapter.installed() else f"; {pyiqa_adapter.HOW_TO_INSTALL}")
+    return mean_of(pyiqa_adapter.scores(judge, clips.sr, path))
+
+
+def _nrqm(clips: Clips, files: Sequence[File]) -> Measured:
+    return _pyiqa(clips, files, judge="nrqm")
+
+
+def _musiq(clips: Clips, files: Sequence[File]) -> Measured:
+    return _pyiqa(clips, files, judge="musiq")
+
+
+def _clipiqa(clips: Clips, files: Sequence[File]) -> Measured:
+    return _pyiqa(clips, files, judge="clipiqa")
+
+
+def _clipiqa_official(clips: Clips, files: Sequence[File]) -> Measured:
+    return _pyiqa(clips, files, judge="clipiqa-official")
+
+
+def _dover(clips: Clips, files: Sequence[File]) -> Measured:
+    """Always without a value; raises NotMeasurableError that says why."""
+    raise NotMeasurableError(
+        f"needs {named(files)} and the authors' program, which is in no package on PyPI and, being non-commercial, not "
+        "in Limpid; it can be run beside: github.com/VQAssessment/DOVER, evaluate_one_video.py -f"
+    )
+
+
+_RN50 = File("RN50.pt", "244 MB", "MIT")
+
+JUDGES = (
+    entry(
+        "nrqm",
+        "NRQM (Ma et al., pyiqa)",
+        "higher",
+        f"Random forests and a linear regression over statistics of frequencies and gradients, 0 to 10; {_MEAN}",
+        "Ma et al. 2017, as pyiqa computes it",
+        (File("NRQM_model.mat", "size not stated by its mirror", "as MIT by its authors, CC-BY-NC-SA-4.0 at pyiqa"),),
+        how=_nrqm,
+        also=PYIQA_LICENCE,
+    ),
+    entry(
+        "musiq",
+        "MUSIQ (KonIQ-10k)",
+        "higher",
+        "Transformer over patches of three scales (longer side 224, 384, and full), checkpoint KonIQ-10k, 0 to 100; "
+        + _MEAN,
+        "Ke et al. 2021, as pyiqa computes it: what the papers call MUSIQ",
+        (File("musiq_koniq_ckpt-e95806b9.pth", "109 MB", "Apache-2.0 by its authors, CC-BY-NC-SA-4.0 at pyiqa"),),
+        how=_musiq,
+        also=PYIQA_LICENCE,
+    ),
+    entry(
+        "clipiqa-official",
+        "CLIP-IQA (one pair of prompts: 'Good photo.', 'Bad photo.')",
+        "higher",
+        f"CLIP RN50 without positions, share of 'Good photo.' against 'Bad photo.', 0 to 1; {_MEAN}",
+        "Wang et al. 2023, prompts of its authors; network as pyiqa computes it",
+        (_RN50,),
+        how=_clipiqa_official,
+        also=PYIQA_LICENCE,
+    ),
+    entry(
+        "clipiqa-pyiqa",
+        "CLIP-IQA (five pairs of prompts, pyiqa)",
+        "higher",
+        "CLIP RN50 without positions, mean over five pairs: 'Good image', 'bad image'; 'Sharp image', 'blurry image'; "
+        "'sharp edges', 'blurry edges'; 'High resolution image', 'low resolution image'; 'Noise-free image', 'noisy "
+        f"image'. Other numbers than clipiqa-official under the same name, 0 to 1; {_MEAN}",
+        "Wang et al. 2023, as pyiqa computes it",
+        (_RN50,),
+        how=_clipiqa,
+        also=PYIQA_LICENCE,
+    ),
+    entry(
+        "dover",
+        "DOVER (fused, 0 to 1)",
+        "higher",
+        "x = 0.6104 (t - 0.1107) / 0.07355 + 0.3896 (a + 0.08285) / 0.03774 of the technical and aesthetic scores, "
+        "1 / (1 + exp(-x)). MGLD-VSR and DiffVSR print this, DC-VSR 100 times this; Upscale-A-Video's 2.5 to 11.7 is "
+        "another quantity. Limpid does not compute it.",
+        "Wu et al. 2023, as in the authors' evaluate_one_video.py",
+        (File("DOVER.pth", "size not stated by its authors", "S-Lab, non-commercial"),),
+        how=_dover,
+    ),
+)
