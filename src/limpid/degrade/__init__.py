@@ -5,7 +5,7 @@ A pipeline (`PIPELINES`) is ranges and probabilities; `draw` makes the parameter
 """
 
 from limpid.degrade.applying import apply, apply_to_clip
-from limpid.degrade.camera import CameraPath, photo_clip
+from limpid.degrade.camera import CameraPath, Filmed, Layer, layered_clip, photo_clip
 from limpid.degrade.drawing import Drawn, Pipeline, draw
 from limpid.degrade.ops import unsharp
 from limpid.degrade.pipelines import PIPELINES
@@ -16,11 +16,14 @@ __all__ = [
     "CameraPath",
     "Degradation",
     "Drawn",
+    "Filmed",
+    "Layer",
     "Pipeline",
     "apply",
     "apply_to_clip",
     "degrade",
     "draw",
+    "layered_clip",
     "photo_clip",
     "unsharp",
 ]

@@ -11,6 +11,7 @@ from math import pi
 from types import MappingProxyType
 from typing import Final
 
+from limpid.degrade.chances import AreaShrink, ClipNoise, ConstantQuality, Sometimes
 from limpid.degrade.drawing import Pipeline
 from limpid.degrade.ranges import Blur, Codec, Fixed, Jpeg, Noise, Resize, Shuffled, Step, ToTarget, Unsharp
 
@@ -81,6 +82,14 @@ _SIMPLE: tuple[Step, ...] = (
     Fixed({"op": "codec", "codec": "libx264", "crf": 26}),
 )
 
+_LIGHT: tuple[Step, ...] = (
+    AreaShrink(sigma=(0.4, 2.0)),
+    ClipNoise(sigmas=((0.0, 0.0), (0.0, 12.0), (2.0, 8.0))),
+    Sometimes(prob=0.2, step=Jpeg(quality=(40, 95), step=0.0, swapped=False)),
+    Sometimes(prob=0.85, step=ConstantQuality(crf=(18, 32))),
+)
+_AREA_CODEC = replace(_CODEC, reference_pixels=256 * 256)
+
 _ALL: Final = (
     Pipeline(name="bicubic", summary="antialiased bicubic", steps=(Fixed({"op": "bicubic"}, shrinks=True),)),
     Pipeline(
@@ -94,11 +103,17 @@ _ALL: Final = (
         steps=(Fixed({"op": "blur_downsample", "sigma": 1.6, "corner": True}, shrinks=True),),
     ),
     Pipeline(name="simple", summary="blur, area averaging, a little noise, H.264", steps=_SIMPLE),
+    Pipeline(name="light", summary="the same with ranges, once per clip, and sometimes JPEG", steps=_LIGHT),
+    Pipeline(
+        name="realbasicvsr-first",
+        summary="the first pass of RealBasicVSR only, not sharpened, bits per frame in proportion to the area",
+        steps=(_BLUR[0], _RESIZE[0], _NOISE[0], Jpeg(), _AREA_CODEC, ToTarget()),
+    ),
     Pipeline(name="realbasicvsr", summary="RealBasicVSR, as configured", steps=_realbasicvsr(codec=_CODEC)),
     Pipeline(
         name="realbasicvsr-area",
         summary="RealBasicVSR, bits per frame in proportion to the area (as configured for 256x256)",
-        steps=_realbasicvsr(codec=replace(_CODEC, reference_pixels=256 * 256)),
+        steps=_realbasicvsr(codec=_AREA_CODEC),
     ),
     Pipeline(
         name="mgld",

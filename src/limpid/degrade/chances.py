@@ -1,0 +1,52 @@
+"""Steps whose parameters are drawn once per clip: the light degradation that `tiny` learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpid.degrade.ranges import Course, DrawnStep, Range, Step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sometimes:
+    """A step that is taken with a probability."""
+
+    prob: float
+    step: Step
+
+    def draw(self, course: Course) -> DrawnStep | None:
+        return self.step.draw(course) if course.random.uniform() < self.prob else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AreaShrink:
+    """Gaussian blur and area averaging to the size of the result; sigma in HR pixels."""
+
+    sigma: Range
+
+    def draw(self, course: Course) -> DrawnStep | None:
+        course.size = course.target
+        return {"op": "simple_shrink", "blur_sigma": float(course.random.uniform(*self.sigma))}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipNoise:
+    """Gaussian colour noise of the same strength in all frames: one of the ranges, evenly; sigma in levels of 255."""
+
+    sigmas: tuple[Range, ...]
+
+    def draw(self, course: Course) -> DrawnStep | None:
+        random = course.random
+        sigma = float(random.uniform(*self.sigmas[int(random.integers(len(self.sigmas)))]))
+        noise = {"op": "gaussian_noise", "gray": False, "seed": int(random.integers(2**32)), "sigma": [sigma]}
+        return noise if sigma > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConstantQuality:
+    """x264 at a rate factor; both ends of the range are included."""
+
+    crf: tuple[int, int]
+
+    def draw(self, course: Course) -> DrawnStep | None:
+        return {"op": "codec", "codec": "libx264", "crf": int(course.random.integers(self.crf[0], self.crf[1] + 1))}

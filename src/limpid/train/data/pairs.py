@@ -1,0 +1,87 @@
+"""Prepared pairs of HR and LR frames in tar shards, as `limpid train prepare` writes them.
+
+A key has ``.hr.png`` and ``.lr.png`` (frames one below the other in one picture, without loss), or ``.hr.npy`` and
+``.lr.npy`` (uint8 ``t h w 3``); ``.json`` with facts; ``.txt`` with a caption where there is one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from limpid.train.data.sources import Source
+from limpid.train.data.tars import read_member
+from limpid.train.stage import ClipSpec
+from limpid.types import InputError, SettingsError
+
+FACTS = "prepared.json"
+
+
+def check_facts(folder: Path, spec: ClipSpec) -> None:
+    """Raise `SettingsError` when the pairs of a folder were made otherwise than ``spec`` wants them."""
+    path = folder / FACTS
+    if not path.is_file():
+        return
+    facts = json.loads(path.read_text())
+    for name, wanted in (("degradation", spec.degradation), ("scale", spec.scale)):
+        if facts[name] != wanted:
+            raise SettingsError(f"{folder}: was prepared with {name} {facts[name]}, not {wanted}: prepare it again")
+    for name, least in (("frames", spec.frames), ("crop", spec.crop_px)):
+        if facts[name] < least:
+            raise SettingsError(
+                f"{folder}: was prepared with {name} {facts[name]}, {least} is needed: prepare it again"
+            )
+
+
+def read_pair(source: Source, spec: ClipSpec, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
+    """A random part of a pair: HR, LR and a key for messages. Raises `InputError` when the pair is odd."""
+    hr, lr = (_frames(source, which) for which in ("hr", "lr"))
+    scale, crop = spec.scale, spec.crop_px
+    if len(hr) != len(lr) or hr.shape[1:3] != (lr.shape[1] * scale, lr.shape[2] * scale):
+        raise InputError(f"{source.name}: HR {_size(hr)} and LR {_size(lr)} do not go together at scale {scale}")
+    strides = [each for each in range(spec.strides[0], spec.strides[1] + 1) if (spec.frames - 1) * each < len(hr)]
+    if not strides or min(hr.shape[1:3]) < crop:
+        raise InputError(f"{source.name}: {_size(hr)} is less than {spec.frames} frames of {crop} px")
+    stride = int(random.choice(strides))
+    start = int(random.integers(len(hr) - (spec.frames - 1) * stride))
+    y, x = (int(random.integers(side - crop // scale + 1)) for side in lr.shape[1:3])
+    when = slice(start, start + (spec.frames - 1) * stride + 1, stride)
+    high = hr[when, y * scale : y * scale + crop, x * scale : x * scale + crop]
+    low = lr[when, y : y + crop // scale, x : x + crop // scale]
+    return high, low, f"{source.name} frame {start} step {stride}, {crop}x{crop} at {x * scale},{y * scale}"
+
+
+def _size(frames: np.ndarray) -> str:
+    return f"{len(frames)} x {frames.shape[2]}x{frames.shape[1]}"
+
+
+def _frames(source: Source, which: str) -> np.ndarray:
+    """RGB uint8 ``t h w 3`` of one side of a pair."""
+    member = next(each for each in source.members if each.suffix.startswith(f".{which}."))
+    data = read_member(source.path, member)
+    try:
+        frames = np.load(io.BytesIO(data)) if member.suffix.endswith(".npy") else _from_png(data)
+    except (ValueError, EOFError, cv2.error) as error:
+        raise InputError(f"{source.name}{member.suffix}: cannot be read ({error})") from error
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+        raise InputError(f"{source.name}{member.suffix}: holds {frames.dtype} {frames.shape}, not uint8 t h w 3")
+    return frames
+
+
+def _from_png(data: bytes) -> np.ndarray:
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None or picture.shape[0] % picture.shape[1]:
+        raise ValueError("it is no picture of square frames one below the other")
+    side = picture.shape[1]
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).reshape(-1, side, side, 3)
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What `limpid train prepare` wrote about a folder; empty where there is nothing."""
+    path = folder / FACTS
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
