@@ -35,7 +35,7 @@ class NormedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``n c h w`` to ``n d h' w'``."""
-        return self._conv_forward(x, self.weight / spectral_norm(self.weight), self.bias)
+        return cast(Tensor, self._conv_forward(x, self.weight / spectral_norm(self.weight), self.bias))
 
 
 class NormedConv3d(nn.Conv3d):
@@ -43,7 +43,7 @@ class NormedConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``n c t h w`` to ``n d t' h' w'``."""
-        return self._conv_forward(x, self.weight / spectral_norm(self.weight), self.bias)
+        return cast(Tensor, self._conv_forward(x, self.weight / spectral_norm(self.weight), self.bias))
 
 
 class PatchCritic(nn.Module):
