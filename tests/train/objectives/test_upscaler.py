@@ -15,7 +15,8 @@ from limpid.priors.temporal_unet import TemporalUNet
 from limpid.priors.unet_inflate import trainable_kinds
 from limpid.recipes.upscaler_unet import TEMPORAL, diffvsr, random_start, upscale_a_video
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.objectives.denoising import DenoisingLearner, each, even_timesteps, mix, target
+from limpid.train.losses.diffusion import expanded, noised
+from limpid.train.objectives.denoising import DenoisingLearner, even_timesteps, target
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.types import SettingsError, WeightsError
 
@@ -142,8 +143,8 @@ def test_targets_are_what_the_samplers_take_apart_again() -> None:
     random = ClipRandom(0, (0, 1, 2))
     levels = even_timesteps(make_betas(), random)
     x0, eps = (random.normal(name, (4, 2, 3, 3)) for name in ("x0", "eps"))
-    z, v = mix(x0, eps, levels), target("v", x0, eps, levels)
-    assert torch.allclose(each(levels.alpha, z) * z - each(levels.sigma, z) * v, x0, atol=1e-5)
+    z, v = noised(x0, eps, levels.alpha, levels.sigma), target("v", x0, eps, levels)
+    assert torch.allclose(expanded(levels.alpha, z) * z - expanded(levels.sigma, z) * v, x0, atol=1e-5)
     assert target("eps", x0, eps, levels) is eps
 
 

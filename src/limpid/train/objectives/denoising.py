@@ -17,6 +17,7 @@ from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas
 from limpid.models.offload import prepare
 from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.diffusion import noised, per_clip, v_target
 from limpid.types import Placement, Prior, Step
 
 
@@ -78,8 +79,8 @@ class DenoisingLearner:
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         x0, levels, condition = noised_batch(self.system, batch, random)
         eps = random.normal("noise", x0.shape[1:], x0.device)
-        out = self.system.raw(mix(x0, eps, levels), levels, condition)
-        error = (out.float() - target(self.system.predicts, x0, eps, levels)).square().flatten(1).mean(1)
+        out = self.system.raw(noised(x0, eps, levels.alpha, levels.sigma), levels, condition)
+        error = per_clip((out.float() - target(self.system.predicts, x0, eps, levels)).square())
         return {"denoising": (self.system.weight(levels) * error).mean()}
 
     def save(self, folder: Path) -> None:
@@ -97,22 +98,12 @@ def noised_batch(system: System, batch: ClipBatch, random: ClipRandom) -> tuple[
     return x0, levels, system.condition(batch, random)
 
 
-def mix(x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
-    """``alpha x0 + sigma eps``, ``b c t h w``."""
-    return each(levels.alpha, x0) * x0 + each(levels.sigma, x0) * eps
-
-
 def target(predicts: Literal["v", "eps"], x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
     """What the network should put out; ``v = (alpha eps - sigma x0) / sqrt(alpha^2 + sigma^2)``."""
     if predicts == "eps":
         return eps
     radius = (levels.alpha**2 + levels.sigma**2).sqrt()
-    return each(levels.alpha / radius, x0) * eps - each(levels.sigma / radius, x0) * x0
-
-
-def each(values: Tensor, like: Tensor) -> Tensor:
-    """``b`` -> ``b 1 1 ...``."""
-    return values.reshape(-1, *[1] * (like.ndim - 1))
+    return v_target(x0, eps, levels.alpha / radius, levels.sigma / radius)
 
 
 def even_timesteps(betas: Betas, random: ClipRandom) -> Levels:

@@ -22,7 +22,8 @@ from limpid.priors.temporal_unet import TemporalUNet
 from limpid.priors.unet_inflate import make_identity, trainable_kinds
 from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.objectives.denoising import DenoisingLearner, Levels, each, even_timesteps, prepared, sample
+from limpid.train.losses.diffusion import noised
+from limpid.train.objectives.denoising import DenoisingLearner, Levels, even_timesteps, prepared, sample
 from limpid.train.objectives.folders import copy_rest, finish_folder
 from limpid.train.objectives.texts import Texts
 from limpid.train.stage import Stage, Start
@@ -138,7 +139,7 @@ class UpscalerSystem:
         told = random.uniform("caption") >= self.objective.drop_captions
         captions = [text if keep else "" for text, keep in zip(batch.captions, told.tolist(), strict=True)]
         return {
-            "low_res": each(kept.sqrt(), lr) * lr + each((1 - kept).sqrt(), lr) * noise,
+            "low_res": noised(lr, noise, kept.sqrt(), (1 - kept).sqrt()),
             "encoder_hidden_states": self.texts.embed(captions),
             "noise_level": level.to(self.device),
         }
