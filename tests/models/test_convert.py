@@ -29,6 +29,7 @@ NETWORKS = {
     "diffvsr": {"unet": "TemporalUNet", "vae": "TemporalVAE"},
     "lavie-vsr": {"unet": "TemporalUNet", "vae": "UpscalerVAE"},
     "sd-x4-upscaler": {"unet": "TemporalUNet", "vae": "UpscalerVAE"},
+    "mgld-vsr": {"unet": "StructuredUNet", "vae": "CFWVAE"},
 }
 
 
@@ -62,10 +63,12 @@ def resave(value: Any, path: Path) -> None:
 
 def network(folder: Path) -> Any:
     import limpid.autoencoders
+    from limpid.priors.structured_unet import StructuredUNet
     from limpid.priors.temporal_unet import TemporalUNet
 
     name = json.loads((folder / "config.json").read_text())["_class_name"]
-    kind = TemporalUNet if name == "TemporalUNet" else getattr(limpid.autoencoders, name)
+    denoisers = {"TemporalUNet": TemporalUNet, "StructuredUNet": StructuredUNet}
+    kind = denoisers.get(name) or getattr(limpid.autoencoders, name)
     loaded, info = kind.from_pretrained(folder, output_loading_info=True, local_files_only=True)
     assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     return loaded

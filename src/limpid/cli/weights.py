@@ -146,7 +146,7 @@ def convert(arguments: list[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="see limpid weights list")
     parser.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="folder or file (default: downloads)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to (default: where methods look for it)")
-    parser.add_argument("--base", metavar="DIR", type=Path, help="folder of sd-x4-upscaler, where it is needed")
+    parser.add_argument("--base", metavar="DIR", type=Path, help="folder of the model it was made from, where needed")
     parser.add_argument("--dtype", choices=("float16", "float32"), help="store numbers so (default: as they are)")
     parser.add_argument("--temporal", action="store_true", help="sd-x4-upscaler: add temporal layers, as identity")
     parser.add_argument("--overwrite", action="store_true", help="replace converted weights that are there")

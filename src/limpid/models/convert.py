@@ -23,10 +23,12 @@ from torch import Tensor
 from limpid import __version__
 from limpid.checkpoints.folders import Card, downloads, folder_facts, new_folder, write_card
 from limpid.checkpoints.manifest import find_entry
+from limpid.checkpoints.openclip_keys import openclip_text, text_config
 from limpid.checkpoints.renames import compare, rename_all
 from limpid.checkpoints.tensor_files import write_safetensors
 from limpid.models.networks import make_network, make_official, shapes_of
-from limpid.models.recipes import LOW_RES_CONFIG, RECIPES, SCHEDULER_CONFIG, NetworkPart, Recipe
+from limpid.models.official_configs import TEXT_CONFIG
+from limpid.models.recipes import RECIPES, NetworkPart, Recipe
 from limpid.models.schedule_config import read_betas, read_schedule
 from limpid.models.sources import Source
 from limpid.types import SettingsError, WeightsError
@@ -73,20 +75,20 @@ def convert(
 
     Args:
         source: their folder, or one file of it.
-        base: folder of the SD x4 upscaler, where text encoder and schedules are not in ``source``; by default the
-            place where ``limpid weights fetch`` puts it.
+        base: folder of the model it was made from (SD x4 upscaler, SD 2.1 base), where text encoder, tokenizer and
+            schedules are not in ``source``; by default the place where ``limpid weights fetch`` puts it.
         dtype: ``"float16"`` or ``"float32"`` to store numbers so; by default as they are.
         temporal: for ``sd-x4-upscaler``: with temporal layers that are the identity, as training starts from.
 
     Raises:
         WeightsError: a file is missing, truncated, damaged, or does not fit its network.
     """
-    entry, recipe = find_entry(name), RECIPES[name]
+    entry, recipe = find_entry(name), _recipe(name)
     if temporal and all(part.temporal for part in recipe.networks if part.kind == "unet"):
         raise SettingsError(f"{name} has temporal layers of its own; they can be added to sd-x4-upscaler only")
     others = [base] if base is not None else []
-    if recipe.needs_base and base is None and downloads("sd-x4-upscaler").is_dir():
-        others.append(downloads("sd-x4-upscaler"))
+    if recipe.base is not None and base is None and downloads(recipe.base).is_dir():
+        others.append(downloads(recipe.base))
     files, notes = Source(given=source, others=tuple(others)), list[str]()
 
     def note(text: str) -> None:
@@ -110,14 +112,21 @@ def convert(
     return out
 
 
+def _recipe(name: str) -> Recipe:
+    if name not in RECIPES:
+        users = [other for other, recipe in RECIPES.items() if recipe.base == name]
+        raise SettingsError(f"{name} is not converted by itself, it is a part of {', '.join(users)}: convert that")
+    return RECIPES[name]
+
+
 def _convert_all(job: _Job, recipe: Recipe, temporal: bool) -> None:
     """What is small comes first, so that a missing file is found before gigabytes are copied."""
     for part in recipe.networks:
         job.source.need(*part.files)
     if recipe.networks:
-        _copy_schedule(job, "scheduler", SCHEDULER_CONFIG)
-        _copy_schedule(job, "low_res_scheduler", LOW_RES_CONFIG)
-        _copy_text(job)
+        for name, assumed in recipe.schedules.items():
+            _copy_schedule(job, name, assumed, recipe)
+        _copy_text(job, recipe)
     for part in recipe.networks:
         convert_network(job, part, temporal=temporal)
     if recipe.flow is not None:
@@ -176,16 +185,9 @@ def _refuse_nan(name: str, tensor: Tensor) -> None:
 # ---------------------------------------------------------------------------------------------- text and schedules
 
 
-def _copy_text(job: _Job) -> None:
+def _copy_text(job: _Job, recipe: Recipe) -> None:
     """Text encoder as safetensors, tokenizer as it is; only files with known names are taken."""
-    config = job.source.read_json(job.source.need("text_encoder/config.json"))
-    path = job.source.need(*TEXT_WEIGHTS)
-    tensors = {
-        name: tensor
-        for name, tensor in job.source.read_tensors(path).items()
-        if not name.endswith("position_ids")  # a counter that older versions stored
-    }
-    _check_text(tensors, config, path)
+    tensors, config = _text_encoder(job, recipe)
     job.write("text_encoder/model.safetensors", tensors)
     _write_json(job.folder / "text_encoder" / "config.json", config)
     job.source.need("tokenizer/tokenizer.json", "tokenizer/vocab.json")
@@ -197,6 +199,21 @@ def _copy_text(job: _Job) -> None:
             target.write_bytes(job.source.use(found).read_bytes())
 
 
+def _text_encoder(job: _Job, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and configuration: from a folder of transformers, else out of the makers' own file."""
+    found = None if recipe.text_file is None else job.source.find(recipe.text_file)
+    if found is not None and job.source.find("text_encoder/config.json") is None:
+        tensors = openclip_text(job.source.read_tensors(found), f"{found} has no text encoder")
+        config, path = text_config(tensors, TEXT_CONFIG), found
+    else:
+        config = job.source.read_json(job.source.need("text_encoder/config.json"))
+        path = job.source.need(*TEXT_WEIGHTS)
+        counter = "position_ids"  # stored by older versions
+        tensors = {n: tensor for n, tensor in job.source.read_tensors(path).items() if not n.endswith(counter)}
+    _check_text(tensors, config, path)
+    return tensors, config
+
+
 def _check_text(tensors: Mapping[str, Tensor], config: dict[str, Any], path: Path) -> None:
     wanted = shapes_of(make_network("CLIPTextModel", config))
     found = {name.removeprefix("text_model."): tensor.shape for name, tensor in tensors.items()}
@@ -205,15 +222,15 @@ def _check_text(tensors: Mapping[str, Tensor], config: dict[str, Any], path: Pat
         raise WeightsError(f"{path} does not fit its config.json: {mismatch.sentence()}")
 
 
-def _copy_schedule(job: _Job, name: str, assumed: Mapping[str, Any]) -> None:
-    found = job.source.find(f"{name}/scheduler_config.json")
+def _copy_schedule(job: _Job, name: str, assumed: Mapping[str, Any], recipe: Recipe) -> None:
+    found = None if recipe.fixed_schedules else job.source.find(f"{name}/scheduler_config.json")
     values = job.source.read_json(found) if found is not None else assumed
-    if found is None:
+    if found is None and not recipe.fixed_schedules:
         job.note(f"{name}/scheduler_config.json is not there; linear betas from 1e-4 to 0.02 are assumed")
     _write_json(job.folder / name / "scheduler_config.json", values)
     read_betas(job.folder / name, force_linear=False)
     predicts = read_schedule(job.folder / name).prediction_type
-    if name == "scheduler" and predicts != "v_prediction":
+    if name == "scheduler" and predicts != recipe.predicts:
         raise WeightsError(f"{found} says that the network predicts {predicts!r}; networks of this family predict v")
 
 

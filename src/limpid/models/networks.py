@@ -10,13 +10,20 @@ from torch import nn
 
 from limpid.types import WeightsError
 
+Kind = Literal["unet", "vae", "structured_unet", "cfw_vae"]
+"""Networks whose makers' configurations are told apart."""
+OWN = {"structured_unet": "StructuredUNet", "cfw_vae": "CFWVAE"}
+"""Networks that are configured in our words, because their makers' files hold no configuration."""
 
-def make_official(kind: Literal["unet", "vae"], config: Mapping[str, Any], *, temporal: bool = True) -> Any:
+
+def make_official(kind: Kind, config: Mapping[str, Any], *, temporal: bool = True) -> Any:
     """Our network for the makers' configuration; ``temporal``: whether a U-Net has temporal layers.
 
     Raises WeightsError for a configuration that is not known here.
     """
     try:
+        if kind in OWN:
+            return make_network(OWN[kind], config)
         if kind == "unet":
             from limpid.priors.temporal_unet import official_unet_config
 
@@ -38,7 +45,11 @@ def make_network(name: str, config: Mapping[str, Any]) -> Any:
             from limpid.priors.temporal_unet import TemporalUNet
 
             return TemporalUNet(**options)
-        if name in ("UpscalerVAE", "TemporalVAE"):
+        if name == "StructuredUNet":
+            from limpid.priors.structured_unet import StructuredUNet
+
+            return StructuredUNet(**options)
+        if name in ("UpscalerVAE", "TemporalVAE", "CFWVAE"):
             from limpid import autoencoders
 
             return getattr(autoencoders, name)(**options)

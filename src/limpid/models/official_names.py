@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from limpid.checkpoints.ldm_keys import MGLD_UNET_NAMES
 from limpid.checkpoints.renames import Rules
 
 _LEVELS: Rules = (
@@ -69,6 +70,29 @@ LAVIE_UNET: Rules = (
     (r"\.coarse\.(down|up)_conv\.", r".temporal_\1_conv."),
 )
 SD_X4_UNET: Rules = ()
+MGLD_UNET: Rules = MGLD_UNET_NAMES
+MGLD_VAE: Rules = (
+    (r"^fusion\.(\d)\.first\.conv_shortcut\.", r"fusion.\1.first.conv_out."),
+    (r"^fusion\.(\d)\.first\.", r"decoder.fusion_layer_\1.encode_enc_1."),
+    (r"^fusion\.(\d)\.last\.", r"decoder.fusion_layer_\1.encode_enc_3."),
+    *(
+        (rf"^fusion\.(\d)\.dense\.(\d)\.convs\.{n}\.", rf"decoder.fusion_layer_\1.encode_enc_2.\2.conv{n + 1}.")
+        for n in range(5)
+    ),
+    (r"^decoder\.mid_block\.resnets\.0\.mixing\.", "decoder.temporal_mixing.temporal_"),
+    (r"\.resnets\.(\d+)\.mixing\.", r".temporal_mixing.\1.temporal_"),
+    (r"\.mid_block\.resnets\.0\.", ".mid.block_1."),
+    (r"\.mid_block\.resnets\.1\.", ".mid.block_2."),
+    (r"\.resnets\.(\d+)\.", r".block.\1."),
+    (r"\.down_blocks\.", ".down."),
+    *((rf"\.up_blocks\.{level}\.", f".up.{3 - level}.") for level in range(4)),
+    (r"\.(down|up)sample\.", r".\1sample.conv."),
+    (r"\.conv_shortcut\.", ".nin_shortcut."),
+    (r"\.conv_norm_out\.", ".norm_out."),
+    (r"\.mid_block\.attention\.to_([qkv])\.", r".mid.attn_1.\1."),
+    (r"\.mid_block\.attention\.to_out\.", ".mid.attn_1.proj_out."),
+    (r"\.mid_block\.attention\.", ".mid.attn_1."),
+)
 
 _GATES: Rules = (
     (r"^(gru\d)\.update\.", r"\1.z."),

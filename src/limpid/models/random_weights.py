@@ -22,7 +22,8 @@ from limpid.checkpoints.tensor_files import write_safetensors
 from limpid.models import official_names
 from limpid.models.flow_files import random_flow
 from limpid.models.networks import make_network, make_official, shapes_of
-from limpid.models.recipes import LOW_RES_CONFIG, RECIPES, SCHEDULER_CONFIG, NetworkPart
+from limpid.models.official_configs import TEXT_CONFIG
+from limpid.models.recipes import RECIPES, NetworkPart, Recipe
 from limpid.models.sources import RANDOM_MARK
 from limpid.models.tiny_tokenizer import write_tokenizer
 from limpid.temporal.positions import rotary_frequencies
@@ -32,7 +33,7 @@ Size = Literal["tiny", "full"]
 GAIN = 0.8
 NEW_GAIN = 0.3
 """Of what the makers added to the image model."""
-NEW = ("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out")
+NEW = ("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out", "spade", "fusion_layer")
 EMBEDDING_STD = 0.05
 
 TINY: dict[str, dict[str, Any]] = {
@@ -43,25 +44,17 @@ TINY: dict[str, dict[str, Any]] = {
         "cross_attention_dim": 32,
     },
     "vae": {"block_out_channels": [32, 32, 64], "condition_channels": 32},
+    "structured_unet": {
+        "block_out_channels": [32, 32, 32, 64],
+        "head_channels": 32,
+        "cross_attention_dim": 32,
+        "structure_channels": 32,
+        "structure_block_channels": [32, 32, 32, 32],
+        "structure_heads": 1,
+    },
+    "cfw_vae": {"block_out_channels": [32, 32, 32, 32]},
 }
 """Heads of 32 channels, the least that the rotary embedding takes; widths are multiples of the 32 groups of norms."""
-TEXT_CONFIG: dict[str, Any] = {
-    "architectures": ["CLIPTextModel"],
-    "model_type": "clip_text_model",
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-    "pad_token_id": 1,
-    "hidden_act": "gelu",
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "layer_norm_eps": 1e-5,
-    "max_position_embeddings": 77,
-    "num_attention_heads": 16,
-    "num_hidden_layers": 23,
-    "projection_dim": 512,
-    "vocab_size": 49408,
-}
-"""OpenCLIP ViT-H without its last layer, as the SD x4 upscaler uses it."""
 TINY_TEXT = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -70,8 +63,13 @@ TINY_TEXT = {
     "projection_dim": 32,
     "vocab_size": 600,
 }
-WRAPPED = ("DiffVSR_UNet.pt", "lavie_vsr.pt")
-"""Files whose tensors lie under ``ema``."""
+WRAPPED = {
+    "DiffVSR_UNet.pt": "ema",
+    "lavie_vsr.pt": "ema",
+    "mgldvsr_unet.ckpt": "state_dict",
+    "video_vae_cfw.ckpt": "state_dict",
+}
+"""Files whose tensors lie under a name."""
 
 
 def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
@@ -88,7 +86,7 @@ def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
         for part in recipe.networks:
             _write_network(folder, part, size, seed)
         if recipe.networks:
-            _write_rest(folder / ("upscaler4x" if recipe.needs_base else "."), size, seed)
+            _write_rest(folder / (recipe.base_folder if recipe.base else "."), recipe, size, seed)
         if recipe.flow is not None and (size == "full" or not recipe.networks):  # it has one size, which is not tiny
             _save(folder / recipe.flow, random_flow(recipe.flow, lambda key, shape: _numbers(key, shape, seed)))
         _write_json(folder / RANDOM_MARK, {"random": True, "name": name, "size": size, "seed": seed})
@@ -102,7 +100,7 @@ def _write_network(folder: Path, part: NetworkPart, size: Size, seed: int) -> No
     state = {key: _numbers(key, shape, seed) for key, shape in names.items()}
     state |= {key: rotary_frequencies() for key in official_names.frequencies(names)}
     target = folder / part.files[0]
-    _save(target, {"ema": state} if target.name in WRAPPED else state)
+    _save(target, {WRAPPED[target.name]: state} if target.name in WRAPPED else state)
     _write_json(folder / part.config, config)
 
 
@@ -113,7 +111,7 @@ def official_config(part: NetworkPart, size: Size) -> dict[str, Any]:
     return {**config, **small} if size == "tiny" else config
 
 
-def _write_rest(folder: Path, size: Size, seed: int) -> None:
+def _write_rest(folder: Path, recipe: Recipe, size: Size, seed: int) -> None:
     """Text encoder, tokenizer and schedules."""
     config = {**TEXT_CONFIG, **TINY_TEXT} if size == "tiny" else TEXT_CONFIG
     shapes = shapes_of(make_network("CLIPTextModel", config))
@@ -124,8 +122,8 @@ def _write_rest(folder: Path, size: Size, seed: int) -> None:
     _save(folder / "text_encoder" / "model.safetensors", state)
     _write_json(folder / "text_encoder" / "config.json", config)
     write_tokenizer(folder / "tokenizer")
-    _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER_CONFIG)
-    _write_json(folder / "low_res_scheduler" / "scheduler_config.json", LOW_RES_CONFIG)
+    for name, values in recipe.schedules.items():
+        _write_json(folder / name / "scheduler_config.json", values)
 
 
 def _numbers(key: str, shape: tuple[int, ...], seed: int) -> Tensor:
@@ -141,7 +139,7 @@ def _center(key: str, shape: tuple[int, ...]) -> float:
 
 def _spread(key: str, shape: tuple[int, ...]) -> float:
     if len(shape) < 2:
-        return 0.02 if "mix_factor" not in key else 0.5
+        return 0.5 if "mix_factor" in key or "temporal_alpha" in key else 0.02
     if ("embedding" in key and "time_embedding" not in key) or "relative_attention_bias" in key:
         return EMBEDDING_STD
     gain = NEW_GAIN if any(word in key for word in NEW) else GAIN

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
-from limpid.checkpoints import unet_keys, vae_keys
+from limpid.checkpoints import ldm_keys, unet_keys, vae_keys
 from limpid.checkpoints.renames import Rules
 from limpid.models import official_names
+from limpid.models.networks import Kind
+from limpid.models.official_configs import (
+    CFW_VAE_CONFIG,
+    DIFFVSR_UNET_CONFIG,
+    DIFFVSR_VAE_CONFIG,
+    MGLD_SCHEDULER_CONFIG,
+    SCHEDULES,
+    SD_UNET_CONFIG,
+    SD_VAE_CONFIG,
+    STRUCTURED_UNET_CONFIG,
+    UNET_CONFIG,
+    VAE_CONFIG,
+    VIDEO_VAE_CONFIG,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,7 +31,7 @@ class NetworkPart:
 
     folder: str
     """In the converted folder."""
-    kind: Literal["unet", "vae"]
+    kind: Kind
     files: tuple[str, ...]
     """In the makers' folder; the first that is there is taken."""
     config: str
@@ -36,127 +50,18 @@ class Recipe:
 
     networks: tuple[NetworkPart, ...]
     flow: str | None = None
-    needs_base: bool = False
+    base: str | None = None
+    """Entry of the manifest whose folder has text encoder, tokenizer and schedules."""
+    base_folder: str = "upscaler4x"
+    """What that folder is called beside the makers' files."""
+    schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SCHEDULES)
+    """Folder -> what is assumed where the makers have no configuration of that name."""
+    fixed_schedules: bool = False
+    """The released code has its schedule written in: whatever a base folder says is not looked at."""
+    predicts: str = "v_prediction"
+    text_file: str | None = None
+    """File that holds the text encoder in OpenCLIP's form, for when there is no folder of it."""
 
-
-UNET_CONFIG: dict[str, Any] = {
-    "act_fn": "silu",
-    "attention_head_dim": 8,
-    "block_out_channels": [256, 512, 512, 1024],
-    "center_input_sample": False,
-    "cross_attention_dim": 1024,
-    "down_block_types": ["DownBlock3D", "CrossAttnDownBlock3D", "CrossAttnDownBlock3D", "CrossAttnDownBlock3D"],
-    "up_block_types": ["CrossAttnUpBlock3D", "CrossAttnUpBlock3D", "CrossAttnUpBlock3D", "UpBlock3D"],
-    "downsample_padding": 1,
-    "dual_cross_attention": False,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-    "in_channels": 7,
-    "out_channels": 4,
-    "layers_per_block": 2,
-    "mid_block_scale_factor": 1,
-    "norm_eps": 1e-5,
-    "norm_num_groups": 32,
-    "num_class_embeds": 1000,
-    "only_cross_attention": [True, True, True, False],
-    "sample_size": 128,
-    "use_linear_projection": True,
-    "down_temporal_idx": [0, 1, 2, 3],
-    "mid_temporal": True,
-    "up_temporal_idx": [0, 1, 2, 3],
-    "temporal_module_config": {"attention_block_types": ["", ""]},
-}
-DIFFVSR_UNET_CONFIG: dict[str, Any] = {
-    **UNET_CONFIG,
-    "downsample_2x": False,
-    "video_condition": False,
-    "use_first_frame": False,
-    "freeze_pretrained_2d_upsampler": False,
-    "msatten": True,
-}
-VAE_CONFIG: dict[str, Any] = {
-    "_class_name": "AutoencoderKL3D",
-    "in_channels": 3,
-    "out_channels": 3,
-    "act_fn": "silu",
-    "block_out_channels": [128, 256, 512],
-    "down_block_types": ["DownEncoderBlock3D"] * 3,
-    "up_block_types": ["UpDecoderBlock3D"] * 3,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "norm_num_groups": 32,
-    "sample_size": 256,
-    "scaling_factor": 0.08333,
-}
-VIDEO_VAE_CONFIG: dict[str, Any] = {
-    **VAE_CONFIG,
-    "_class_name": "AutoencoderKLVideo",
-    "up_block_types": ["UpDecoderBlock3D_plus"] * 3,
-    "condition_img": True,
-    "condition_channels": 128,
-    "use_temporal_block": True,
-}
-DIFFVSR_VAE_CONFIG: dict[str, Any] = {
-    "_class_name": "AutoencoderKLTemporalDecoder",
-    "in_channels": 3,
-    "out_channels": 3,
-    "block_out_channels": [128, 256, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 3,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "force_upcast": True,
-    "sample_size": 320,
-    "scaling_factor": 0.08333,
-}
-SD_UNET_CONFIG: dict[str, Any] = {
-    "_class_name": "UNet2DConditionModel",
-    "act_fn": "silu",
-    "attention_head_dim": 8,
-    "block_out_channels": [256, 512, 512, 1024],
-    "cross_attention_dim": 1024,
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-    "in_channels": 7,
-    "out_channels": 4,
-    "layers_per_block": 2,
-    "norm_num_groups": 32,
-    "num_class_embeds": 1000,
-    "only_cross_attention": [True, True, True, False],
-    "sample_size": 128,
-    "use_linear_projection": True,
-}
-SD_VAE_CONFIG: dict[str, Any] = {
-    "_class_name": "AutoencoderKL",
-    "in_channels": 3,
-    "out_channels": 3,
-    "block_out_channels": [128, 256, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 3,
-    "up_block_types": ["UpDecoderBlock2D"] * 3,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "norm_num_groups": 32,
-    "sample_size": 256,
-    "scaling_factor": 0.08333,
-}
-SCHEDULER_CONFIG: dict[str, Any] = {
-    "_class_name": "DDIMScheduler",
-    "beta_start": 0.0001,
-    "beta_end": 0.02,
-    "beta_schedule": "linear",
-    "clip_sample": False,
-    "num_train_timesteps": 1000,
-    "prediction_type": "v_prediction",
-    "set_alpha_to_one": False,
-    "steps_offset": 1,
-}
-LOW_RES_CONFIG: dict[str, Any] = {
-    "_class_name": "DDPMScheduler",
-    "beta_start": 0.0001,
-    "beta_end": 0.02,
-    "beta_schedule": "linear",
-    "num_train_timesteps": 1000,
-}
-"""Both as far as they are known from the papers; the makers' own files are used where they are there."""
 
 SD_UNET = NetworkPart(
     folder="unet",
@@ -232,11 +137,40 @@ LAVIE_UNET = NetworkPart(
     names=official_names.LAVIE_UNET,
 )
 
+MGLD_UNET = NetworkPart(
+    folder="unet",
+    kind="structured_unet",
+    files=("mgldvsr_unet.ckpt",),
+    config="mgldvsr_unet.json",
+    default_config=STRUCTURED_UNET_CONFIG,
+    rules=ldm_keys.MGLD_UNET,
+    names=official_names.MGLD_UNET,
+)
+MGLD_VAE = NetworkPart(
+    folder="vae",
+    kind="cfw_vae",
+    files=("video_vae_cfw.ckpt",),
+    config="video_vae_cfw.json",
+    default_config=CFW_VAE_CONFIG,
+    rules=vae_keys.MGLD_VAE,
+    names=official_names.MGLD_VAE,
+)
+
 RECIPES: dict[str, Recipe] = {
     "upscale-a-video": Recipe(networks=(UAV_UNET, UAV_VAE, UAV_VIDEO_VAE), flow="propagator/raft-things.pth"),
-    "diffvsr": Recipe(networks=(DIFFVSR_UNET, DIFFVSR_VAE), needs_base=True),
-    "lavie-vsr": Recipe(networks=(LAVIE_UNET, SD_VAE), needs_base=True),
+    "diffvsr": Recipe(networks=(DIFFVSR_UNET, DIFFVSR_VAE), base="sd-x4-upscaler"),
+    "lavie-vsr": Recipe(networks=(LAVIE_UNET, SD_VAE), base="sd-x4-upscaler"),
     "sd-x4-upscaler": Recipe(networks=(SD_UNET, SD_VAE)),
+    "mgld-vsr": Recipe(
+        networks=(MGLD_UNET, MGLD_VAE),
+        flow="raft-things.pth",
+        base="sd-2-1-base",
+        base_folder="stable-diffusion-2-1-base",
+        schedules={"scheduler": MGLD_SCHEDULER_CONFIG},
+        fixed_schedules=True,
+        predicts="epsilon",
+        text_file="mgldvsr_unet.ckpt",
+    ),
     "raft-things": Recipe(networks=(), flow="raft-things.pth"),
     "raft-large": Recipe(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
 }
