@@ -1,0 +1,110 @@
+"""One process or many: where a process stands, how gradients meet, in which number format is computed.
+
+Several processes are started by ``accelerate launch`` (or torchrun); without, accelerate is not even imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from limpid.engine.device import choose_device, cpu_has_fast_bf16
+from limpid.types import SettingsError
+
+PRECISIONS = ("auto", "float32", "bf16")
+
+
+class World(Protocol):
+    """All processes of a run as one of them sees them."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module with gradients that are averaged over processes."""
+        ...
+
+    def unsynced(self, module: nn.Module) -> AbstractContextManager[Any]:
+        """Gradients inside the block stay in the process; for all but the last part of a batch."""
+        ...
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over processes."""
+        ...
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        ...
+
+
+class Alone:
+    """One process."""
+
+    rank, size = 0, 1
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = choose_device(device)
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return module
+
+    def unsynced(self, module: nn.Module) -> AbstractContextManager[Any]:
+        return contextlib.nullcontext()
+
+    def total(self, values: Tensor) -> Tensor:
+        return values
+
+    def wait(self) -> None:
+        return None
+
+
+class Launched:
+    """One of several processes, through accelerate: data parallel, each with all weights."""
+
+    def __init__(self, device: str = "auto") -> None:
+        try:
+            from accelerate import Accelerator
+        except ImportError as error:
+            raise SettingsError("several processes need accelerate; install limpid[train]") from error
+        self.accelerator = Accelerator(cpu=device == "cpu")
+        self.rank, self.size = self.accelerator.process_index, self.accelerator.num_processes
+        self.device = self.accelerator.device
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return cast(nn.Module, self.accelerator.prepare_model(module))
+
+    def unsynced(self, module: nn.Module) -> AbstractContextManager[Any]:
+        return cast(AbstractContextManager[Any], self.accelerator.no_sync(module))
+
+    def total(self, values: Tensor) -> Tensor:
+        return cast(Tensor, self.accelerator.reduce(values.to(self.device), "sum"))
+
+    def wait(self) -> None:
+        self.accelerator.wait_for_everyone()
+
+
+def enter_world(device: str = "auto") -> World:
+    """The processes that this one was started with."""
+    return Launched(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Alone(device)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Number format of the forward passes; weights, gradients and averages are float32 in any case.
+
+    "auto": bfloat16 where the device has instructions for it. Raises SettingsError for names that are none.
+    """
+    if name not in PRECISIONS:
+        raise SettingsError(f"precision {name!r} is unknown; there are {', '.join(PRECISIONS)}")
+    if name != "auto":
+        return torch.float32 if name == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and cpu_has_fast_bf16()
+    return torch.bfloat16 if fast else torch.float32
