@@ -102,6 +102,9 @@ class Strategy:
     carries: bool = False
     """True when segments of a shot must run in order because ``carry_in`` is used."""
 
+    def check(self, steps: tuple[Step, ...]) -> None:
+        """Raises SettingsError for a schedule that the strategy cannot work with, or would have no effect with."""
+
     def halo_frames(self, num_steps: int) -> tuple[int, int]:
         """How many frames before and after the core of a segment the strategy wants to see."""
         return 0, 0

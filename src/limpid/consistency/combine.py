@@ -34,6 +34,10 @@ class Combined(Strategy):
             raise ValueError(f"{names} each have their own {hook}; only one strategy of a combination can")
         return owners[0] if owners else Strategy()
 
+    def check(self, steps: tuple[Step, ...]) -> None:
+        for strategy in self.strategies:
+            strategy.check(steps)
+
     def halo_frames(self, num_steps: int) -> tuple[int, int]:
         halos = [s.halo_frames(num_steps) for s in self.strategies]
         return max((before for before, _ in halos), default=0), max((after for _, after in halos), default=0)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from limpid.consistency.lane_flow import LaneFlows, lane_flows
 from limpid.flow.estimate import DISFlow, FlowEstimator
 from limpid.flow.warp import Interpolation, resize_flow, valid_flow, warp
 from limpid.types import LaneContext, SettingsError, Step, Strategy
@@ -99,15 +100,6 @@ def fuse_valid(current: Tensor, fetched: Tensor, valid: Tensor, beta: float) -> 
     return torch.where(valid, beta * fetched + (1 - beta) * current, current)
 
 
-@dataclass
-class LaneFlows:
-    """State of one lane: flows of its LR frames ``1 2 t-1 h w``, put on the grid of the latent when that is known."""
-
-    forward: Tensor
-    backward: Tensor
-    ready: Flows | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class LatentPropagation(Strategy):
     """Propagates the predicted clean latent of the whole lane at chosen steps; with none it is the plain sampler.
@@ -152,16 +144,15 @@ class LatentPropagation(Strategy):
             raise SettingsError(f"propagation step {beyond[0]} does not exist: a run of {count} has 0 to {count - 1}")
         return chosen
 
+    def check(self, steps: tuple[Step, ...]) -> None:
+        self.indices(len(steps))
+
     def halo_frames(self, num_steps: int) -> tuple[int, int]:
         frames = 0 if self.is_off else min(FRAMES_PER_STEP * len(self.indices(num_steps)), MOST_HALO_FRAMES)
         return frames, frames
 
     def begin(self, context: LaneContext) -> LaneFlows | None:
-        if self.is_off or len(context.lr) == 1:
-            return None
-        first, second = context.lr[:-1], context.lr[1:]
-        forward, backward = self.estimator(first, second), self.estimator(second, first)
-        return LaneFlows(forward.transpose(0, 1)[None], backward.transpose(0, 1)[None])
+        return None if self.is_off else lane_flows(context, self.estimator)
 
     def on_x0(self, x0: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
         if state is None or step.index not in self.indices(step.count):
@@ -178,5 +169,5 @@ class LatentPropagation(Strategy):
 
 
 def on_grid(flow: Tensor, height: int, width: int) -> Tensor:
-    """`resize_flow` of every frame of ``1 2 t h w``."""
-    return resize_flow(flow[0].transpose(0, 1), height, width).transpose(0, 1)[None]
+    """`resize_flow` of ``t 2 h w``, as ``1 2 t h w``."""
+    return resize_flow(flow, height, width).transpose(0, 1)[None]

@@ -59,6 +59,7 @@ def sample_segment(
     ``H = h * method.scale``; those of blended methods are on the CPU, because they are too many for an accelerator.
     """
     strategy, steps = method.strategy, truncate(steps, strength)
+    strategy.check(steps)
     check_frames(method, lr, segment, len(steps))
     cut = Cut(
         tile_px=tile_px or method.tile_px,

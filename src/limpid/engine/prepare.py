@@ -37,8 +37,7 @@ def check_options(method: Method, settings: Settings) -> None:
     for name in METHOD_OPTIONS:
         if getattr(settings, name) != defaults[name] and name not in method.options:
             raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out")
-    steps = truncate(method.make_schedule(settings.steps or method.steps), settings.strength)
-    method.strategy.halo_frames(len(steps))  # refuses steps that the loop will not have
+    method.strategy.check(truncate(method.make_schedule(settings.steps or method.steps), settings.strength))
 
 
 def check_clip(clip: Clip) -> None:

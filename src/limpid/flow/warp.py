@@ -28,10 +28,15 @@ def warp(x: Tensor, flow: Tensor, mode: Interpolation = "nearest") -> Tensor:
 
 
 def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
-    """Flow ``b 2 h w`` on another grid: averaged over areas, x scaled by the ratio of widths, y by that of heights."""
+    """Flow ``b 2 h w`` on another grid: averaged over areas, x scaled by the ratio of widths, y by that of heights.
+
+    On a finer grid, which has less than a pixel of the old one to average, it is interpolated.
+    """
     if flow.shape[-2:] == (height, width):
         return flow
     ratio = flow.new_tensor([width / flow.shape[-1], height / flow.shape[-2]]).reshape(1, 2, 1, 1)
+    if height > flow.shape[-2] and width > flow.shape[-1]:
+        return F.interpolate(flow, (height, width), mode="bilinear", align_corners=False) * ratio
     return F.interpolate(flow, (height, width), mode="area") * ratio
 
 
@@ -52,6 +57,28 @@ def valid_flow(
     if delta is None:
         return error < alpha1 * (_squared(forward) + _squared(back)) + alpha2
     return (error < delta) & _inside(forward)
+
+
+def within(flow: Tensor) -> Tensor:
+    """Where all that a bilinear `warp` fetches is inside the picture: mask ``b 1 h w``; ``flow``: ``b 2 h w``."""
+    x, y = _targets(flow).unbind(dim=1)
+    height, width = flow.shape[-2:]
+    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None]
+
+
+def occluded_compat(forward: Tensor, backward: Tensor) -> Tensor:
+    """The occlusion test of MGLD-VSR's released code: mask ``b 1 h w`` on the grid of ``forward``.
+
+    By lengths, not their squares, and with the length of ``backward`` where it stands, not where ``forward`` leads to:
+    ``|f + b(p + f)| > 0.01 (|f| + |b|) + 0.5``. Flows: ``b 2 h w`` in pixels.
+    """
+
+
+    def length(flow: Tensor) -> Tensor:
+        return _squared(flow).sqrt()
+
+    error = length(forward + warp(backward, forward, "bilinear"))
+    return error > 0.01 * (length(forward) + length(backward)) + 0.5
 
 
 def _targets(flow: Tensor) -> Tensor:

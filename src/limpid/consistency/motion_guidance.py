@@ -1,0 +1,223 @@
+"""Motion-guided sampling (MGLD-VSR, section 3.2), without training and for any prior.
+
+After every step the latents are moved down the gradient of their warping error: how far neighbours differ when one is
+fetched along the optical flow of the input, where the flow can be followed. No network is differentiated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from limpid.consistency.lane_flow import LaneFlows, lane_flows
+from limpid.diffusion.samplers import posterior_variance
+from limpid.flow.estimate import DISFlow, FlowEstimator
+from limpid.flow.warp import occluded_compat, resize_flow, valid_flow, warp, within
+from limpid.types import LaneContext, SettingsError, Step, Strategy
+
+Reduction = Literal["mean", "sum"]
+UNFLOW_THRESHOLD = (0.01, 0.5)
+"""alpha1 and alpha2 of UnFlow (Meister et al. 2018), which the paper takes its masks from; in squared pixels."""
+LEAST_VARIANCE_COMPAT = 1e-20
+"""What the released code takes the logarithm of where the variance is 0."""
+HALO_FRAMES = 4
+"""Context around a segment: a frame is pulled towards its neighbours, and these towards theirs, a little every step."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Motion:
+    """Flow between neighbours on the grid of what is warped, ``t-1 2 h w``, and where it counts, ``t-1 1 h w`` (bool).
+
+    ``to_next[i]`` and ``seen_next[i]`` stand on the grid of frame i, which frame i + 1 is fetched to;
+    ``to_previous[i]`` and ``seen_previous[i]`` on that of frame i + 1, which frame i is fetched to.
+    """
+
+    to_next: Tensor
+    to_previous: Tensor
+    seen_next: Tensor
+    seen_previous: Tensor
+
+    @staticmethod
+    def checked(to_next: Tensor, to_previous: Tensor, *, occlusion_compat: bool = False) -> Motion:
+        """Each direction against the other: what is occluded, or fetched from outside the picture, does not count.
+
+        ``occlusion_compat``: the released code's test, which does not look at the picture's edges.
+        """
+
+        def seen(there: Tensor, back: Tensor) -> Tensor:
+            if occlusion_compat:
+                return ~occluded_compat(there, back)
+            alpha1, alpha2 = UNFLOW_THRESHOLD
+            return valid_flow(there, back, alpha1=alpha1, alpha2=alpha2) & within(there)
+
+        return Motion(
+            to_next=to_next,
+            to_previous=to_previous,
+            seen_next=seen(to_next, to_previous),
+            seen_previous=seen(to_previous, to_next),
+        )
+
+
+def pair_error(pair: Tensor, motion: Motion, index: int, reduction: Reduction, pairing_compat: bool = False) -> Tensor:
+    """Eq. 2 for frames ``index`` and ``index + 1``, ``2 c h w``, masked: L1 in both directions, a scalar.
+
+    ``pairing_compat``: each frame is fetched along the flow of the pair that it left, and where there was none, zeros
+    stand in its place, as in the released code; a static scene then has an error.
+    """
+    late = 1 if pairing_compat else 0
+    there = _fetched(pair[:1], motion.to_previous, index - late) - pair[1:]
+    back = _fetched(pair[1:], motion.to_next, index + late) - pair[:1]
+    errors = (there * motion.seen_previous[index]).abs(), (back * motion.seen_next[index]).abs()
+    return errors[0].mean() + errors[1].mean() if reduction == "mean" else errors[0].sum() + errors[1].sum()
+
+
+def _fetched(frame: Tensor, flows: Tensor, index: int) -> Tensor:
+    if not 0 <= index < len(flows):
+        return torch.zeros_like(frame)
+    return warp(frame, flows[index : index + 1], "bilinear")
+
+
+Plane = Callable[[Tensor], Tensor]
+"""A linear map of latent pictures ``n c h w`` to what can be warped, ``n d H W``; differentiable."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WarpingError:
+    """Eq. 2 with masks, a function of frames ``t c h w``: the sum over all pairs of neighbours."""
+
+    motion: Motion
+    reduction: Reduction = "sum"
+    plane: Plane | None = None
+    pairing_compat: bool = False
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """A scalar."""
+        errors = [self._pair(frames[i : i + 2], i) for i in range(len(frames) - 1)]
+        return torch.stack(errors).sum() if errors else frames.new_zeros(())
+
+    def with_gradient(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """The error and its gradient ``t c h w``, float32; pair by pair, so that memory does not grow with ``t``."""
+        gradient = torch.zeros_like(frames, dtype=torch.float32)
+        total = gradient.new_zeros(())
+        for i in range(len(frames) - 1):
+            with torch.enable_grad():
+                pair = frames[i : i + 2].detach().float().requires_grad_()
+                error = self._pair(pair, i)
+            gradient[i : i + 2] += torch.autograd.grad(error, pair)[0]
+            total += error.detach()
+        return total, gradient
+
+    def _pair(self, pair: Tensor, index: int) -> Tensor:
+        seen = pair if self.plane is None else self.plane(pair)
+        return pair_error(seen, self.motion, index, self.reduction, self.pairing_compat)
+
+
+def step_variance(step: Step) -> float:
+    """sigma_t^2 of Eq. 3: the variance of DDPM's posterior, of the step in variance-preserving form."""
+    return posterior_variance(step) / (step.alpha_next**2 + step.sigma_next**2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionGuidance(Strategy):
+    """Eq. 3 after every step of any sampler: ``z - scale sigma_t^2 gradient``.
+
+    For noise levels of EDM, ``z`` is taken in variance-preserving form and back; an L1 error has the same gradient in
+    both. With ``scale`` 0 it is the plain sampler.
+    """
+
+    scale: float = 10.0
+    """The paper's eta."""
+    reduction: Reduction = "sum"
+    """``sum`` is Eq. 2; ``mean`` over the elements of a pair is the released code's, which hardly moves anything."""
+    max_step: float | None = 0.1
+    """Most change of an element in one step, in units of sigma_t; None: as much as it comes to."""
+    halvings: int = 6
+    """How often a change that would raise the error is halved before it is left out. Where frames agree already, steps
+    of one length would overshoot and make flicker of their own; 0: nobody looks."""
+    plane: Plane | None = None
+    """What of the latent is warped, where a latent pixel is more than a point of the picture; None: the latent."""
+    plane_px: float = 1.0
+    """Its pixels per LR pixel."""
+    estimator: FlowEstimator = field(default_factory=DISFlow)
+    pairing_compat: bool = False
+    """Pairs of frames and flows as the released code has them, see `pair_error`."""
+    log_variance_compat: bool = False
+    """The negative logarithm of sigma_t^2 in place of sigma_t^2, as in the released code."""
+    occlusion_compat: bool = False
+    """Masks of the released code: other norms, and nothing is left out at the edges of the picture."""
+
+    def __post_init__(self) -> None:
+        if self.scale < 0:
+            raise SettingsError(f"the scale of motion guidance is {self.scale}; it must be 0 or more")
+        if self.max_step is not None and self.max_step <= 0:
+            raise SettingsError(f"the largest step of motion guidance is {self.max_step}; it must be above 0")
+
+    def check(self, steps: tuple[Step, ...]) -> None:
+        if self.scale and not any(self.amount(step) for step in steps):
+            raise SettingsError(
+                f"motion guidance has no effect in {len(steps)} step{'s'[: len(steps) > 1]}: it acts between steps, "
+                "where noise is left; choose more steps or leave motion out of consistency"
+            )
+
+    def halo_frames(self, num_steps: int) -> tuple[int, int]:
+        frames = HALO_FRAMES if self.scale else 0
+        return frames, frames
+
+    def amount(self, step: Step) -> float:
+        """What the gradient is multiplied with, in variance-preserving form."""
+        variance = step_variance(step)
+        if self.log_variance_compat:
+            return -self.scale * math.log(max(variance, LEAST_VARIANCE_COMPAT))
+        return self.scale * variance
+
+    def begin(self, context: LaneContext) -> LaneFlows | None:
+        return lane_flows(context, self.estimator) if self.scale else None
+
+    def on_latent(self, z: Tensor, step: Step, context: LaneContext, state: LaneFlows | None) -> Tensor:
+        amount = self.amount(step)
+        if state is None or amount == 0:
+            return z
+        frames = z[0].transpose(0, 1)
+        if state.ready is None:
+            state.ready = self.error(state, frames)
+        before, gradient = state.ready.with_gradient(frames)
+        change = gradient.mul_(amount)
+        if self.max_step is not None:
+            most = self.max_step * math.sqrt(step_variance(step))
+            change = change.clamp_(-most, most)
+        change = change.mul_(math.hypot(step.alpha_next, step.sigma_next))
+        return self.lowered(frames, change, before, state.ready).transpose(0, 1)[None].to(z)
+
+    def lowered(self, frames: Tensor, change: Tensor, before: Tensor, error: WarpingError) -> Tensor:
+        """``frames - change``, with less of it or none where that would raise the error from ``before``."""
+        for _ in range(self.halvings):
+            moved = frames - change
+            if error(moved) <= before:
+                return moved
+            change = change / 2
+        return frames if self.halvings else frames - change
+
+    def error(self, flows: LaneFlows, frames: Tensor) -> WarpingError:
+        """For flows and masks on the grid that latents ``t c h w`` are warped on."""
+        height, width = frames.shape[-2:] if self.plane is None else self.plane(frames[:1]).shape[-2:]
+        ways = (flows.forward, flows.backward)
+        there, back = (on_canvas(flow, height, width, self.plane_px).to(frames.device) for flow in ways)
+        motion = Motion.checked(there, back, occlusion_compat=self.occlusion_compat)
+        return WarpingError(
+            motion=motion, reduction=self.reduction, plane=self.plane, pairing_compat=self.pairing_compat
+        )
+
+
+def on_canvas(flow: Tensor, height: int, width: int, pixels: float) -> Tensor:
+    """Flow of LR frames, ``n 2 h w``, on a canvas with ``pixels`` per LR pixel that may reach over the picture.
+
+    What lies outside moves like the edge.
+    """
+    down, across = max(round(height / pixels) - flow.shape[-2], 0), max(round(width / pixels) - flow.shape[-1], 0)
+    return resize_flow(F.pad(flow, (0, across, 0, down), mode="replicate"), height, width)
