@@ -98,7 +98,14 @@ SD_X4 = {
     **TEXT,
     **SCHEDULES,
 }
+SVD_FILES = {
+    "vae/config.json": "autoencoder, settings",
+    "vae/diffusion_pytorch_model.safetensors": "autoencoder",
+    "image_encoder/config.json": "image encoder, settings",
+    "image_encoder/model.safetensors": "image encoder (OpenCLIP ViT-H), for image_embedding clip only",
+}
 RAIL = "CreativeML Open RAIL++-M: free to use, also commercially, but not for the harmful uses that the licence lists"
+SVD_LICENCE = "Stability AI's own: research and non-commercial use; commercial use under their community licence"
 RAFT_LICENCE = "the code is under BSD-3-Clause (anyone may use it); nothing is said of the weights"
 UAV_PAGE = "https://drive.google.com/drive/folders/1O8pbeR1hsRlFUU8O4EULe-lOKNGEWZl1"
 RAFT_PAGE = "https://github.com/princeton-vl/RAFT"
@@ -203,6 +210,32 @@ SD_2_1_BASE = Entry(
     ),
 )
 
+SVD = Entry(
+    name="svd",
+    title="Stable Video Diffusion, image to video, 14 frames: autoencoder and image encoder of DC-VSR",
+    page=f"{HUGGING_FACE}/stabilityai/stable-video-diffusion-img2vid",
+    licence=SVD_LICENCE,
+    files=_hugging_face("stabilityai/stable-video-diffusion-img2vid", SVD_FILES),
+    note="the page may ask you to accept the licence first; then download the files there by hand",
+)
+
+DC_VSR = Entry(
+    name="dc-vsr",
+    title="DC-VSR: the denoiser of Stable Video Diffusion, trained on to restore video",
+    page=f"{HUGGING_FACE}/Janghyeok/dc-vsr",
+    licence=f"none is stated for these weights; they derive from Stable Video Diffusion ({SVD_LICENCE})",
+    files=_hugging_face(
+        "Janghyeok/dc-vsr",
+        {
+            "unet_ema/config.json": "denoiser, settings",
+            "unet_ema/diffusion_pytorch_model.safetensors": "denoiser",
+        },
+    ),
+    size_note="about 6.1 GB if in float32, by the number of parameters",
+    needs=("svd",),
+    note="autoencoder and image encoder are those of svd, whose folders may lie beside unet_ema/",
+)
+
 RAFT_THINGS = Entry(
     name="raft-things",
     title="RAFT: optical flow, trained on FlyingChairs and FlyingThings",
@@ -247,6 +280,8 @@ ENTRIES: dict[str, Entry] = {
         SD_X4_UPSCALER,
         MGLD_VSR,
         SD_2_1_BASE,
+        DC_VSR,
+        SVD,
         RAFT_THINGS,
         RAFT_LARGE,
     )

@@ -2,6 +2,7 @@
 
     unet/, vae/, video_vae/          config.json, diffusion_pytorch_model.safetensors
     text_encoder/, tokenizer/        as transformers writes them
+    image_encoder/                   the same (DC-VSR, where it is there)
     scheduler/, low_res_scheduler/   scheduler_config.json
     flow/                            config.json, model.safetensors (RAFT, where there is one)
     limpid.json                      what it is, from which files, hashes
@@ -44,6 +45,7 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 TEXT_WEIGHTS = ("text_encoder/model.safetensors", "text_encoder/pytorch_model.bin")
+IMAGE_WEIGHTS = ("image_encoder/model.safetensors", "image_encoder/model.fp16.safetensors")
 Note = Callable[[str], None]
 
 
@@ -75,8 +77,8 @@ def convert(
 
     Args:
         source: their folder, or one file of it.
-        base: folder of the model it was made from (SD x4 upscaler, SD 2.1 base), where text encoder, tokenizer and
-            schedules are not in ``source``; by default the place where ``limpid weights fetch`` puts it.
+        base: folder of the model it was made from (SD x4 upscaler, SD 2.1 base, SVD), for what is not in ``source``; by
+            default the place where ``limpid weights fetch`` puts it.
         dtype: ``"float16"`` or ``"float32"`` to store numbers so; by default as they are.
         temporal: for ``sd-x4-upscaler``: with temporal layers that are the identity, as training starts from.
 
@@ -126,7 +128,10 @@ def _convert_all(job: _Job, recipe: Recipe, temporal: bool) -> None:
     if recipe.networks:
         for name, assumed in recipe.schedules.items():
             _copy_schedule(job, name, assumed, recipe)
+    if recipe.networks and recipe.text:
         _copy_text(job, recipe)
+    if recipe.image_encoder:
+        _copy_image_encoder(job)
     for part in recipe.networks:
         convert_network(job, part, temporal=temporal)
     if recipe.flow is not None:
@@ -220,6 +225,21 @@ def _check_text(tensors: Mapping[str, Tensor], config: dict[str, Any], path: Pat
     mismatch = compare(found, {name.removeprefix("text_model."): shape for name, shape in wanted.items()})
     if mismatch:
         raise WeightsError(f"{path} does not fit its config.json: {mismatch.sentence()}")
+
+
+def _copy_image_encoder(job: _Job) -> None:
+    path = job.source.find(*IMAGE_WEIGHTS)
+    if path is None:
+        job.note(f"{IMAGE_WEIGHTS[0]} is not there: image_embedding clip cannot be chosen")
+        return
+    config = job.source.read_json(job.source.need("image_encoder/config.json"))
+    tensors = {k: v for k, v in job.source.read_tensors(path).items() if not k.endswith("position_ids")}
+    wanted = shapes_of(make_network("CLIPVisionModelWithProjection", config))
+    mismatch = compare({name: tensor.shape for name, tensor in tensors.items()}, wanted)
+    if mismatch:
+        raise WeightsError(f"{path} does not fit its config.json: {mismatch.sentence()}")
+    job.write("image_encoder/model.safetensors", tensors)
+    _write_json(job.folder / "image_encoder" / "config.json", config)
 
 
 def _copy_schedule(job: _Job, name: str, assumed: Mapping[str, Any], recipe: Recipe) -> None:

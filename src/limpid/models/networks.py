@@ -10,10 +10,12 @@ from torch import nn
 
 from limpid.types import WeightsError
 
-Kind = Literal["unet", "vae", "structured_unet", "cfw_vae"]
+Kind = Literal["unet", "vae", "structured_unet", "cfw_vae", "svd_unet", "svd_vae"]
 """Networks whose makers' configurations are told apart."""
 OWN = {"structured_unet": "StructuredUNet", "cfw_vae": "CFWVAE"}
 """Networks that are configured in our words, because their makers' files hold no configuration."""
+OF_DIFFUSERS = {"svd_unet": "UNetSpatioTemporalConditionModel", "svd_vae": "AutoencoderKLTemporalDecoder"}
+"""Networks that stay those of the library."""
 
 
 def make_official(kind: Kind, config: Mapping[str, Any], *, temporal: bool = True) -> Any:
@@ -24,6 +26,8 @@ def make_official(kind: Kind, config: Mapping[str, Any], *, temporal: bool = Tru
     try:
         if kind in OWN:
             return make_network(OWN[kind], config)
+        if kind in OF_DIFFUSERS:
+            return make_network(OF_DIFFUSERS[kind], config)
         if kind == "unet":
             from limpid.priors.temporal_unet import official_unet_config
 
@@ -58,6 +62,15 @@ def make_network(name: str, config: Mapping[str, Any]) -> Any:
 
             transformers = import_transformers("text encoders are checked")
             return transformers.CLIPTextModel(transformers.CLIPTextConfig(**options))
+        if name == "CLIPVisionModelWithProjection":
+            from limpid.priors.text import import_transformers
+
+            transformers = import_transformers("image encoders are checked")
+            return transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**options))
+        if name in OF_DIFFUSERS.values():
+            import diffusers
+
+            return getattr(diffusers, name)(**options)
     raise WeightsError(f"a network called {name!r} is not known here")
 
 

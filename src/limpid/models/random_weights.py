@@ -19,7 +19,7 @@ from torch import Tensor
 from limpid.checkpoints.folders import new_folder
 from limpid.checkpoints.renames import rename
 from limpid.checkpoints.tensor_files import write_safetensors
-from limpid.models import official_names
+from limpid.models import official_names, svd_configs
 from limpid.models.flow_files import random_flow
 from limpid.models.networks import make_network, make_official, shapes_of
 from limpid.models.official_configs import TEXT_CONFIG
@@ -52,6 +52,8 @@ TINY: dict[str, dict[str, Any]] = {
         "structure_block_channels": [32, 32, 32, 32],
         "structure_heads": 1,
     },
+    "svd_unet": svd_configs.TINY_UNET,
+    "svd_vae": svd_configs.TINY_VAE,
     "cfw_vae": {"block_out_channels": [32, 32, 32, 32]},
 }
 """Heads of 32 channels, the least that the rotary embedding takes; widths are multiples of the 32 groups of norms."""
@@ -85,8 +87,10 @@ def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
     with new_folder(out) as folder:
         for part in recipe.networks:
             _write_network(folder, part, size, seed)
-        if recipe.networks:
+        if recipe.networks and recipe.text:
             _write_rest(folder / (recipe.base_folder if recipe.base else "."), recipe, size, seed)
+        if recipe.image_encoder:
+            _write_image_encoder(folder / "image_encoder", size, seed)
         if recipe.flow is not None and (size == "full" or not recipe.networks):  # it has one size, which is not tiny
             _save(folder / recipe.flow, random_flow(recipe.flow, lambda key, shape: _numbers(key, shape, seed)))
         _write_json(folder / RANDOM_MARK, {"random": True, "name": name, "size": size, "seed": seed})
@@ -124,6 +128,13 @@ def _write_rest(folder: Path, recipe: Recipe, size: Size, seed: int) -> None:
     write_tokenizer(folder / "tokenizer")
     for name, values in recipe.schedules.items():
         _write_json(folder / name / "scheduler_config.json", values)
+
+
+def _write_image_encoder(folder: Path, size: Size, seed: int) -> None:
+    config = {**svd_configs.IMAGE_ENCODER, **(svd_configs.TINY_IMAGE_ENCODER if size == "tiny" else {})}
+    shapes = shapes_of(make_network("CLIPVisionModelWithProjection", config))
+    _save(folder / "model.safetensors", {key: _numbers(f"image {key}", shape, seed) for key, shape in shapes.items()})
+    _write_json(folder / "config.json", config)
 
 
 def _numbers(key: str, shape: tuple[int, ...], seed: int) -> Tensor:

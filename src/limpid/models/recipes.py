@@ -8,7 +8,7 @@ from typing import Any
 
 from limpid.checkpoints import ldm_keys, unet_keys, vae_keys
 from limpid.checkpoints.renames import Rules
-from limpid.models import official_names
+from limpid.models import official_names, svd_configs
 from limpid.models.networks import Kind
 from limpid.models.official_configs import (
     CFW_VAE_CONFIG,
@@ -51,7 +51,7 @@ class Recipe:
     networks: tuple[NetworkPart, ...]
     flow: str | None = None
     base: str | None = None
-    """Entry of the manifest whose folder has text encoder, tokenizer and schedules."""
+    """Entry of the manifest whose folder has what these files lack: text encoder, tokenizer and schedules mostly."""
     base_folder: str = "upscaler4x"
     """What that folder is called beside the makers' files."""
     schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SCHEDULES)
@@ -59,6 +59,10 @@ class Recipe:
     fixed_schedules: bool = False
     """The released code has its schedule written in: whatever a base folder says is not looked at."""
     predicts: str = "v_prediction"
+    text: bool = True
+    """Whether the method is told a text, and so has an encoder and a tokenizer."""
+    image_encoder: bool = False
+    """Whether there is an encoder of pictures, which need not be there."""
     text_file: str | None = None
     """File that holds the text encoder in OpenCLIP's form, for when there is no folder of it."""
 
@@ -156,6 +160,25 @@ MGLD_VAE = NetworkPart(
     names=official_names.MGLD_VAE,
 )
 
+DC_VSR_UNET = NetworkPart(
+    folder="unet",
+    kind="svd_unet",
+    files=("unet_ema/diffusion_pytorch_model.safetensors",),
+    config="unet_ema/config.json",
+    default_config=svd_configs.UNET,
+    rules=(),
+    names=(),
+)
+SVD_VAE = NetworkPart(
+    folder="vae",
+    kind="svd_vae",
+    files=("vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors"),
+    config="vae/config.json",
+    default_config=svd_configs.VAE,
+    rules=(),
+    names=(),
+)
+
 RECIPES: dict[str, Recipe] = {
     "upscale-a-video": Recipe(networks=(UAV_UNET, UAV_VAE, UAV_VIDEO_VAE), flow="propagator/raft-things.pth"),
     "diffvsr": Recipe(networks=(DIFFVSR_UNET, DIFFVSR_VAE), base="sd-x4-upscaler"),
@@ -171,6 +194,7 @@ RECIPES: dict[str, Recipe] = {
         predicts="epsilon",
         text_file="mgldvsr_unet.ckpt",
     ),
+    "dc-vsr": Recipe(networks=(DC_VSR_UNET, SVD_VAE), base="svd", schedules={}, text=False, image_encoder=True),
     "raft-things": Recipe(networks=(), flow="raft-things.pth"),
     "raft-large": Recipe(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
 }

@@ -99,7 +99,7 @@ def load_unet(files: UpscalerFiles, placement: Placement) -> Any:
     from limpid.models.offload import compiled, prepare
     from limpid.priors.temporal_unet import TemporalUNet
 
-    unet = _from_folder(TemporalUNet, files.folder / "unet", placement.dtype, files.unet_options or {})
+    unet = from_folder(TemporalUNet, files.folder / "unet", placement.dtype, files.unet_options or {})
     return compiled(prepare(unet, placement), placement)
 
 
@@ -111,7 +111,7 @@ def load_autoencoder(files: UpscalerFiles, placement: Placement) -> Any:
     kind = getattr(autoencoders, _class_name(folder), None)
     if kind is None:
         raise WeightsError(f"{folder / 'config.json'} names the network {_class_name(folder)!r}, which is not known")
-    return prepare(_from_folder(kind, folder, dtype, files.autoencoder_options or {}), placement, dtype)
+    return prepare(from_folder(kind, folder, dtype, files.autoencoder_options or {}), placement, dtype)
 
 
 def _class_name(folder: Path) -> str:
@@ -121,7 +121,7 @@ def _class_name(folder: Path) -> str:
         raise WeightsError(f"{folder / 'config.json'} is missing or damaged; convert the weights again") from error
 
 
-def _from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any]) -> Any:
+def from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any]) -> Any:
     """``from_pretrained`` without a network connection; what it raises becomes one sentence."""
     if not (folder / WEIGHTS).is_file():
         raise WeightsError(f"{folder / WEIGHTS} is missing; convert the weights again")

@@ -177,7 +177,7 @@ class SVDPrior:
         frames = torch.cat([scaled, condition.latent], dim=1).transpose(1, 2)
         folded = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         out = self.networks.use("unet")(
-            folded.unflatten(0, frames.shape[:2]),
+            torch.unflatten(folded, 0, frames.shape[:2]),
             torch.tensor(step.t, device=z.device),
             encoder_hidden_states=condition.embedding[:, :1],
             added_time_ids=condition.time_ids,
