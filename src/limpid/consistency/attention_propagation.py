@@ -61,7 +61,7 @@ class AttentionPropagation:
         return (PROPAGATE,) if self.temporal_frames else (PLAIN,)
 
     def descending(self, step: Step) -> bool:
-        return step.index % 4 == 3
+        return step.index % 4 == 3 and self.temporal_frames > 0
 
     def patch(self, prior: Prior, bank: Bank, call: Call) -> AbstractContextManager[None]:
         """Raises SettingsError when the prior has no self-attention that can be changed."""
