@@ -19,6 +19,7 @@ class EncodedByImage(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
     """An `Autoencoder` whose encoder looks at single frames (with pooled norms, at what their statistics say)."""
 
     _supports_group_offloading = True
+    _supports_gradient_checkpointing = True
 
     def _make_encoder(
         self,

@@ -6,7 +6,7 @@ Without autograd a block writes its result over its input: hand it a tensor that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -135,6 +135,8 @@ class UpBlock(nn.Module):
         super().__init__()
         self.resnets = nn.ModuleList([make(out_channels if i else in_channels, out_channels) for i in range(layers)])
         self.upsample = None if last else Upsample(out_channels)
+        self.gradient_checkpointing = False
+        self._gradient_checkpointing_func: Any = None
 
     def forward(self, x: Tensor, num_frames: int, adapt: Adapt | None = None) -> Tensor:
         """``(b t) c h w`` to ``(b t) d 2h 2w``. Overwrites ``x`` when autograd is off.
@@ -142,6 +144,9 @@ class UpBlock(nn.Module):
         ``adapt`` changes the features before the resolution does.
         """
         for resnet in self.resnets:
-            x = resnet(x, num_frames)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                x = self._gradient_checkpointing_func(resnet, x, num_frames)
+            else:
+                x = resnet(x, num_frames)
         x = x if adapt is None else adapt(x)
         return x if self.upsample is None else self.upsample(x)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, frozen, generator_hinge, r1_penalty
+from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, generator_hinge, r1_penalty
 from limpid.train.networks.critics import NormedConv2d, PatchCritic, TemporalPatchCritic, spectral_norm
 
 
@@ -51,17 +51,6 @@ def test_adaptive_weight_is_the_ratio_of_gradients_of_each_clip() -> None:
     assert not found.requires_grad
     still = make(seen)
     assert adaptive_weight(first(still), 0 * second(still), still, layer).tolist() == [1e4, 1e4]
-
-
-def test_frozen_networks_still_pass_gradients_on() -> None:
-    network, x = nn.Linear(3, 1), normal(2, 3).requires_grad_()
-    network.bias.requires_grad_(False)
-    with frozen(network):
-        out = network(x).sum()
-    out.backward()
-    assert x.grad is not None
-    assert network.weight.grad is None
-    assert (network.weight.requires_grad, network.bias.requires_grad) == (True, False)
 
 
 # ---------------------------------------------------------------------------------------------- critics

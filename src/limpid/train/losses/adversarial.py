@@ -5,11 +5,10 @@ What a critic says is ``b ...``, one number per patch. Results are ``b``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from limpid.train.losses.diffusion import per_clip
 
@@ -54,16 +53,3 @@ def adaptive_weight(rest: Tensor, adversarial: Tensor, made: Tensor, layer: Tens
         ]
         weights.append((norms[0] / (norms[1] + LEAST_NORM)).clamp(0, MOST))
     return torch.stack(weights).detach()
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """What is computed inside gives no gradients to the network's parameters, but does to its input."""
-    learning = [p for p in network.parameters() if p.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
