@@ -144,11 +144,9 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
         )
 
     @property
-    def self_attentions(self) -> list[tuple[str, nn.Module]]:
-        """The attentions of places of a frame to each other, from the first to run to the last, with their names."""
-        found = {name: module for name, module in self.named_modules() if name.endswith(".attn1")}
-        order = ("down_blocks.", "mid_block.", "up_blocks.")
-        return [(name, found[name]) for part in order for name in found if name.startswith(part)]
+    def self_attentions(self) -> tuple[tuple[str, nn.Module], ...]:
+        """Names and layers of the self-attention in space, from input to output; not those of the structure encoder."""
+        return tuple((name, module) for name, module in self.named_modules() if name.endswith(".attn1"))
 
     def forward(
         self, sample: Tensor, timestep: Tensor | float, *, structure: Tensor, encoder_hidden_states: Tensor
