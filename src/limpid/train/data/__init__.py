@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from limpid.train.data.clips import ClipSample as ClipSample
     from limpid.train.data.clips import open_clips as open_clips
     from limpid.train.data.loader import Batches as Batches
+    from limpid.train.data.loader import Loaded as Loaded
     from limpid.train.data.loader import batches as batches
 
 _HOME = {
@@ -19,6 +20,7 @@ _HOME = {
     "ClipSample": ".clips",
     "batches": ".loader",
     "Batches": ".loader",
+    "Loaded": ".loader",
 }
 
 __all__ = list(_HOME)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 from limpid.train.data.sources import Source
 from limpid.train.data.tars import read_member
 from limpid.types import InputError
 
-TABLE = "captions.csv"
+TABLES = ("captions.csv", "OpenVid-1M.csv", "data/train/OpenVid-1M.csv", "results_*.csv")
+"""The first that is there is used: ours, that of OpenVid, that of WebVid."""
 KEY_COLUMNS = ("file", "path", "video", "videoid", "key")
 TEXT_COLUMNS = ("caption", "text", "prompt", "name")
 """WebVid calls its captions names."""
 
 
 def read_table(folder: Path) -> dict[str, str]:
-    """``captions.csv`` of a folder, by file name, path or key; empty where there is none.
+    """The table of a folder (`TABLES`), by file name, path or key; empty where there is none.
 
     Raises `InputError` when it has no column of `KEY_COLUMNS` or none of `TEXT_COLUMNS`.
     """
-    path = folder / TABLE
-    if not path.is_file():
+    path = next((path for pattern in TABLES for path in sorted(folder.glob(pattern))), None)
+    if path is None:
         return {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
@@ -36,11 +38,21 @@ def read_table(folder: Path) -> dict[str, str]:
 
 def caption_of(source: Source, table: dict[str, str]) -> str:
     """The caption of a source; empty where it has none."""
-    inside = next((member for member in source.members if member.suffix == ".txt"), None)
-    if inside is not None:
-        return read_member(source.path, inside).decode("utf-8", "replace").strip()
+    inside = {member.suffix: member for member in source.members}
+    if ".txt" in inside:
+        return read_member(source.path, inside[".txt"]).decode("utf-8", "replace").strip()
+    if ".json" in inside:
+        return _from_json(source, read_member(source.path, inside[".json"]))
     beside = source.path.with_suffix(".txt") if source.kind != "frames" else Path(f"{source.path}.txt")
     if not source.members and beside.is_file():
         return beside.read_text("utf-8", "replace").strip()
     last = source.name.rpartition("/")[2]
     return next((table[name] for name in (source.name, last, Path(last).stem) if name in table), "")
+
+
+def _from_json(source: Source, data: bytes) -> str:
+    try:
+        facts = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"{source.name}.json: is not JSON ({error})") from error
+    return str(facts.get("caption", "")).strip() if isinstance(facts, dict) else ""

@@ -106,6 +106,10 @@ class Clips:
             says += f"; {self.photo_share:.0%} of the clips are from photos"
         return ". ".join([says, *self._found.notes]) + "."
 
+    def source_names(self) -> list[str]:
+        """What clips may come from, below the folder."""
+        return [source.name for source in self._found.sources]
+
     @property
     def photo_share(self) -> float:
         """Probability that a clip is from a photo."""
@@ -229,7 +233,7 @@ def open_clips(folder: Path, spec: ClipSpec, *, seed: int, keep_out: Collection[
     found = find_sources(Path(folder), keep_out=keep_out)
     pairs = found.of("pair")
     if pairs:
-        check_facts(Path(folder), spec)
+        found.notes += check_facts(Path(folder), spec, len(pairs))
         if len(pairs) < len(found.sources):
             found.notes.append(f"{len(found.sources) - len(pairs)} other sources are left out beside prepared pairs")
         found.sources = pairs

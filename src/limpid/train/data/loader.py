@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,6 +65,7 @@ class Batches(Iterator[ClipBatch]):
             collate_fn=_unchanged,
             prefetch_factor=AHEAD if workers else None,
             multiprocessing_context="forkserver" if workers else None,
+            worker_init_fn=_one_thread,
         )
         self._source: Iterator[list[ClipSample | _Failed]] | None = None
 
@@ -122,6 +124,23 @@ def batches(clips: Clips, numbers: Iterable[Sequence[int]], *, workers: int) -> 
     return Batches(clips, numbers, workers=workers)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """Clips with the processes that make them: what the training loop takes (`limpid.train.source.Source`)."""
+
+    clips: Clips
+    workers: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the folder's contents."""
+        return self.clips.fingerprint
+
+    def batches(self, numbers: Iterable[Sequence[int]]) -> Batches:
+        """`batches` with these workers."""
+        return batches(self.clips, numbers, workers=self.workers)
+
+
 def to_batch(numbers: Sequence[int], samples: Sequence[ClipSample]) -> ClipBatch:
     """Stack clips of equal size. Flows are there when all clips have them. Raises ValueError for unequal sizes."""
     shapes = {(sample.hr.shape, sample.lr.shape) for sample in samples}
@@ -149,6 +168,11 @@ def _planes(clips: list[np.ndarray]) -> Tensor:
 def _stacked_flows(flows: list[np.ndarray | None]) -> Tensor | None:
     known = [flow for flow in flows if flow is not None]
     return torch.from_numpy(np.stack(known)) if len(known) == len(flows) else None
+
+
+def _one_thread(worker: int) -> None:
+    """Workers share the processors among themselves."""
+    cv2.setNumThreads(1)
 
 
 def _unchanged(samples: list[ClipSample | _Failed]) -> list[ClipSample | _Failed]:

@@ -22,20 +22,31 @@ from limpid.types import InputError, SettingsError
 FACTS = "prepared.json"
 
 
-def check_facts(folder: Path, spec: ClipSpec) -> None:
-    """Raise `SettingsError` when the pairs of a folder were made otherwise than ``spec`` wants them."""
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What `limpid train prepare` wrote about a folder; empty where there is nothing. Raises `InputError`."""
     path = folder / FACTS
-    if not path.is_file():
-        return
-    facts = json.loads(path.read_text())
+    try:
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({error}); prepare the folder again") from error
+
+
+def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
+    """Notes on a prepared folder. Raise `SettingsError` when it was made otherwise than ``spec`` wants it."""
+    facts = facts_of(folder)
+    if not facts:
+        return [f"there is no {FACTS}: nobody knows how the pairs were degraded"]
     for name, wanted in (("degradation", spec.degradation), ("scale", spec.scale)):
-        if facts[name] != wanted:
-            raise SettingsError(f"{folder}: was prepared with {name} {facts[name]}, not {wanted}: prepare it again")
+        if facts.get(name) != wanted:
+            was = f"{name} {facts.get(name)}"
+            raise SettingsError(f"{folder}: was prepared with {was}, not {wanted}: prepare it again")
     for name, least in (("frames", spec.frames), ("crop", spec.crop_px)):
-        if facts[name] < least:
+        if facts.get(name, least) < least:
             raise SettingsError(
                 f"{folder}: was prepared with {name} {facts[name]}, {least} is needed: prepare it again"
             )
+    missing = facts.get("count", pairs) - pairs
+    return [f"{missing} of {facts['count']} pairs are missing: limpid train prepare goes on"] if missing > 0 else []
 
 
 def read_pair(source: Source, spec: ClipSpec, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
@@ -79,9 +90,3 @@ def _from_png(data: bytes) -> np.ndarray:
         raise ValueError("it is no picture of square frames one below the other")
     side = picture.shape[1]
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).reshape(-1, side, side, 3)
-
-
-def facts_of(folder: Path) -> dict[str, Any]:
-    """What `limpid train prepare` wrote about a folder; empty where there is nothing."""
-    path = folder / FACTS
-    return dict(json.loads(path.read_text())) if path.is_file() else {}

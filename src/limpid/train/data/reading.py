@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from limpid.train.data.sources import VIDEO_SUFFIXES, Source
@@ -43,7 +42,6 @@ class Pixels:
     """Reads sources. One per process; results do not depend on what is kept."""
 
     def __init__(self, *, num_films: int, cache_bytes: int = CACHE_BYTES) -> None:
-        cv2.setNumThreads(1)  # workers share the processors among themselves
         self._most_per_film = cache_bytes // 2 // max(1, num_films)
         self._photo_bytes = cache_bytes // 2
         self._photos: OrderedDict[str, np.ndarray] = OrderedDict()

@@ -46,6 +46,8 @@ class Found:
     sources: list[Source] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     shards: int = 0
+    captions: list[str] = field(default_factory=list)
+    """Names and sizes of files that may hold captions."""
 
     def of(self, *kinds: Kind) -> list[Source]:
         """The sources of these kinds, in the order of their names."""
@@ -54,7 +56,7 @@ class Found:
     def fingerprint(self) -> str:
         """SHA-256 of names and sizes: changes when files come, go or change their size."""
         lines = sorted(f"{source.kind} {source.name} {source.bytes}" for source in self.sources)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashlib.sha256("\n".join([*lines, *sorted(self.captions)]).encode()).hexdigest()
 
 
 def find_sources(folder: Path, *, keep_out: Collection[str] = ()) -> Found:
@@ -105,6 +107,8 @@ def _take_folder(root: Path, here: Path, names: list[str], found: Found, unused:
             found.sources.append(_file(root, path, "video"))
         elif suffix == ".tar":
             _take_shard(root, path, found)
+        elif suffix in (".txt", ".csv"):
+            found.captions.append(f"{_below(root, path)} {path.stat().st_size}")
         elif suffix not in IMAGE_SUFFIXES | BESIDE_SUFFIXES and path.stem.lower() not in (
             "license",
             "readme",
