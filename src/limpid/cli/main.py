@@ -28,6 +28,7 @@ COMMANDS = {
     "degrade": "make low-quality clips from good ones, to test and train restoration",
     "compare": "one page that shows results side by side, to be judged by eye",
     "methods": "the methods that can be chosen, and whether their weights are here",
+    "train": "train networks by a recipe: every stage of the methods, and the shipped model",
     "bench": "measure methods on data sets, and show them beside the published numbers",
     "weights": "weights of the large methods: list, fetch, convert, verify",
     "doctor": "check this machine: versions, codecs, speed, weights, memory",

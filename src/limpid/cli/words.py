@@ -37,13 +37,16 @@ def stage_name(stage: str) -> str:
 
 
 def counts(event: Event) -> str:
-    """``120/600 frames, 6.3 frames/s, 1:16 left``, with what is known."""
+    """``120/600 frames, 6.3 frames/s, 1:16 left``, with what is known; training counts clips and adds its loss."""
+    unit = event.get("unit", "frames")
     total = f"/{event['total']}" if event.get("total") else ""
-    parts = [f"{event['done']}{total} frames"]
+    parts = [f"{event['done']}{total} {unit}"]
     if event.get("fps"):
-        parts.append(f"{event['fps']:.3g} frames/s")
+        parts.append(f"{event['fps']:.3g} {unit}/s")
     if event.get("eta_s") is not None:
         parts.append(f"{clock_time(event['eta_s'])} left")
+    if event.get("says"):
+        parts.append(event["says"])
     return ", ".join(parts)
 
 

@@ -14,7 +14,8 @@ from limpid.priors.tiny import TinyPrior, load_tiny, read_tiny_config
 from limpid.settings import parse_consistency
 from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
-TINY_WEIGHTS = Path(str(files("limpid") / "weights" / "tiny.safetensors"))
+TINY_FILE = "tiny.safetensors"
+TINY_WEIGHTS = Path(str(files("limpid") / "weights" / TINY_FILE))
 TINY_SIGMA_MAX = 80.0
 TINY_SIGMA_MIN = 6.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
@@ -28,6 +29,8 @@ def tiny(*, weights: str | Path = TINY_WEIGHTS, consistency: str = "none") -> Me
     transition would only cost time, because windows of a local network agree anyway.
     """
     path = Path(weights)
+    if (path / TINY_FILE).is_file():  # the folder of a training
+        path = path / TINY_FILE
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
     config, names = read_tiny_config(path), parse_consistency(consistency)

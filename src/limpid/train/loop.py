@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 from limpid.engine.files import fsync_path, move_durably, remove, write_atomic
 from limpid.engine.interrupt import Interrupts
 from limpid.engine.lock import locked
-from limpid.train.facts import check_same, facts_of
+from limpid.train.facts import check_same, facts_of, plain
 from limpid.train.learner import Learner
 from limpid.train.source import Source, folder_fingerprint
 from limpid.train.stage import Recipe, Stage, Start
@@ -91,11 +91,12 @@ def train(run: Run) -> Path:
     if run.threads is not None:
         torch.set_num_threads(run.threads)
     with _alone_in(run.out, world), Interrupts() as interrupts:
-        _write_about(run, world)
+        run = _with_start(run, world)
         for index, stage in stages:
             target = stage_folder(run.out, index, stage)
             source = run.open_source(stage)
             _check_facts(run, world, index, stage, source)
+            _write_about(run, world)
             if not target.exists():
                 _run_stage(run, world, interrupts, index, source)
             _point_final(run, world, target)
@@ -111,12 +112,24 @@ def _alone_in(out: Path, world: World) -> Iterator[None]:
 
 
 def _write_about(run: Run, world: World) -> None:
-    from limpid.train.facts import plain
-
     if world.rank == 0:
         device = {"device": str(world.device), "processes": world.size}
         values = {"recipe": plain(run.recipe), "seed": run.seed, **device, **(run.about or {})}
         write_atomic(run.out / "run.json", json.dumps(values, indent=2) + "\n")
+
+
+def _with_start(run: Run, world: World) -> Run:
+    """A small recipe makes random weights when the user gives none; they stay with the run."""
+    if run.start is not None or run.recipe.make_start is None:
+        return run
+    folder, name = run.out / "random-start", run.out / "random-start.json"
+    if world.rank == 0 and not name.exists():
+        remove(folder)
+        folder.mkdir(parents=True)
+        write_atomic(name, json.dumps(str(run.recipe.make_start(folder).relative_to(run.out))))
+    world.wait()
+    run.tell("note", message="starting from random weights, since this is a small recipe without --start")
+    return replace(run, start=run.out / json.loads(name.read_text()))
 
 
 def _start_of(run: Run, world: World, index: int) -> Start:
