@@ -17,7 +17,7 @@ from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas
 from limpid.models.offload import prepare
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.diffusion import noised, per_clip, v_target
+from limpid.train.losses.diffusion import expanded, noised, per_clip, v_target
 from limpid.types import Placement, Prior, Step
 
 
@@ -29,11 +29,14 @@ class Levels(NamedTuple):
     sigma: Tensor
 
 
+Predicts = Literal["v", "eps", "x0"]
+
+
 class System(Protocol):
     """A denoiser with all that training it needs."""
 
     network: Any
-    predicts: Literal["v", "eps"]
+    predicts: Predicts
     """``v`` holds for EDM levels too, see `limpid.diffusion.parametrisations.from_v`."""
 
     def kinds(self) -> Mapping[str, Sequence[str]]: ...
@@ -98,12 +101,24 @@ def noised_batch(system: System, batch: ClipBatch, random: ClipRandom) -> tuple[
     return x0, levels, system.condition(batch, random)
 
 
-def target(predicts: Literal["v", "eps"], x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
+def target(predicts: Predicts, x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
     """What the network should put out; ``v = (alpha eps - sigma x0) / sqrt(alpha^2 + sigma^2)``."""
-    if predicts == "eps":
-        return eps
+    if predicts != "v":
+        return eps if predicts == "eps" else x0
     radius = (levels.alpha**2 + levels.sigma**2).sqrt()
     return v_target(x0, eps, levels.alpha / radius, levels.sigma / radius)
+
+
+def clean_latent(system: System, z: Tensor, levels: Levels, condition: Any) -> Tensor:
+    """What the network takes for ``x0`` in ``z``: `limpid.diffusion.parametrisations` with a level per clip."""
+    out = system.raw(z, levels, condition).float()
+    alpha, sigma = (expanded(level, z) for level in (levels.alpha, levels.sigma))
+    if system.predicts == "x0":
+        return out
+    if system.predicts == "eps":
+        return (z - sigma * out) / alpha
+    radius = (alpha**2 + sigma**2).sqrt()
+    return (alpha * z / radius - sigma * out) / radius
 
 
 def even_timesteps(betas: Betas, random: ClipRandom) -> Levels:
