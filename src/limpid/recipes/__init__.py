@@ -21,6 +21,7 @@ RECIPES = {
     "upscale-a-video/vae": ".autoencoders:upscale_a_video",
     "diffvsr/unet": ".upscaler_unet:diffvsr",
     "diffvsr/vae": ".autoencoders:diffvsr",
+    "mgld-vsr/vae": ".autoencoders:mgld",
 }
 """Name -> module and function; nothing is imported before it is asked for."""
 

@@ -1,18 +1,19 @@
-"""The autoencoders' decoders of Upscale-A-Video and DiffVSR, from that of the SD x4 upscaler.
+"""The decoders of Upscale-A-Video, DiffVSR and MGLD-VSR, from those of the image models they stand on.
 
-Neither paper gives the weights of the losses, nor steps, batch and rate for this part: where theirs are missing, the
-perceptual term has the weight 1 of VQGAN (Esser et al. 2021), the adversarial one the 0.025 of MGLD-VSR, and rate and
-crops are those of their U-Nets.
+The papers of the first two do not give the weights of the losses, nor steps, batch and rate for this part: where theirs
+are missing, the perceptual term has the weight 1 of VQGAN (Esser et al. 2021), the adversarial one the 0.025 of
+MGLD-VSR, and rate and crops are those of their U-Nets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from limpid.recipes.upscaler_unet import random_start
-from limpid.train.objectives.autoencoder import DecoderTraining
+from limpid.train.objectives.autoencoder import DecoderTraining, LossWeights
 from limpid.train.objectives.autoencoder_start import Network
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
@@ -22,6 +23,7 @@ UPSCALE_A_VIDEO = Network(
     options={"temporal_decoder": True, "lr_condition": True, "lr_channels": 128, "norm_scope": "window"},
 )
 DIFFVSR = Network(kind="TemporalVAE", folder="vae")
+MGLD = Network(kind="CFWVAE", folder="vae", anew=True)
 CLIPS = ClipSpec(frames=8, crop_px=320)
 NEEDS = (
     "converted weights with the image autoencoder, those of sd-x4-upscaler or of the trained U-Net (--start)",
@@ -76,12 +78,47 @@ def diffvsr() -> Recipe:
     )
 
 
+def mgld() -> Recipe:
+    """Stage 2 of MGLD-VSR: convolutions over time and controllable feature warping (CFW); steps are ours."""
+    weights = LossWeights(perceptual=0.5, difference=0.5, consistency=0.5, adversarial=0.025)
+    stage = Stage(
+        name="decoder",
+        objective=DecoderTraining(
+            network=MGLD, weights=weights, critic="frames", critic_levels=3, critic_first_steps=500
+        ),
+        trainable=("temporal", "condition"),
+        clips=ClipSpec(frames=5, crop_px=512),
+        steps=50_000,
+        batch=4,
+        micro_batch=1,
+        optimizer=Optimizer(rate=5e-5, kind="adam", betas=(0.5, 0.9)),
+        checkpoint_gradients=True,
+        source="MGLD-VSR, sections 3.3 (Eq. 4 to 6: 0.5, 0.5, 0.025) and 4.1: batch 4, 5 frames of 512x512, Adam; "
+        "weight of LPIPS, rate, betas and start of the critic from the released configuration",
+    )
+    return Recipe(
+        name="mgld-vsr/vae",
+        summary="MGLD-VSR's decoder: convolutions over time, and features of the enlarged input (CFW)",
+        stages=(stage,),
+        needs=("converted weights of mgld-vsr (--start), of which the image autoencoder is kept", *NEEDS[1:]),
+        small=lambda: replace(small(mgld(), {}), make_start=random_mgld),
+    )
+
+
+def random_mgld(folder: Path) -> Path:
+    """Random weights of a tiny MGLD-VSR, converted, in the empty ``folder``."""
+    from limpid.models.convert import convert
+    from limpid.models.random_weights import make_random
+
+    return convert("mgld-vsr", make_random("mgld-vsr", "tiny", folder / "official"), folder / "converted")
+
+
 def small(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
     """The same with a few steps and channels; the decoder listens to the critic from its fourth step on."""
     (stage,) = recipe.stages
     assert isinstance(stage.objective, DecoderTraining)
     network = replace(stage.objective.network, options=options)
-    objective = replace(stage.objective, network=network, critic_width=8, critic_levels=3, critic_first_steps=3)
+    objective = replace(stage.objective, network=network, critic_width=8, critic_levels=2, critic_first_steps=3)
     few = replace(
         stage,
         objective=objective,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.checkpoints.folders import read_card
@@ -132,7 +133,7 @@ class DecoderLearner:
         """Frames ``b t 3 H W``, about [-1, 1]."""
         b, t = batch.hr.shape[:2]
         z = self.objective.latents.clips(self.vae, batch, random, preview=preview)
-        frames = self.vae.decode(z, num_frames=t, lr=batch.lr.flatten(0, 1) * 2 - 1)
+        frames = decoded(self.vae, z, t, batch.lr.flatten(0, 1) * 2 - 1)
         return torch.unflatten(frames.float(), 0, (b, t))
 
     def compared(self, made: Tensor, truth: Tensor, batch: ClipBatch) -> dict[str, Tensor]:
@@ -171,6 +172,22 @@ class DecoderLearner:
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """Decoded from the same kind of latents as in training."""
         return (self.decode(batch, random, preview=True) + 1).div(2).clamp(0, 1)
+
+
+def decoded(vae: Any, z: Tensor, num_frames: int, lr: Tensor) -> Tensor:
+    """Frames ``(b t) 3 H W`` of latents, told of the LR frames ``(b t) 3 h w`` in [-1, 1] in the way the decoder wants.
+
+    CFW follows the encoder's features of the LR frames, enlarged, at full weight.
+    """
+    if not hasattr(vae, "features"):
+        frames: Tensor = vae.decode(z, num_frames=num_frames, lr=lr)
+        return frames
+    with torch.no_grad():
+        size = [vae.pixels_per_latent * edge for edge in z.shape[-2:]]
+        large = F.interpolate(lr, size, mode="bicubic", align_corners=False).clamp(-1, 1)
+        features = vae.features(large)
+    frames = vae.decode(z, num_frames, features, 1.0)
+    return frames
 
 
 def last_layer(vae: nn.Module) -> Tensor:

@@ -34,6 +34,8 @@ TEMPORAL = (
     "time_conv_out.",
 )
 """Parts of the names of layers over time; what is left is ``spatial``, the image model's decoder."""
+OLD = ("encoder", "spatial")
+"""Kinds of layers that the image autoencoder has."""
 RESTING = (
     ".temporal_conv.",
     "condition.scale.",
@@ -58,6 +60,8 @@ class Network:
     """Its folder in a set of weights."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of its configuration, besides what it has from the image autoencoder."""
+    anew: bool = False
+    """Begin without the layers that were trained before, of which only the image autoencoder's are kept."""
 
 
 def kind_of(name: str) -> str:
@@ -92,9 +96,13 @@ def begin(network: Network, folder: Path) -> Any:
         raise WeightsError(f"{folder} has no autoencoder in {network.folder} or {IMAGE_FOLDER}; convert the weights")
     kept = {key: values[key] for key in KEPT if key in values}
     vae = getattr(autoencoders, network.kind)(**{**kept, **network.options})
-    same = values.get("_class_name") == network.kind and place == own and _has_layers(values, network)
+    own_kind = values.get("_class_name") == network.kind and place == own
+    same = own_kind and _has_layers(values, network) and not network.anew
     if not same:
         make_identity(vae)
+    if network.anew:
+        state = {key: tensor for key, tensor in state.items() if kind_of(key) in OLD}
+    if not own_kind:
         state = {_image_name(network, key): tensor for key, tensor in state.items()}
     _load(vae, state, place, complete=same)
     return vae
@@ -141,7 +149,7 @@ def _load(vae: nn.Module, state: Mapping[str, Tensor], place: Path, *, complete:
         if name in wanted and _pointwise(tensor) == _pointwise(wanted[name])
     }
     odd = [name for name in state if name not in fitting]
-    missing = [name for name in wanted if name not in fitting and (complete or kind_of(name) in ("encoder", "spatial"))]
+    missing = [name for name in wanted if name not in fitting and (complete or kind_of(name) in OLD)]
     if odd or missing:
         raise WeightsError(f"the autoencoder in {place} does not fit: {', '.join((odd + missing)[:3])}")
     vae.load_state_dict(fitting, strict=False)
