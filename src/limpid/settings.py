@@ -23,13 +23,14 @@ Deinterlace = Literal["auto", "on", "off"]
 
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft"]
+SamplerName = Literal["ddpm", "ddim", "dpm++"]
 Autoencoder = Literal["image", "video"]
 GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
 Offload = Literal["auto", "none", "model", "group"]
 
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
-CONSISTENCY = ("none", "propagation", "noise", "transition")
+CONSISTENCY = ("none", "propagation", "noise", "transition", "motion")
 DEVICE_NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -49,6 +50,8 @@ class Settings:
     """Height of the output in pixels, instead of `scale`; the width follows."""
     steps: int | None = None
     """Sampling steps; None takes the method's own number."""
+    sampler: SamplerName | None = None
+    """How noise is taken away, for methods that leave the choice; None takes the method's own."""
     seed: int = 0
     """Seed of all noise, 0 to 2**63 - 1."""
     strength: float = 1.0
@@ -85,9 +88,12 @@ class Settings:
     guidance_scale: float | None = None
     """Weight w of guidance, ``weak + w (strong - weak)``, 1 (off) to 30; papers that write s mean w - 1."""
     consistency: str | None = None
-    """What holds windows together: none, or propagation, noise, transition joined by "+"; None: the method's own."""
+    """What holds windows together: none, or propagation, noise, transition, motion joined by "+"; None: the method's
+    own."""
     propagation_steps: str | None = None
     """Steps at which latents are propagated along the flow: loop indices ("24,26,28") or fractions ("0.8,0.9")."""
+    motion_guidance: float | None = None
+    """How strongly the noisy latents are drawn along the motion of the input; None: 10, the paper's."""
     joint_frames: int | None = None
     """Frames in which neighbouring segments of a shot are merged; None takes the method's own number."""
     flow: Flow = "auto"
@@ -135,6 +141,7 @@ class Settings:
         _check_range("noise_level", self.noise_level, least=0, most=MAX_NOISE_LEVEL)
         _check_range("guidance_scale", self.guidance_scale, least=1, most=30)
         _check_range("joint_frames", self.joint_frames, least=0, most=64)
+        _check_range("motion_guidance", self.motion_guidance, above=0, most=1000)
         _check_range("fps", self.fps, above=0, most=1000)
         if self.bit_depth not in (None, 8, 10):
             raise SettingsError(f"bit_depth is {self.bit_depth}; it can be 8 or 10")

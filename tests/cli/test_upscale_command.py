@@ -36,6 +36,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "method": "tiny",
         "scale": 3.5,
         "steps": 4,
+        "sampler": "dpm++",
         "seed": 7,
         "strength": 0.5,
         "color": "adain",
@@ -67,6 +68,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "flow": "raft",
         "autoencoder": "image",
         "offload": "model",
+        "motion_guidance": 5.0,
     }
     options = [part for name, value in values.items() for part in ("--" + name.replace("_", "-"), str(value))]
     ran = cli(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +50,24 @@ class DISFlow:
         large = [cv2.resize(y, size, interpolation=cv2.INTER_CUBIC) for y in (first, second)]
         flow = cv2.resize(dis_flow(*large), (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(flow / factor, np.float32)
+
+
+class LastFlows:
+    """An estimator that keeps its last answers, for strategies that ask for the flow of the same frames."""
+
+    KEPT = 2
+    """Both directions."""
+
+    def __init__(self, estimator: FlowEstimator) -> None:
+        self.estimator = estimator
+        self.answers: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=self.KEPT)
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        for a, b, flow in self.answers:
+            if a.shape == first.shape and torch.equal(a, first) and torch.equal(b, second):
+                return flow
+        self.answers.append((first, second, self.estimator(first, second)))
+        return self.answers[-1][2]
 
 
 def _luma(frames: Tensor) -> list[np.ndarray]:

@@ -54,6 +54,8 @@ def find_method(name: str, settings: Settings | None = None) -> Method:
     return make(**chosen_options(name, make, settings or Settings()))
 
 
+    "motion_guidance",
+    "sampler",
 def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -> Mapping[str, Any]:
     """What the user chose among `OWN_OPTIONS`, as arguments for the method's function."""
     defaults = {field.name: field.default for field in fields(Settings)}

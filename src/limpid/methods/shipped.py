@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+from limpid.consistency.combine import Combined
+from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.transition import NoiseRescheduling
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.priors.tiny import TinyPrior, load_tiny, read_tiny_config
+from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture
 from limpid.settings import parse_consistency
 from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
@@ -21,12 +24,24 @@ TINY_SIGMA_MIN = 6.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
 
 
-def tiny(*, weights: str | Path = TINY_WEIGHTS, consistency: str = "none") -> Method:
+TINY_CUTS_WITH_MOTION = {
+    "window_frames": 16,
+    "window_overlap_frames": 8,
+    "tile_overlap_px": 32,
+    "joint_frames": 4,
+}
+"""Motion guidance looks along the flow, as far as things move. So pieces are blended, not cropped to what is exact."""
+
+
+def tiny(
+    *, weights: str | Path = TINY_WEIGHTS, consistency: str = "none", motion_guidance: float | None = None
+) -> Method:
     """Ours: a small residual diffusion model in patch space that ships with the package and runs on any CPU.
 
     Of the strategies, rescheduled noise fits: with several steps its texture follows the noise, which then comes back
-    every 8 frames. Propagation does not, because a patch of 8x8 pixels cannot be warped by less than a patch, and
-    transition would only cost time, because windows of a local network agree anyway.
+    every 8 frames. So does motion guidance, which warps the picture that the latent stands for. Propagation does not,
+    because a patch of 8x8 pixels cannot be warped by less than a patch, and transition would only cost time, because
+    windows of a local network agree anyway.
     """
     path = Path(weights)
     if (path / TINY_FILE).is_file():  # the folder of a training
@@ -34,8 +49,11 @@ def tiny(*, weights: str | Path = TINY_WEIGHTS, consistency: str = "none") -> Me
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
     config, names = read_tiny_config(path), parse_consistency(consistency)
-    if names - {"noise"}:
-        raise SettingsError(f"consistency {consistency} does not fit the method tiny; it can be none or noise")
+    if names - {"noise", "motion"}:
+        raise SettingsError(
+            f"consistency {consistency} does not fit the method tiny; it can be none, or noise, motion joined by +"
+        )
+    cuts: dict[str, Any] = TINY_CUTS_WITH_MOTION if "motion" in names else {"local": True}
 
     def load(placement: Placement) -> Prior:
         return TinyPrior(load_tiny(path), device=placement.device, dtype=placement.dtype)
@@ -48,14 +66,24 @@ def tiny(*, weights: str | Path = TINY_WEIGHTS, consistency: str = "none") -> Me
         steps=1,
         make_schedule=_tiny_schedule,
         sampler=Euler(),
-        strategy=NoiseRescheduling() if names else Strategy(),
-        local=True,
+        strategy=_tiny_strategy(names, motion_guidance, config),
+        **cuts,
         reach_frames=config.radius_frames,
         reach_px=config.radius_px,
         decode_reach_px=2,
         work_bytes_per_px=256,
         weights_hash=lambda: _sha256(path),
     )
+
+
+def _tiny_strategy(names: frozenset[str], motion: float | None, config: TinyConfig) -> Strategy:
+    if motion is not None and "motion" not in names:
+        raise SettingsError("motion_guidance has no effect without motion; add it to consistency")
+    parts: list[Strategy] = [NoiseRescheduling()] if "noise" in names else []
+    if "motion" in names:
+        plane, scale = partial(residual_picture, config=config), MotionGuidance.scale if motion is None else motion
+        parts.append(MotionGuidance(scale=scale, plane=plane, plane_px=config.scale))
+    return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 
 def _tiny_schedule(num_steps: int) -> tuple[Step, ...]:

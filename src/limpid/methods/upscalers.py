@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.combine import Combined
+from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
-from limpid.flow.estimate import DISFlow, FlowEstimator
+from limpid.flow.estimate import DISFlow, FlowEstimator, LastFlows
 from limpid.guidance.choice import changes_attention, choose_guidance
 from limpid.models.schedule_config import read_betas, read_schedule
 from limpid.models.upscaler import UpscalerFiles, load_upscaler
@@ -118,6 +119,7 @@ def compose(
     guidance_scale: float | None = None,
     consistency: str | None = None,
     propagation_steps: str | None = None,
+    motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
     autoencoder: Literal["image", "video"] | None = None,
@@ -132,7 +134,9 @@ def compose(
     own = member.consistency if consistency is None else parse_consistency(consistency)
     cut = cuts(member, own, joint_frames, released=released)
     overlap = cut["window_overlap_frames"]
-    strategy = make_strategy(own, folder, overlap, steps=propagation_steps, flow=flow, released=released)
+    strategy = make_strategy(
+        own, folder, overlap, steps=propagation_steps, motion=motion_guidance, flow=flow, released=released
+    )
     files = files_of(member, folder, autoencoder, released=released)
     book = PromptBook(
         prompt=prompt,
@@ -217,26 +221,31 @@ def make_strategy(
     overlap_frames: int,
     *,
     steps: str | None = None,
+    motion: float | None = None,
     flow: Flow = "auto",
     released: bool = False,
 ) -> Strategy:
-    """Propagation, rescheduled noise and latent transition, those that are named, as one strategy.
+    """Propagation, rescheduled noise, latent transition and motion guidance, those that are named, as one strategy.
 
     Noise comes back in groups as long as the overlap of windows, so that each window holds the same noise frames.
     """
     if steps is not None and "propagation" not in names:
         raise SettingsError("propagation_steps has no effect without propagation; add it to consistency")
-    if flow != "auto" and not steps:
-        raise SettingsError("flow has no effect without propagation_steps; leave it out, or choose steps")
+    if motion is not None and "motion" not in names:
+        raise SettingsError("motion_guidance has no effect without motion; add it to consistency")
+    if flow != "auto" and not steps and "motion" not in names:
+        raise SettingsError("flow has no effect without propagation_steps or motion; leave it out, or choose one")
     parts: list[Strategy] = []
+    estimator = LastFlows(flow_estimator(flow, folder)) if steps or "motion" in names else DISFlow()
     if "propagation" in names and steps:
         adaptive = RELEASED_FLOW_THRESHOLD if released else None
-        estimator = flow_estimator(flow, folder)
         parts.append(LatentPropagation(steps=parse_steps(steps), adaptive_compat=adaptive, estimator=estimator))
     if "noise" in names:
         parts.append(NoiseRescheduling(window_frames=WINDOW_FRAMES, overlap_frames=overlap_frames))
     if "transition" in names:
         parts.append(LatentTransition(fusion_compat=released, padding_compat=released))
+    if "motion" in names:
+        parts.append(MotionGuidance(scale=MotionGuidance.scale if motion is None else motion, estimator=estimator))
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 

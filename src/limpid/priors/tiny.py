@@ -217,6 +217,14 @@ def from_latent(pictures: Tensor, config: TinyConfig) -> Tensor:
     return F.conv2d(pictures, (basis.T / config.latent_scale)[..., None, None])
 
 
+def residual_picture(pictures: Tensor, config: TinyConfig) -> Tensor:
+    """What latent pictures stand for, ``t 192 h w`` -> ``t 3 8h 8w``, in their unit: orthonormal, so it keeps norms.
+
+    A patch cannot be moved by part of itself; the residual that it was cut from can.
+    """
+    return F.pixel_shuffle(from_latent(pictures, config) * config.latent_scale, config.patch_px * config.scale)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TinyCondition:
     """LR frames ``t 3 h w`` in [0, 1], padded by replication to whole patches, and the same in patch space around 0."""
