@@ -21,11 +21,13 @@ GAIN = 0.5
 
 
 class ToyNetwork(nn.Module):
+    dropout = 0.1
+
     def __init__(self) -> None:
         super().__init__()
         self.spatial = nn.Conv2d(3, 3, 1)
         self.temporal = nn.Conv1d(3, 3, 3, padding=1)
-        self.drop = nn.Dropout(0.1)
+        self.drop = nn.Dropout(self.dropout)
         self.register_buffer("seen", torch.zeros(()))
 
     def forward(self, lr: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from limpid.engine.files import fsync_path, move_durably, remove, write_atomic
 from limpid.engine.interrupt import Interrupts
 from limpid.engine.lock import locked
 from limpid.train.facts import check_same, facts_of, plain
+from limpid.train.freezing import model_of
 from limpid.train.learner import Learner
 from limpid.train.source import Source, folder_fingerprint
 from limpid.train.stage import Recipe, Stage, Start
@@ -190,10 +191,23 @@ def _run_stage(run: Run, world: World, interrupts: Interrupts, index: int, sourc
             f"stopped in stage {stage.name} after {stage_run.done} of {stage.steps} steps; all is saved, and the same "
             "command goes on from there"
         )
-    if world.rank == 0:
-        with stage_run.averaged():
-            save_learner(learner, stage_folder(run.out, index, stage))
+    _save_result(run, world, stage_run, start)
     world.wait()
+
+
+def _save_result(run: Run, world: World, stage_run: StageRun, start: Start) -> None:
+    target = stage_folder(run.out, stage_run.index, stage_run.stage)
+    if not world.sharded:
+        if world.rank == 0:
+            with stage_run.averaged():
+                save_learner(stage_run.learner, target)
+        return
+    weights = stage_run.whole_weights()
+    if world.rank == 0:  # networks that no one shares, on the CPU: what does not learn is as it was at the start
+        torch.manual_seed(run.seed)
+        learner = stage_run.stage.objective.learner(replace(start, device=torch.device("cpu")), stage_run.stage)
+        model_of(learner)[1].load_state_dict(weights, strict=False)
+        save_learner(learner, target)
 
 
 def save_learner(learner: Learner, target: Path) -> None:

@@ -61,6 +61,7 @@ def make_players(learner: Learner, stage: Stage, world: World, precision: torch.
         if stage.checkpoint_gradients:
             checkpoint_gradients(network)
         turn = world.wrap(Turn(learner, name, precision, world.device))
+        parameters = {n: p for n, p in network.named_parameters() if n in parameters}  # sharing out makes new ones
         optimizer = make_optimizer(values, parameters.values())
         players.append(
             Player(name=name, network=network, turn=turn, parameters=parameters, values=values, optimizer=optimizer)
@@ -87,9 +88,12 @@ def checkpoint_gradients(network: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def turn_of(player: Player, players: Sequence[Player]) -> Iterator[None]:
-    """Only this player gets gradients; those of the others would be thrown away."""
-    others = [other for other in players if other is not player]
+def turn_of(player: Player, players: Sequence[Player], world: World) -> Iterator[None]:
+    """Only this player gets gradients; those of the others would be thrown away (each turn begins with none).
+
+    Weights that are shared out must not be switched; there they are computed and thrown away.
+    """
+    others = [] if world.sharded else [other for other in players if other is not player]
     for other in others:
         other.learns(False)
     try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from limpid.engine.interrupt import Interrupts
 from limpid.train.average import Average
@@ -24,7 +25,7 @@ from limpid.train.stage import Stage
 from limpid.train.state import Position, load_state, save_state
 from limpid.train.step import NotFinite, Outcome, Trainer
 from limpid.train.validation import Validation
-from limpid.train.world import World
+from limpid.train.world import World, whole
 
 
 @dataclass(kw_only=True)
@@ -76,6 +77,8 @@ class StageRun:
 
     done: int = 0
     """Steps so far."""
+    warned: int = 0
+    """Notes of the clips that were told."""
 
     def go(self) -> bool:
         """All steps that are left; False when a signal came first. The state is saved in either case."""
@@ -93,6 +96,14 @@ class StageRun:
     def averaged(self) -> AbstractContextManager[None]:
         """The network has the averaged weights, where an average is kept."""
         return contextlib.nullcontext() if self.trainer.average is None else self.trainer.average.inside()
+
+    def whole_weights(self) -> dict[str, Tensor]:
+        """Averaged weights that learn, and buffers, gathered from all processes. All must call this."""
+        model = self.trainer.players[0]
+        with self.averaged():
+            return {
+                name: whole(t).cpu().clone() for name, t in [*model.parameters.items(), *model.network.named_buffers()]
+            }
 
     def _begin(self) -> None:
         players = make_players(self.learner, self.stage, self.world, self.precision)
@@ -119,6 +130,7 @@ class StageRun:
         before = time.monotonic()
         parts = [next(clips) for _ in range(parts_per_step)]
         self.tally.waited_s += time.monotonic() - before
+        self._warn(getattr(clips, "notes", ()))
         try:
             self.tally.outcomes.append(self.trainer.step(self.done, parts))
         except NotFinite as found:
@@ -131,6 +143,12 @@ class StageRun:
         if self._save_is_due():
             self._save()
 
+    def _warn(self, notes: Sequence[str]) -> None:
+        """Sources that could not be used, each once."""
+        for note in notes[self.warned :]:
+            self.tell("warning", message=note)
+        self.warned = len(notes)
+
     def _save_is_due(self) -> bool:
         """As the first process's clock says, since all take part."""
         due = self.world.rank == 0 and time.monotonic() - self.saved >= self.save_every_s
@@ -139,8 +157,8 @@ class StageRun:
     def _save(self) -> None:
         seconds = self.spent_before + time.monotonic() - self.began
         position = Position(stage=self.index, step=self.done, seconds=round(seconds, 3))
+        save_state(self.run, position, self.trainer)
         if self.world.rank == 0:
-            save_state(self.run, position, self.trainer)
             self.record.draw()
         self.world.wait()
         self.saved = time.monotonic()
@@ -165,9 +183,10 @@ class StageRun:
         self.tally = Tally()
 
     def _validate(self, validation: Validation) -> None:
-        if self.world.rank == 0:
+        if self.world.rank == 0 or self.world.sharded:
+            folder = self.run / "validation" if self.world.rank == 0 else None
             with self.averaged():
-                metrics = validation.look(self.learner, self.run / "validation", self.stage.name, self.done)
+                metrics = validation.look(self.learner, folder, self.stage.name, self.done)
             self.record.write({"kind": "validation", "stage": self.stage.name, "step": self.done, "metrics": metrics})
             self.tell("note", message=f"step {self.done}: {validation.sentence(metrics)}")
         self.world.wait()

@@ -19,6 +19,7 @@ from torch import Tensor
 from limpid.checkpoints.tensor_files import SafetensorsFile, write_safetensors
 from limpid.engine.files import fsync_path, remove, write_atomic
 from limpid.train.step import Trainer
+from limpid.train.world import like, whole
 from limpid.types import WeightsError
 
 POINTER = "state.json"
@@ -53,14 +54,19 @@ def _pointer(run: Path) -> dict[str, Any] | None:
 
 
 def save_state(run: Path, position: Position, trainer: Trainer) -> None:
-    """Write a new state and make it the one that counts."""
+    """Write a new state and make it the one that counts. All processes call this, the first one writes."""
     name = f"{position.stage:02d}-{position.step:08d}"
-    if (_pointer(run) or {}).get("folder") == name:
+    there = (_pointer(run) or {}).get("folder") == name
+    trainer.world.wait()
+    if there:
         return  # the same step again is the same state, and the one that counts is never overwritten
+    tensors = state_tensors(trainer, gather=True)
+    if trainer.world.rank:
+        return
     folder = run / FOLDER / name
     remove(folder)
     folder.mkdir(parents=True)
-    write_safetensors(folder / TENSORS, state_tensors(trainer))
+    write_safetensors(folder / TENSORS, tensors)
     fsync_path(folder / TENSORS)
     fsync_path(folder)
     write_atomic(run / POINTER, json.dumps({**dataclasses.asdict(position), "folder": name}, indent=2))
@@ -69,8 +75,12 @@ def save_state(run: Path, position: Position, trainer: Trainer) -> None:
             remove(other)
 
 
-def state_tensors(trainer: Trainer) -> dict[str, Tensor]:
-    """By name: ``weights/PLAYER/...`` (what learns, and buffers), ``optimizer/PLAYER/KEY/...``, ``average/...``."""
+def state_tensors(trainer: Trainer, *, gather: bool) -> dict[str, Tensor]:
+    """``weights/PLAYER/...`` (what learns), ``buffers/PLAYER/...``, ``optimizer/PLAYER/KEY/...``, ``average/...``.
+
+    Args:
+        gather: whole tensors on the CPU, in the first process only; all processes must call. Else as they are.
+    """
     found: dict[str, Tensor] = {}
     for player in trainer.players:
         found |= {f"weights/{player.name}/{name}": p for name, p in player.parameters.items()}
@@ -80,7 +90,14 @@ def state_tensors(trainer: Trainer) -> dict[str, Tensor]:
                 found[f"optimizer/{player.name}/{key}/{name}"] = value
     if trainer.average is not None:
         found |= {f"average/{name}": value for name, value in trainer.average.values.items()}
-    return {name: tensor.detach().cpu() for name, tensor in found.items()}
+    if not gather:
+        return found
+    kept: dict[str, Tensor] = {}
+    for name, tensor in found.items():
+        gathered = whole(tensor)
+        if trainer.world.rank == 0:
+            kept[name] = gathered.cpu()
+    return kept
 
 
 def load_state(run: Path, trainer: Trainer) -> None:
@@ -92,13 +109,13 @@ def load_state(run: Path, trainer: Trainer) -> None:
     with torch.no_grad():
         for player in trainer.players:
             for name, parameter in player.parameters.items():
-                parameter.copy_(tensors[f"weights/{player.name}/{name}"])
+                parameter.copy_(like(tensors[f"weights/{player.name}/{name}"], parameter))
             for name, buffer in player.network.named_buffers():
                 buffer.copy_(tensors[f"buffers/{player.name}/{name}"])
             _load_optimizer(player.name, player.parameters, player.optimizer, tensors)
         if trainer.average is not None:
             for name, value in trainer.average.values.items():
-                value.copy_(tensors[f"average/{name}"])
+                value.copy_(like(tensors[f"average/{name}"], value))
 
 
 def _load_optimizer(
@@ -110,12 +127,13 @@ def _load_optimizer(
     for name in tensors:
         if name.startswith(start):
             key, _, parameter = name.removeprefix(start).partition("/")
-            state.setdefault(numbers[parameter], {})[key] = tensors[name].clone()
+            value = like(tensors[name].clone(), parameters[parameter])
+            state.setdefault(numbers[parameter], {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _check_names(path: Path, tensors: SafetensorsFile, trainer: Trainer) -> None:
-    wanted = {name for name in state_tensors(trainer) if not name.startswith("optimizer/")}
+    wanted = {name for name in state_tensors(trainer, gather=False) if not name.startswith("optimizer/")}
     there = {name for name in tensors if not name.startswith("optimizer/")}
     if wanted != there:
         odd = ", ".join(sorted(wanted ^ there)[:3])

@@ -16,7 +16,7 @@ from limpid.train.players import Player, turn_of
 from limpid.train.rates import rate_at, set_rate
 from limpid.train.source import to_device
 from limpid.train.stage import Stage
-from limpid.train.world import World
+from limpid.train.world import World, whole
 
 
 @dataclass(kw_only=True)
@@ -58,7 +58,7 @@ class Trainer:
         torch.manual_seed(hash_of(self.seed, number, self.world.rank))
         outcome = Outcome()
         for player in self.players:
-            with turn_of(player, self.players):
+            with turn_of(player, self.players, self.world):
                 self._turn(player, number, parts, outcome)
         if self.average is not None:
             self.average.update(number + 1)
@@ -96,7 +96,7 @@ class Trainer:
         """Clips, checks over all processes and, if all is finite, changes the weights."""
         parameters = [p for p in player.parameters.values() if p.grad is not None]
         limit = player.values.clip_norm
-        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if limit is None else limit)
+        norm = whole(torch.nn.utils.clip_grad_norm_(parameters, math.inf if limit is None else limit))
         reported = torch.stack([*sums.values(), norm.new_tensor(float(bad is not None))])
         *values, bad_somewhere = self.world.total(reported).tolist()
         prefix = "" if player is self.players[0] else f"{player.name}/"

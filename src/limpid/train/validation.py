@@ -30,9 +30,12 @@ class Validation:
     clips: int = 4
 
     @torch.no_grad()
-    def look(self, learner: Learner, folder: Path, stage: str, step: int) -> dict[str, float]:
-        """Writes ``STAGE-STEP-CLIP.png`` (bicubic | restored | HR, the middle frame); means of the metrics."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def look(self, learner: Learner, folder: Path | None, stage: str, step: int) -> dict[str, float]:
+        """Writes ``STAGE-STEP-CLIP.png`` (bicubic | restored | HR, the middle frame) if given a folder.
+
+        Returns:
+            Means of the metrics over the clips.
+        """
         networks = list(learner.players.values())
         modes = [network.training for network in networks]
         for network in networks:
@@ -41,8 +44,10 @@ class Validation:
         for batch in self.source.batches([(n,) for n in range(self.clips)]):
             restored = learner.preview(to_device(batch, self.device), ClipRandom(SEED, batch.numbers)).float().cpu()
             enlarged = bicubic(batch)
-            name = f"{stage.replace('/', '-')}-{step:07d}-{batch.numbers[0]}.png"
-            write_picture(folder / name, enlarged, restored, batch.hr)
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                name = f"{stage.replace('/', '-')}-{step:07d}-{batch.numbers[0]}.png"
+                write_picture(folder / name, enlarged, restored, batch.hr)
             found.append(clip_metrics(batch, enlarged, restored))
         for network, mode in zip(networks, modes, strict=True):
             network.train(mode)

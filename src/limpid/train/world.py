@@ -25,6 +25,8 @@ class World(Protocol):
     rank: int
     size: int
     device: torch.device
+    sharded: bool
+    """Whether each process has only a part of each weight (FSDP)."""
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module with gradients that are averaged over processes."""
@@ -46,7 +48,7 @@ class World(Protocol):
 class Alone:
     """One process."""
 
-    rank, size = 0, 1
+    rank, size, sharded = 0, 1, False
 
     def __init__(self, device: str = "auto") -> None:
         self.device = choose_device(device)
@@ -65,7 +67,9 @@ class Alone:
 
 
 class Launched:
-    """One of several processes, through accelerate: data parallel, each with all weights."""
+    """One of several processes, through accelerate: data parallel, each with all weights (DDP)."""
+
+    sharded = False
 
     def __init__(self, device: str = "auto") -> None:
         try:
@@ -89,9 +93,57 @@ class Launched:
         self.accelerator.wait_for_everyone()
 
 
+class Sharded(Launched):
+    """One of several processes that share weights, gradients and optimizers (FSDP, PyTorch's ``fully_shard``).
+
+    The networks' own forward passes gather what they need, so a learner calls its networks and no methods inside them.
+    """
+
+    sharded = True
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(self.device.type, (self.size,))
+        network = module.get_submodule("network").to(self.device)
+        for block in blocks_of(network):
+            fully_shard(block, mesh=mesh)
+        fully_shard(network, mesh=mesh)
+        return module
+
+    def unsynced(self, module: nn.Module) -> AbstractContextManager[Any]:
+        return contextlib.nullcontext()  # parts of gradients are kept shared out, or each process would hold them whole
+
+
+def blocks_of(network: nn.Module) -> list[nn.Module]:
+    """Layers that are gathered one at a time: the members of lists of layers, at any depth, inner ones first."""
+    found = [entry for m in network.modules() if isinstance(m, nn.ModuleList) for entry in m]
+    return [block for block in reversed(found) if any(True for _ in block.parameters())]
+
+
 def enter_world(device: str = "auto") -> World:
-    """The processes that this one was started with."""
-    return Launched(device) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else Alone(device)
+    """The processes that this one was started with; ``accelerate launch --use_fsdp`` asks for shared weights."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return Alone(device)
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("true", "1")
+    return Sharded(device) if sharded else Launched(device)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor that may be shared out; all processes must ask."""
+    gather = getattr(tensor, "full_tensor", None)
+    return tensor.detach() if gather is None else cast(Tensor, gather()).detach()
+
+
+def like(value: Tensor, example: Tensor) -> Tensor:
+    """``value`` shared out as ``example`` is."""
+    if getattr(example, "full_tensor", None) is None or value.shape != example.shape:
+        return value
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(example, DTensor)
+    return distribute_tensor(value.to(example.device), example.device_mesh, example.placements)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

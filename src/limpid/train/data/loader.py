@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Batches(Iterator[ClipBatch]):
             collate_fn=_unchanged,
             prefetch_factor=AHEAD if workers else None,
             multiprocessing_context="forkserver" if workers else None,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_begin_worker,
         )
         self._source: Iterator[list[ClipSample | _Failed]] | None = None
 
@@ -170,9 +171,10 @@ def _stacked_flows(flows: list[np.ndarray | None]) -> Tensor | None:
     return torch.from_numpy(np.stack(known)) if len(known) == len(flows) else None
 
 
-def _one_thread(worker: int) -> None:
-    """Workers share the processors among themselves."""
+def _begin_worker(worker: int) -> None:
+    """Workers share the processors among themselves. Ctrl-C is for the process that trains: it saves, then ends them."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _unchanged(samples: list[ClipSample | _Failed]) -> list[ClipSample | _Failed]:
