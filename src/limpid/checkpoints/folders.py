@@ -37,6 +37,8 @@ class Card:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """File of this folder -> its ``sha256`` and ``size``."""
     notes: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that these weights were trained for, where the user chooses none: ``steps``, ``guidance_scale``."""
 
 
 def weights_root() -> Path:

@@ -28,6 +28,13 @@ class ScheduleConfig:
     set_alpha_to_one: bool = True
     """Whether the last step ends in the clean latent, or at the noise of timestep 0."""
     prediction_type: str = "epsilon"
+    timestep_spacing: str = "leading"
+    """``trailing`` for weights that were trained to take few steps."""
+
+    @property
+    def spacing(self) -> Literal["leading", "trailing"]:
+        """As `limpid.diffusion.schedules.vp_steps` calls it; all else means the published way."""
+        return "trailing" if self.timestep_spacing == "trailing" else "leading"
 
     @property
     def final_alpha(self) -> Literal["one", "first"]:
@@ -44,6 +51,12 @@ def read_schedule(folder: Path) -> ScheduleConfig:
         if type(value) is not wanted:
             raise WeightsError(f"{folder / FILE}: {name} is {value!r}")
     return ScheduleConfig(**known)
+
+
+def rewrite_schedule(source: Path, target: Path, **changes: Any) -> None:
+    """A copy of the config in the new folder ``target``, with other values. Raises WeightsError."""
+    target.mkdir(parents=True)
+    (target / FILE).write_text(json.dumps({**_read(source), **changes}, indent=2) + "\n", encoding="utf-8")
 
 
 def read_betas(folder: Path, *, force_linear: bool) -> Betas:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 RECIPES = {
     "tiny": ".tiny:tiny",
+    "tiny/few-step": ".few_step:tiny",
     "upscale-a-video/unet": ".upscaler_unet:upscale_a_video",
     "upscale-a-video/vae": ".autoencoders:upscale_a_video",
+    "upscale-a-video/few-step": ".few_step:upscale_a_video",
     "diffvsr/unet": ".upscaler_unet:diffvsr",
     "diffvsr/vae": ".autoencoders:diffvsr",
+    "diffvsr/few-step": ".few_step:diffvsr",
     "mgld-vsr/vae": ".autoencoders:mgld",
 }
 """Name -> module and function; nothing is imported before it is asked for."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from limpid import __version__
 from limpid.checkpoints.folders import CARD, Card, folder_facts, read_card, write_card
@@ -27,7 +28,15 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def finish_folder(folder: Path, name: str, *, random: bool, started_from: Path, notes: Sequence[str] = ()) -> None:
+def finish_folder(
+    folder: Path,
+    name: str,
+    *,
+    random: bool,
+    started_from: Path,
+    notes: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Writes ``limpid.json``, after which the folder is a set of weights of the method ``name``."""
     before = read_card(started_from)
     trained = f"trained by Limpid {__version__} from the weights of {before.name}"
@@ -40,5 +49,6 @@ def finish_folder(folder: Path, name: str, *, random: bool, started_from: Path, 
         sources=before.sources,
         files=folder_facts(folder),
         notes=(*before.notes, trained, *notes),
+        defaults={} if defaults is None else defaults,
     )
     write_card(folder, card)

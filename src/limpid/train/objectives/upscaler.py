@@ -16,18 +16,18 @@ from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
 from limpid.diffusion.schedules import Betas, vp_steps
-from limpid.models.schedule_config import read_betas
+from limpid.models.schedule_config import ScheduleConfig, read_betas, read_schedule, rewrite_schedule
 from limpid.models.upscaler import UpscalerFiles, load_autoencoder
 from limpid.priors.temporal_unet import TemporalUNet
 from limpid.priors.unet_inflate import make_identity, trainable_kinds
 from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import noised
-from limpid.train.objectives.denoising import DenoisingLearner, Levels, even_timesteps, prepared, sample
+from limpid.train.objectives.denoising import DenoisingLearner, Levels, Predicts, even_timesteps, prepared, sample
 from limpid.train.objectives.folders import copy_rest, finish_folder
 from limpid.train.objectives.texts import Texts
 from limpid.train.stage import Stage, Start
-from limpid.types import Placement, Scene, SettingsError, WeightsError
+from limpid.types import Placement, Scene, SettingsError, Step, WeightsError
 
 BASE = "sd-x4-upscaler"
 
@@ -53,6 +53,9 @@ class UpscalerDenoising:
     unet_options: Mapping[str, Any] = field(default_factory=dict)
 
     def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
+        return DenoisingLearner(self.system(start, stage))
+
+    def system(self, start: Start, stage: Stage) -> UpscalerSystem:
         folder = start.previous or start.weights
         if folder is None:
             raise SettingsError(f"training {self.method} starts from weights: give --start with those of {BASE}")
@@ -61,7 +64,7 @@ class UpscalerDenoising:
         card = read_card(folder)
         if card.random:
             start.notes.append(f"the weights in {folder} are random numbers: this is a trial, the result is useless")
-        return DenoisingLearner(UpscalerSystem.load(self, folder, card.name, start, stage))
+        return UpscalerSystem.load(self, folder, card.name, start, stage)
 
 
 def start_unet(objective: UpscalerDenoising, folder: Path, name: str) -> TemporalUNet:
@@ -96,7 +99,7 @@ class UpscalerSystem:
     folder: Path
     device: torch.device
     random_weights: bool
-    predicts: Literal["v", "eps"] = "v"
+    predicts: Predicts = "v"
 
     @classmethod
     def load(cls, objective: UpscalerDenoising, folder: Path, name: str, start: Start, stage: Stage) -> UpscalerSystem:
@@ -144,6 +147,18 @@ class UpscalerSystem:
             "noise_level": level.to(self.device),
         }
 
+    def unconditional(self, condition: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The other branch of guidance is told no text."""
+        count = len(condition["encoder_hidden_states"])
+        return {**condition, "encoder_hidden_states": self.texts.embed([""] * count)}
+
+    def schedule(self, num_steps: int) -> Sequence[Step]:
+        """From pure noise, which the published schedules of 30 and 50 steps do not begin with; few steps need it."""
+        return vp_steps(num_steps, self.betas, spacing="trailing", final_alpha=self._config().final_alpha)
+
+    def _config(self) -> ScheduleConfig:
+        return read_schedule(self.folder / "scheduler")
+
     def raw(self, z: Tensor, levels: Levels, condition: dict[str, Tensor]) -> Tensor:
         out: Tensor = self.network(z, levels.t, **condition)
         return out
@@ -155,6 +170,19 @@ class UpscalerSystem:
         copy_rest(self.folder, folder, without=("unet",))
         self.network.save_pretrained(folder / "unet")
         finish_folder(folder, self.objective.method, random=self.random_weights, started_from=self.folder)
+
+    def save_student(self, folder: Path, num_steps: int) -> None:
+        copy_rest(self.folder, folder, without=("unet", "scheduler"))
+        self.network.save_pretrained(folder / "unet")
+        rewrite_schedule(self.folder / "scheduler", folder / "scheduler", timestep_spacing="trailing")
+        finish_folder(
+            folder,
+            self.objective.method,
+            random=self.random_weights,
+            started_from=self.folder,
+            notes=(f"a student that takes {num_steps} steps",),
+            defaults={"steps": num_steps, "guidance_scale": 1.0},
+        )
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         self.network.eval()
@@ -177,8 +205,7 @@ class UpscalerSystem:
         condition = prior.condition(lr, Scene(seed=seed, frames=range(len(lr)), shot=number))
         shape = (prior.latent_channels, len(lr), *prior.latent_size(*lr.shape[-2:]))
         z = ClipRandom(seed, (number,)).normal("preview", shape, self.device)
-        steps = vp_steps(self.objective.preview_steps, self.betas, spacing="trailing")
-        return prior.decode(sample(prior, z, steps, condition), condition)
+        return prior.decode(sample(prior, z, self.schedule(self.objective.preview_steps), condition), condition)
 
     # What `UpscalerPrior` asks for: networks, and texts (previews are made without one).
 

@@ -1,0 +1,102 @@
+"""Students that take one to four steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from limpid.priors.tiny import TinyConfig
+from limpid.recipes.upscaler_unet import CLIPS, random_start
+from limpid.train.objectives.distillation import FewSteps
+from limpid.train.objectives.tiny import TinyDenoising
+from limpid.train.objectives.tiny_system import TinyTeaching
+from limpid.train.objectives.upscaler import UpscalerDenoising
+from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
+
+STEPS = 4
+ADAM = Optimizer(rate=2e-5, betas=(0.9, 0.99), warmup_steps=500)
+"""Lower rates than for denoising: the targets come from the student itself."""
+
+
+def upscale_a_video() -> Recipe:
+    """Guided by 6, as the method is by default."""
+    teaching = UpscalerDenoising(method="upscale-a-video", drop_captions=0.0, noise_levels=(20, 250))
+    return _large("upscale-a-video", teaching, guidance_scale=6.0)
+
+
+def diffvsr() -> Recipe:
+    teaching = UpscalerDenoising(
+        method="diffvsr", multi_scale=True, linear_betas=True, drop_captions=0.0, noise_levels=(20, 250)
+    )
+    return _large("diffvsr", teaching, guidance_scale=5.0)
+
+
+def _large(name: str, teaching: UpscalerDenoising, guidance_scale: float) -> Recipe:
+    stage = Stage(
+        name="few-step",
+        objective=FewSteps(teaching=teaching, steps=STEPS, teacher_steps=64, guidance_scale=guidance_scale),
+        trainable=("all",),
+        clips=CLIPS,
+        steps=20_000,
+        batch=64,
+        micro_batch=1,
+        optimizer=ADAM,
+        checkpoint_gradients=True,
+        source="ours, after Heek, Hoogeboom and Salimans 2024",
+    )
+    return Recipe(
+        name=f"{name}/few-step",
+        summary=f"{name} in {STEPS} steps without guidance, from its trained weights",
+        stages=(stage,),
+        needs=(f"weights of {name} (--start)",),
+        small=lambda: _small(_large(name, teaching, guidance_scale)),
+    )
+
+
+def tiny(steps: int = STEPS) -> Recipe:
+    stage = Stage(
+        name="few-step",
+        objective=FewSteps(teaching=TinyTeaching(), steps=steps, teacher_steps=33),
+        trainable=("all",),
+        clips=ClipSpec(frames=5, crop_px=160, degradation="light"),
+        steps=2000,
+        batch=6,
+        optimizer=replace(ADAM, rate=2e-4, warmup_steps=50, course="cosine", final_fraction=0.02),
+        average=0.999,
+        source="ours, after Heek, Hoogeboom and Salimans 2024",
+    )
+    summary = f"tiny's texture of many steps in {steps}"
+    return Recipe(name="tiny/few-step", summary=summary, stages=(stage,), small=small_tiny)
+
+
+def small_tiny() -> Recipe:
+    """Two steps from nine, on 16 channels."""
+    recipe = tiny(steps=2)
+    teaching = TinyTeaching(denoising=TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,))))
+    objective = FewSteps(teaching=teaching, steps=2, teacher_steps=9)
+    return _with(_brief(recipe), objective)
+
+
+def _small(recipe: Recipe) -> Recipe:
+    """The same on random weights of a tiny network. It takes them for its own method's, which the base's become."""
+    return replace(_brief(recipe), make_start=random_start)
+
+
+def _brief(recipe: Recipe) -> Recipe:
+    stages = tuple(
+        replace(
+            stage,
+            clips=replace(stage.clips, frames=3, crop_px=64, strides=(1, 1)),
+            steps=8,
+            batch=2,
+            micro_batch=None,
+            optimizer=replace(stage.optimizer, rate=1e-3, warmup_steps=0, course="constant"),
+            average=0.9,
+        )
+        for stage in recipe.stages
+    )
+    return replace(recipe, summary=f"{recipe.summary} (for tests)", stages=stages, small=None)
+
+
+def _with(recipe: Recipe, objective: Any) -> Recipe:
+    return replace(recipe, stages=tuple(replace(stage, objective=objective) for stage in recipe.stages))

@@ -1,0 +1,66 @@
+"""Students of the large methods and of `tiny`: they learn, and say what they were made for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from limpid.checkpoints.folders import read_card
+from limpid.models.schedule_config import read_schedule
+from limpid.priors.tiny import load_tiny
+from limpid.recipes import find_recipe
+from limpid.recipes.upscaler_unet import random_start
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.objectives.distillation import DistillingLearner
+from limpid.train.objectives.tiny import TINY_FILE
+from limpid.train.stage import Start
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_start(tmp_path_factory.mktemp("start"))
+
+
+def make_learner(name: str, start: Path | None) -> DistillingLearner:
+    recipe = find_recipe(name).small
+    assert recipe is not None
+    stage = recipe().stages[0]
+    learner = stage.objective.learner(Start(device=torch.device("cpu"), seed=0, weights=start), stage)
+    assert isinstance(learner, DistillingLearner)
+    return learner
+
+
+def make_batch(count: int = 2, frames: int = 2, lr_px: int = 8) -> ClipBatch:
+    hr = torch.rand(count, frames, 3, 4 * lr_px, 4 * lr_px, generator=torch.Generator().manual_seed(1))
+    lr = torch.nn.functional.avg_pool2d(hr.flatten(0, 1), 4).reshape(count, frames, 3, lr_px, lr_px)
+    return ClipBatch(numbers=tuple(range(count)), hr=hr, lr=lr, captions=("a cat",) * count, keys=("",) * count)
+
+
+@pytest.mark.parametrize("name", ["upscale-a-video/few-step", "diffvsr/few-step"])
+def test_a_student_of_a_large_method_learns_and_says_how_it_is_run(name: str, base: Path, tmp_path: Path) -> None:
+    learner, batch = make_learner(name, base), make_batch()
+    assert learner.objective.guidance_scale > 1
+    loss = learner.losses("model", batch, ClipRandom(0, batch.numbers))["distillation"]
+    loss.backward()
+    grads = [p.grad for p in learner.players["model"].parameters() if p.grad is not None]
+    assert loss.isfinite() and any(g.abs().sum() > 0 for g in grads)
+    assert all(p.grad is None for p in learner.teacher.network.parameters())
+    learner.save(tmp_path)
+    assert read_card(tmp_path).defaults == {"steps": 4, "guidance_scale": 1.0}
+    assert read_schedule(tmp_path / "scheduler").spacing == "trailing"
+    assert read_schedule(base / "scheduler").spacing == "leading"
+    assert json.loads((tmp_path / "unet" / "config.json").read_text())["temporal"] is True
+
+
+def test_a_student_of_tiny_says_how_many_steps_it_takes(tmp_path: Path) -> None:
+    learner = make_learner("tiny/few-step", None)
+    learner.save(tmp_path)
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / TINY_FILE, framework="pt") as file:
+        assert file.metadata()["steps"] == "2"
+    load_tiny(tmp_path / TINY_FILE)
+    assert learner.preview(make_batch(), ClipRandom(0, (0, 1))).shape == (2, 2, 3, 32, 32)
