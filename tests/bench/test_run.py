@@ -17,11 +17,15 @@ import cv2
 import numpy as np
 import pytest
 
+from limpid.bench.datasets import find_dataset
 from limpid.bench.frames import pixel_hash, read_frames, write_frames
 from limpid.bench.freeze import clip_seed
+from limpid.bench.jobs import Outcome, Variant
 from limpid.bench.report import make_section, spreadsheet
 from limpid.bench.rows import Row, Value, append_row, drop_torn_line, read_rows
-from limpid.bench.run import Bench, run_bench
+from limpid.bench.run import DEFAULT_METRICS, Bench, choose_metrics, run_bench
+from limpid.bench.worker import do
+from limpid.metrics import METRICS as CATALOGUE
 from limpid.types import InputError, SettingsError
 
 Make = Callable[..., Bench]
@@ -61,8 +65,24 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_table(make_bench: Make, f
     assert spreadsheet(tables[:1]) == spreadsheet(tables[1:])
 
 
+TIMES = {"seconds": None, "seconds_per_frame": None, "peak_bytes": None}
+
+
+def in_one_process(clips: Path, out: Path) -> Bench:
+    """The run that the killed process was asked for."""
+    variants = tuple(Variant(label=name, method=name, changes={}) for name in ("bicubic", "lanczos"))
+    return Bench(
+        dataset=find_dataset("folder"), root=clips, out=out, variants=variants, metrics=("psnr",), pipeline="bicubic"
+    )
+
+
+def without_a_process(variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]) -> Outcome:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Outcome(**do({"method": variant.method, "source": str(source), "target": str(target)}))
+
+
 @pytest.mark.slow
-def test_a_killed_process_goes_on(clips: Path, tmp_path: Path, repository: Path) -> None:
+def test_a_killed_process_goes_on_and_gives_the_same_table(clips: Path, tmp_path: Path, repository: Path) -> None:
     command = [sys.executable, "-m", "limpid", "bench", "run", "--dataset", "folder", "--root", str(clips)]
     command += ["--methods", "bicubic,lanczos", "--metrics", "psnr", "--pipeline", "bicubic", "--out"]
     env = {**os.environ, "PYTHONPATH": str(repository / "src")}
@@ -83,6 +103,8 @@ def test_a_killed_process_goes_on(clips: Path, tmp_path: Path, repository: Path)
     assert len(after) == 6 and not [row.error for row in after if row.error]
     assert "were done before" in done.stderr
     assert all(row.peak_bytes and row.seconds_per_frame for row in after)
+    whole = run_bench(in_one_process(clips, tmp_path / "whole"), quiet, upscale=without_a_process)
+    assert [replace(row, **TIMES) for row in after] == [replace(row, **TIMES) for row in whole]
 
 
 def test_a_clip_that_fails_is_one_row(make_bench: Make, fake: Fake) -> None:
@@ -90,6 +112,41 @@ def test_a_clip_that_fails_is_one_row(make_bench: Make, fake: Fake) -> None:
     failed = [row for row in rows if row.error]
     assert len(rows) == 6 and [(row.clip, row.method) for row in failed] == [("car", "soft")]
     assert failed[0].error == "the sky fell down <b>" and not failed[0].values
+
+
+def test_failed_rows_are_done_again_on_request(make_bench: Make, fake: Fake) -> None:
+    run_bench(make_bench(), quiet, upscale=fake(fails={("car", "soft"), ("boat", "sharp")}))
+    left = fake()
+    assert len([row for row in run_bench(make_bench(), quiet, upscale=left) if row.error]) == 2 and not left.calls
+    again = fake(fails={("boat", "sharp")})
+    rows = run_bench(make_bench(retry_failed=True), quiet, upscale=again)
+    assert again.calls == [("boat", "sharp"), ("car", "soft")]
+    assert [(row.clip, row.method) for row in rows if row.error] == [("boat", "sharp")] and len(rows) == 6
+    assert len(run_bench(make_bench(), quiet, upscale=fake())) == 6
+
+
+def test_without_names_the_metrics_are_fast_and_all_is_the_catalogue(repository: Path) -> None:
+    assert choose_metrics(None) == DEFAULT_METRICS and set(DEFAULT_METRICS) < set(CATALOGUE)
+    assert not [name for name in DEFAULT_METRICS if ":" in CATALOGUE[name].licence]  # no file of other people
+    assert choose_metrics("all") == tuple(CATALOGUE)
+    assert choose_metrics("psnr, ssim") == ("psnr", "ssim")
+    page = (repository / "docs" / "benchmarks.md").read_text()
+    assert "`, `".join(DEFAULT_METRICS) in " ".join(page.split()).replace("`,`", "`, `")
+
+
+def test_the_report_names_what_was_not_asked_for(make_bench: Make, fake: Fake, tmp_path: Path) -> None:
+    run_bench(make_bench(metrics=DEFAULT_METRICS), quiet, upscale=fake())
+    facts = " ".join(make_section(tmp_path / "run").facts)
+    assert "the fast default set; not asked for, and in --metrics all: " in facts and "musiq" in facts
+
+
+def test_another_scale_than_four_is_refused(make_bench: Make, fake: Fake, tmp_path: Path) -> None:
+    write_frames(tmp_path / "pairs" / "GT" / "a", np.zeros((2, 64, 64, 3), np.uint8))
+    write_frames(tmp_path / "pairs" / "LQ" / "a", np.zeros((2, 64, 64, 3), np.uint8))
+    with pytest.raises(
+        InputError, match="64x64 and low quality of 64x64 are not 4 to 1, and limpid bench enlarges by 4"
+    ):
+        run_bench(make_bench(root=tmp_path / "pairs", pipeline=None), quiet, upscale=fake())
 
 
 def test_a_clip_that_cannot_be_read_is_a_row_of_each_method(make_bench: Make, fake: Fake, clips: Path) -> None:

@@ -232,6 +232,7 @@ def _problems(dataset: Dataset, clips: list[ClipFiles]) -> Iterator[str]:
             if path is not None:
                 yield from _clip_problems(dataset, path, is_truth=path is clip.truth)
         yield from _pair_problems(clip)
+        yield from _scale_problems(clip)
 
 
 def _clip_problems(dataset: Dataset, path: Path, *, is_truth: bool) -> Iterator[str]:
@@ -269,3 +270,21 @@ def _pair_problems(clip: ClipFiles) -> Iterator[str]:
     counts = len(_images(clip.truth)), len(_images(clip.lr))
     if counts[0] != counts[1]:
         yield f"{clip.name}: {counts[0]} frames of ground truth and {counts[1]} of low quality"
+
+
+def _scale_problems(clip: ClipFiles) -> Iterator[str]:
+    """Given low-quality frames must be a quarter of the ground truth, but for what a crop to multiples left out."""
+    from limpid.types import LimpidError
+    from limpid.video import probe
+
+    if clip.truth is None or clip.lr is None:
+        return
+    try:
+        truth, lr = probe(clip.truth), probe(clip.lr)
+    except LimpidError:  # is a problem of its own already
+        return
+    if any(not 0 <= a - SCALE * b < 2 * SCALE for a, b in ((truth.width, lr.width), (truth.height, lr.height))):
+        yield (
+            f"{clip.name}: ground truth of {truth.width}x{truth.height} and low quality of {lr.width}x{lr.height} are "
+            f"not {SCALE} to 1, and limpid bench enlarges by {SCALE}"
+        )

@@ -46,6 +46,9 @@ class Outcome:
     device_peak_bytes: int | None = None
     device: str = ""
     borders: tuple[int, ...] = ()
+    tile_columns: tuple[int, ...] = ()
+    tile_rows: tuple[int, ...] = ()
+    """Where the work was cut in time and space (`limpid.bench.cuts`)."""
 
 
 def upscale_in_a_process(
@@ -70,7 +73,8 @@ def upscale_in_a_process(
     told.unlink()
     if plain["error"] is not None:
         return Outcome(error=plain["error"])
-    return Outcome(**{**plain, "borders": tuple(plain.get("borders", ()))})
+    cuts = {name: tuple(plain.get(name, ())) for name in ("borders", "tile_columns", "tile_rows")}
+    return Outcome(**{**plain, **cuts})
 
 
 def _environment() -> dict[str, str]:

@@ -13,7 +13,9 @@ from limpid.bench.datasets import DATASETS
 from limpid.bench.page import html_page
 from limpid.bench.published import Published, published_for, warnings_for
 from limpid.bench.rows import Row, read_card, read_rows
+from limpid.bench.run import DEFAULT_METRICS
 from limpid.bench.tables import Line, Table, cell_text, line_title, make_table, published_grids
+from limpid.metrics.catalogue import METRICS
 from limpid.types import OutputError
 
 PAGE, MARKDOWN, SPREADSHEET = "report.html", "report.md", "report.csv"
@@ -78,8 +80,15 @@ def _facts(card: dict[str, Any], rows: list[Row]) -> list[str]:
         f"{len(card['clips'])} clips, {frames}; licence of the data: {DATASETS[card['dataset']].licence}",
         f"low-quality input: {made}; frozen and hashed before any method ran",
         f"settings: {settings}; Limpid {card['version']}; computed on {', '.join(devices) or 'nothing yet'}",
+        *_metric_facts(card["metrics"]),
         "outputs were written and read losslessly; each method ran in a process of its own",
     ]
+
+
+def _metric_facts(metrics: list[str]) -> list[str]:
+    left = [name for name in METRICS if name not in metrics]
+    chosen = "the fast default set" if tuple(metrics) == DEFAULT_METRICS else f"{len(metrics)} metrics"
+    return [f"{chosen}; not asked for, and in --metrics all: {', '.join(left)}"] if left else []
 
 
 def _warnings(card: dict[str, Any], rows: list[Row]) -> list[str]:

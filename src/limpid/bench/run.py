@@ -25,11 +25,17 @@ from limpid.bench.frames import read_frames
 from limpid.bench.freeze import DEFAULT, GIVEN, Frozen, check_pipeline, freeze
 from limpid.bench.jobs import Outcome, Variant, upscale_in_a_process
 from limpid.bench.rows import CARD, Row, Value, append_row, drop_torn_line, read_card, read_rows, write_card
-from limpid.metrics.catalogue import Clips, Measured, measure, resolve
+from limpid.metrics.catalogue import METRICS, Clips, Measured, measure, resolve
 from limpid.types import InputError, LimpidError, OutputError, SettingsError
 
 Tell = Callable[[dict[str, Any]], None]
 Upscale = Callable[..., Outcome]
+DEFAULT_METRICS = (
+    *("psnr", "psnr-y", "ssim", "tof", "m1-lr-psnr", "m1-flicker", "m2-coherent", "m3-coherence", "m3-incoherent"),
+    *("m4-segment-seam", "m4-tile-jump", "m5-lag8", "static-flicker", "colour-drift"),
+)
+"""Need neither weights nor another program, and take less time than most methods."""
+ALL_METRICS = "all"
 FIXED = ("dataset", "root", "pipeline", "seed", "frames", "metrics", "settings", "version")
 """What must stay the same when a run goes on; methods may be added."""
 
@@ -55,6 +61,15 @@ class Bench:
     """Run also when clips or frames of the data set are missing."""
     keep: bool = True
     """Keep what the methods make."""
+    retry_failed: bool = False
+    """Do rows again that an earlier start could not; without it they stay as they are."""
+
+
+def choose_metrics(text: str | None) -> tuple[str, ...]:
+    """``"psnr,ssim"`` -> names; ``"all"`` is the whole catalogue, None `DEFAULT_METRICS`."""
+    if text is None:
+        return DEFAULT_METRICS
+    return tuple(METRICS) if text.strip() == ALL_METRICS else tuple(name.strip() for name in text.split(","))
 
 
 def run_bench(bench: Bench, tell: Tell, *, upscale: Upscale = upscale_in_a_process) -> list[Row]:
@@ -76,7 +91,7 @@ def run_bench(bench: Bench, tell: Tell, *, upscale: Upscale = upscale_in_a_proce
         clips = [ClipFiles(name=clip.name, lr=clip.truth) for clip in clips]  # low-quality clips, and nothing else
     _begin(bench, clips, pipeline, problems)
     drop_torn_line(bench.out)
-    done = {(row.clip, row.method) for row in read_rows(bench.out)}
+    done = {(row.clip, row.method) for row in read_rows(bench.out) if not (row.error and bench.retry_failed)}
     todo = {clip: [v for v in bench.variants if (clip.name, v.label) not in done] for clip in clips}
     meter = _Meter(sum(map(len, todo.values())), tell)
     tell({"event": "begin", "rows": meter.total, "resumed": len(done), "problems": problems})
@@ -181,7 +196,14 @@ def _row(bench: Bench, frozen: Frozen, variant: Variant, upscale: Upscale) -> Ro
 
 def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outcome: Outcome) -> Row:
     restored, _ = read_frames(target)
-    clips = Clips(sr=restored, gt=frozen.truth, lr=frozen.lr, borders=outcome.borders)
+    clips = Clips(
+        sr=restored,
+        gt=frozen.truth,
+        lr=frozen.lr,
+        borders=outcome.borders,
+        tile_columns=outcome.tile_columns,
+        tile_rows=outcome.tile_rows,
+    )
     measured = measure(bench.metrics, clips)
     frames, height, width = restored.shape[:3]
     return Row(

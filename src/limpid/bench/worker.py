@@ -10,9 +10,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limpid.settings import Settings
 
 BASELINES = ("bicubic", "lanczos")
 
@@ -78,9 +82,22 @@ def _method(job: dict[str, Any]) -> dict[str, Any]:
     report = limpid.upscale(
         job["source"], job["target"], settings=settings, overwrite=True, calibrate=False, on_event=watch
     )
-    segments = report.plan["segments"]
-    borders = [core_start for _, shot_start, _, core_start, *_ in segments if core_start > shot_start]
-    return {"restore_s": round(watch.seconds.get("run", 0.0), 4), "borders": borders, **_device()}
+    return {"restore_s": round(watch.seconds.get("run", 0.0), 4), **_cuts(job, report.plan, settings), **_device()}
+
+
+def _cuts(job: dict[str, Any], plan: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Where the result has joints in time and in space."""
+    from limpid.bench.cuts import tile_cuts, time_cuts
+    from limpid.bench.datasets import SCALE
+    from limpid.methods import find_method
+    from limpid.video import probe
+
+    method, clip = find_method(job["method"], settings), probe(job["source"])
+    return {
+        "borders": time_cuts(plan, method),
+        "tile_columns": tile_cuts(plan, method, clip.width, SCALE),
+        "tile_rows": tile_cuts(plan, method, clip.height, SCALE),
+    }
 
 
 class _Watch:

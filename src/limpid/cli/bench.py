@@ -73,7 +73,7 @@ def _run_parser(action: str, description: str) -> Parser:
     what.add_argument(
         "--methods", metavar="LIST", help="bicubic, lanczos and methods; tiny:steps=1+seed=3 changes settings"
     )
-    what.add_argument("--metrics", metavar="LIST", help="of the metrics' catalogue (default: all)")
+    what.add_argument("--metrics", metavar="LIST", help="by name, or: all (default: some that are fast)")
     what.add_argument("--frames", metavar="N", type=int, help="the first N frames of each clip (default: all)")
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -85,6 +85,7 @@ def _run_parser(action: str, description: str) -> Parser:
     how.add_argument("--steps", metavar="N", type=int, help="sampling steps of every method")
     how.add_argument("--device", metavar="NAME", help="as for limpid upscale")
     how.add_argument("--incomplete", action="store_true", help="run also when clips or frames of the set are missing")
+    how.add_argument("--retry-failed", action="store_true", help="do rows again that failed in an earlier start")
     how.add_argument("--discard", action="store_true", help="keep the numbers only, not the upscaled clips")
     how.add_argument("--json", action="store_true", help="one JSON object per finished row on stdout")
     return parser
@@ -97,18 +98,16 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def _run(options: argparse.Namespace, variants: tuple[Variant, ...], not_run: dict[str, str]) -> int:
     from limpid.bench.datasets import find_dataset
-    from limpid.bench.run import Bench, run_bench
-    from limpid.metrics.catalogue import METRICS
+    from limpid.bench.run import Bench, choose_metrics, run_bench
 
     if options.frames is not None and options.frames < 1:
         raise SettingsError(f"--frames {options.frames} is too few; 1 is the least, 2 for what is measured over time")
-    metrics = tuple(METRICS) if options.metrics is None else tuple(name.strip() for name in options.metrics.split(","))
     bench = Bench(
         dataset=find_dataset(options.dataset),
         root=Path(options.root),
         out=Path(options.out),
         variants=variants,
-        metrics=metrics,
+        metrics=choose_metrics(options.metrics),
         seed=options.seed,
         pipeline=options.pipeline,
         frames=options.frames,
@@ -116,6 +115,7 @@ def _run(options: argparse.Namespace, variants: tuple[Variant, ...], not_run: di
         not_run=not_run,
         incomplete=options.incomplete,
         keep=not options.discard,
+        retry_failed=options.retry_failed,
     )
     for label, reason in not_run.items():
         print(f"{shown(label)}: n/a: {reason}", file=sys.stderr)
