@@ -15,7 +15,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from limpid.flow import dis_flow, visible_in_both, warp_image
+from limpid.flow import warp_image
+from limpid.metrics.flows import PairFlows
 
 SCALE = 4
 
@@ -55,14 +56,9 @@ def detail(y: np.ndarray) -> np.ndarray:
     return np.asarray(y - enlarge_luma(reduce_luma(y), *y.shape))
 
 
-def input_flows(lr: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+def input_flows(lr: Sequence[np.ndarray]) -> Sequence[tuple[np.ndarray, np.ndarray]]:
     """Flow from each frame to the next and where it is trusted, on the upscaled grid, from LR frames RGB uint8."""
-    large = [enlarge_luma(luma(f), f.shape[0] * SCALE, f.shape[1] * SCALE) for f in lr]
-    flows = []
-    for first, second in itertools.pairwise(large):
-        forward, backward = dis_flow(first, second), dis_flow(second, first)
-        flows.append((forward, visible_in_both(forward, backward)))
-    return flows
+    return PairFlows(lr, lambda frame: enlarge_luma(luma(frame), frame.shape[0] * SCALE, frame.shape[1] * SCALE))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,11 +98,8 @@ def detail_energies(
 
     None for a pair without a trusted pixel. Frames RGB 0..255 ``h w 3``; one flow fewer than frames (ValueError).
     """
-    details = [detail(luma(f)) for f in frames]
-    return [
-        _energies(first, second, flow, mask)
-        for (flow, mask), first, second in zip(flows, details[:-1], details[1:], strict=True)
-    ]
+    pairs = itertools.pairwise(detail(luma(f)) for f in frames)
+    return [_energies(first, second, *flow) for flow, (first, second) in zip(flows, pairs, strict=True)]
 
 
 def _energies(first: np.ndarray, second: np.ndarray, flow: np.ndarray, mask: np.ndarray) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal["full_reference", "no_reference", "temporal", "input"]
 Better = Literal["higher", "lower"]
 Need = Literal["gt", "lr", "borders", "tiles"]
-Flows = list[tuple["np.ndarray", "np.ndarray"]]
+Flows = Sequence[tuple["np.ndarray", "np.ndarray"]]
 
 
 class NotMeasurableError(Exception):

@@ -7,27 +7,25 @@ here for comparison with published numbers and must be read beside a measure of 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
-from limpid.flow import dis_flow, visible_in_both, warp_image
+from limpid.flow import dis_flow, warp_image
 from limpid.metrics.detail import luma
+from limpid.metrics.flows import PairFlows
 
 Flow = tuple[np.ndarray, np.ndarray]
 
 
-def flows_of(frames: np.ndarray) -> list[Flow]:
+def flows_of(frames: np.ndarray) -> Sequence[Flow]:
     """DIS flow of luma from each frame to the next and where it is trusted (Lai's masks): ``h w 2``, ``h w``."""
-    flows = []
-    for a, b in itertools.pairwise(luma(f) for f in frames):
-        forward = dis_flow(a, b)
-        flows.append((forward, visible_in_both(forward, dis_flow(b, a))))
-    return flows
+    return PairFlows(frames, luma)
 
 
-def warping_errors(frames: np.ndarray, flows: list[Flow]) -> list[float | None]:
+def warping_errors(frames: np.ndarray, flows: Sequence[Flow]) -> list[float | None]:
     """Lai's: mean squared difference of each frame and the next one fetched along the flow, RGB in [0, 1].
 
     Bilinear, over trusted pixels; None for a pair without any.
@@ -44,10 +42,10 @@ def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
 
     No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size.
     """
-    looks = [luma(g) for g in guide]
+    looks = itertools.pairwise(luma(g) for g in guide)
     return [
         float(np.abs(warp_image(a, dis_flow(after, before), cv2.INTER_LINEAR) - b).mean())
-        for a, b, before, after in zip(frames[:-1], frames[1:], looks[:-1], looks[1:], strict=True)
+        for (a, b), (before, after) in zip(itertools.pairwise(frames), looks, strict=True)
     ]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -14,7 +17,6 @@ from limpid.metrics import METRICS, Clips, Measured, Metric, measure
 from limpid.types import ResourceError, Window
 from limpid.video import FrameReader
 
-MOST_BYTES = 3e9
 ALIGNMENT_FRAMES = 9
 
 
@@ -34,19 +36,50 @@ def alignment_notes(sources: Sources) -> Iterator[str]:
 def measured_charts(sources: Sources, names: Sequence[str]) -> list[Chart]:
     """One chart per metric. The truth is the explicit reference; sources it cannot measure have the reason.
 
-    All frames are held in memory at once; raises `ResourceError` where that is too much, `SettingsError` for an unknown
-    name.
+    Frames lie in files of a temporary folder, one source and the truth at a time, and are read from there as they are
+    needed. Raises `ResourceError` where the disk has no room for them, `SettingsError` for an unknown name.
     """
     if not names:
         return []
-    count = sources.stop - sources.start
-    if len(sources.items) * count * sources.width * sources.height * 3 > MOST_BYTES:
-        raise ResourceError(f"--metrics holds all {count} frames in memory, more than 3 GB; show fewer --frames")
-    columns = [np.stack(column) for column in zip(*sources.frames(), strict=True)]
-    small = _input_frames(sources)
-    truth = columns[0] if sources.items[0].role == "reference" else None
-    found = [measure(names, Clips(sr=column, gt=truth, lr=small)) for column in columns]
-    return [_chart(METRICS[name], [values[name] for values in found], count, truth is not None) for name in names]
+    count, has_truth = sources.stop - sources.start, sources.items[0].role == "reference"
+    with TemporaryDirectory(prefix="limpid-compare-") as folder:
+        _check_room(Path(folder), sources)
+        small, truth = _input_frames(sources), _stored(sources, 0, Path(folder)) if has_truth else None
+        found = []
+        for number in range(len(sources.items)):
+            column = truth if truth is not None and number == 0 else _stored(sources, number, Path(folder))
+            found.append(measure(names, Clips(sr=column, gt=truth, lr=small)))
+            if column is not truth:
+                del column  # a file that is mapped cannot be removed on every system
+                _file(Path(folder), number).unlink()
+        del truth
+    return [_chart(METRICS[name], [values[name] for values in found], count, has_truth) for name in names]
+
+
+def _check_room(folder: Path, sources: Sources) -> None:
+    wanted, free = 2 * _bytes(sources), shutil.disk_usage(folder).free
+    if wanted > free:
+        raise ResourceError(
+            f"--metrics stores frames of {wanted / 1e9:.1f} GB in {folder.parent}, which has {free / 1e9:.1f} GB left; "
+            "show fewer --frames, or choose another folder with TMPDIR"
+        )
+
+
+def _bytes(sources: Sources) -> int:
+    return (sources.stop - sources.start) * sources.height * sources.width * 3
+
+
+def _stored(sources: Sources, number: int, folder: Path) -> np.ndarray:
+    """The frames of one source, RGB uint8 ``t h w 3``, as a file that is read where it is looked at."""
+    shape = (sources.stop - sources.start, sources.height, sources.width, 3)
+    stored = np.memmap(_file(folder, number), np.uint8, "w+", shape=shape)
+    for place, (frame,) in zip(stored, sources.frames(of=sources.items[number : number + 1]), strict=True):
+        place[:] = frame
+    return stored
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"{number}.rgb"
 
 
 def _input_frames(sources: Sources) -> np.ndarray | None:

@@ -77,14 +77,17 @@ class Sources:
         full = [n for n, item in enumerate(self.items) if item.role != "input"]
         return results if len(results) > 1 else full
 
-    def frames(self, numbers: Sequence[int] | None = None) -> Iterator[list[np.ndarray]]:
+    def frames(
+        self, numbers: Sequence[int] | None = None, *, of: Sequence[Source] | None = None
+    ) -> Iterator[list[np.ndarray]]:
         """The pictures of all sources for each frame: RGB uint8 ``height width 3``, the LR input enlarged.
 
-        ``numbers``: frames counted from ``start``, increasing; all by default.
+        ``numbers``: frames counted from ``start``, increasing; all by default. ``of``: these sources only.
         """
         wanted = range(self.stop - self.start) if numbers is None else numbers
         with ExitStack() as stack:
-            readers = [stack.enter_context(FrameReader(item.clip, item.timeline)) for item in self.items]
+            items = self.items if of is None else of
+            readers = [stack.enter_context(FrameReader(item.clip, item.timeline)) for item in items]
             for number in wanted:
                 window = Window(start=self.start + number, stop=self.start + number + 1)
                 yield [self._fitted(reader.read(window)[0].pixels) for reader in readers]

@@ -1,0 +1,59 @@
+"""Optical flow between neighbouring frames of a clip, computed when it is asked for and kept as far as memory goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from limpid.flow import dis_flow, visible_in_both
+
+Pair = tuple[np.ndarray, np.ndarray]
+MOST_BYTES = 1 << 30
+"""Of flows and masks that are kept; what is beyond is computed again when it is asked for again."""
+
+
+class PairFlows(Sequence[Pair]):
+    """For each frame but the last: DIS flow to the next one ``h w 2`` in pixels, and where it is trusted ``h w``.
+
+    ``luma`` gives the picture ``h w`` 0..255 that the flow is of, at its size. Trusted is what Lai et al. do not mask.
+    """
+
+    def __init__(self, frames: Sequence[np.ndarray] | np.ndarray, luma: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._frames, self._luma = frames, luma
+        self._kept: dict[int, Pair] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return max(len(self._frames) - 1, 0)
+
+    def __getitem__(self, number):  # type: ignore[no-untyped-def]
+        if isinstance(number, slice):
+            return [self[n] for n in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"there is no flow {number}, there are {len(self)}")
+        number %= len(self)
+        if number in self._kept:
+            return self._kept[number]
+        return self._computed(number, self._luma(self._frames[number]), self._luma(self._frames[number + 1]))
+
+    def __iter__(self) -> Iterator[Pair]:
+        """In order, where each picture is made once."""
+        before: np.ndarray | None = None
+        for number in range(len(self)):
+            if number in self._kept:
+                before = None
+                yield self._kept[number]
+                continue
+            first = self._luma(self._frames[number]) if before is None else before
+            before = self._luma(self._frames[number + 1])
+            yield self._computed(number, first, before)
+
+    def _computed(self, number: int, first: np.ndarray, second: np.ndarray) -> Pair:
+        forward = dis_flow(first, second)
+        pair = forward, visible_in_both(forward, dis_flow(second, first))
+        size = pair[0].nbytes + pair[1].nbytes
+        if self._bytes + size <= MOST_BYTES:
+            self._kept[number] = pair
+            self._bytes += size
+        return pair
