@@ -26,6 +26,8 @@ Flow = Literal["auto", "dis", "raft"]
 SamplerName = Literal["ddpm", "ddim", "dpm++"]
 Autoencoder = Literal["image", "video"]
 GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
+AttentionName = Literal["none", "sap", "tap", "sap+tap"]
+ImageEmbedding = Literal["zero", "clip"]
 Offload = Literal["auto", "none", "model", "group"]
 
 MAX_HEIGHT = 16384
@@ -87,6 +89,15 @@ class Settings:
     pag, each with cfg where the method has a prompt); None takes the method's own."""
     guidance_scale: float | None = None
     """Weight w of guidance, ``weak + w (strong - weak)``, 1 (off) to 30; papers that write s mean w - 1."""
+    attention: AttentionName | None = None
+    """What tiles are told of each other through self-attention: those of the same frames (sap), those of the frames
+    before or after (tap), in turn by step; None takes the method's own."""
+    attention_rate: float | None = None
+    """Share of a tile's tokens that others see with sap, above 0 up to 1."""
+    attention_frames: int | None = None
+    """How many frames of a tile others see with tap, 1 to 64."""
+    image_embedding: ImageEmbedding | None = None
+    """What a video model is told of the whole picture: nothing, or CLIP's embedding of the first frame it sees."""
     consistency: str | None = None
     """What holds windows together: none, or propagation, noise, transition, motion joined by "+"; None: the method's
     own."""
@@ -142,6 +153,8 @@ class Settings:
         _check_range("guidance_scale", self.guidance_scale, least=1, most=30)
         _check_range("joint_frames", self.joint_frames, least=0, most=64)
         _check_range("motion_guidance", self.motion_guidance, above=0, most=1000)
+        _check_range("attention_rate", self.attention_rate, above=0, most=1)
+        _check_range("attention_frames", self.attention_frames, least=1, most=64)
         _check_range("fps", self.fps, above=0, most=1000)
         if self.bit_depth not in (None, 8, 10):
             raise SettingsError(f"bit_depth is {self.bit_depth}; it can be 8 or 10")

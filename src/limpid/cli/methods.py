@@ -34,15 +34,13 @@ def describe_methods() -> dict[str, dict[str, Any]]:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from limpid.methods import find_method
-    from limpid.methods.upscalers import FAMILY
+    from limpid.methods import SUMMARIES, find_method
 
     try:
         method = find_method(name)
         sha256 = method.weights_hash()
     except WeightsError:
-        summary = FAMILY[name].summary if name in FAMILY else name
-        return {"summary": summary, "missing": f"limpid weights fetch {name} says where they are"}
+        return {"summary": SUMMARIES.get(name, name), "missing": f"limpid weights fetch {name} says where they are"}
     except Exception as error:  # noqa: BLE001  a broken plugin must not hide the other methods
         return {"problem": " ".join(f"{type(error).__name__}: {error}".split())}
     return {"summary": method.summary, "scale": method.scale, "steps": method.steps, "weights_sha256": sha256}

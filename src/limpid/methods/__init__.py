@@ -13,6 +13,9 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
+from limpid.methods.dc_vsr import NAME as DC_VSR
+from limpid.methods.dc_vsr import SUMMARY as DC_VSR_SUMMARY
+from limpid.methods.dc_vsr import dc_vsr
 from limpid.methods.shipped import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.shipped import tiny
 from limpid.methods.upscalers import FAMILY, compose
@@ -21,9 +24,13 @@ from limpid.types import Method, SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
     "tiny": tiny,
+    DC_VSR: dc_vsr,
     **{name: partial(compose, member) for name, member in FAMILY.items()},
 }
 """Name -> function that composes the method. Nothing is loaded before it is called."""
+
+SUMMARIES = {DC_VSR: DC_VSR_SUMMARY, **{name: member.summary for name, member in FAMILY.items()}}
+"""What methods are, also those whose weights are not here."""
 
 OWN_OPTIONS = (
     "weights",
@@ -33,6 +40,10 @@ OWN_OPTIONS = (
     "noise_level",
     "guidance",
     "guidance_scale",
+    "attention",
+    "attention_rate",
+    "attention_frames",
+    "image_embedding",
     "consistency",
     "propagation_steps",
     "joint_frames",

@@ -1,0 +1,108 @@
+"""DC-VSR (Han et al. 2025): a video diffusion model on tiles in space and time, whose attention goes beyond them."""
+
+from __future__ import annotations
+
+from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.consistency.attention_propagation import AttentionPropagation
+from limpid.diffusion.samplers import Euler
+from limpid.diffusion.schedules import karras_steps
+from limpid.guidance.choice import changes_attention, choose_guidance
+from limpid.models.svd import SVDFiles, load_svd
+from limpid.priors.svd import SVDConditioning
+from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
+from limpid.types import Method, Placement, Prior, SettingsError, Step
+
+NAME = "dc-vsr"
+SUMMARY = "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"
+SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
+"""Supplement E."""
+STEPS = 25
+"""The only number of steps in the paper (Fig. 3), and that of SVD."""
+GUIDANCE_SCALE = 2.0
+"""w; the paper gives none for video. SVD's rises from 1 in the first frame to 3 in the last, because only the first one
+is given to it; here every frame is, so all get the mean."""
+WINDOW_FRAMES, TILE_PX = 14, 128
+"""64x64x14 latents, which stand for 128x128 LR pixels (section 3); all overlaps are one half."""
+WORK_BYTES_PER_PX = 60_000
+DECODE_BYTES_PER_PX = 90_000
+OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
+
+
+def dc_vsr(
+    *,
+    weights: str | None = None,
+    guidance: GuidanceName = "dssag",
+    guidance_scale: float | None = None,
+    attention: AttentionName = "sap+tap",
+    attention_rate: float | None = None,
+    attention_frames: int | None = None,
+    image_embedding: ImageEmbedding = "zero",
+    joint_frames: int | None = None,
+    conditioning: SVDConditioning | None = None,
+) -> Method:
+    """DC-VSR with its options.
+
+    ``conditioning`` has what the paper leaves open, for those who call this from Python; ``image_embedding`` is one of
+    its fields. Segments meet like windows: they have half a window in common, which is merged at the end.
+
+    Raises SettingsError for an option without effect, WeightsError when the weights are not there.
+    """
+    folder = installed(NAME, weights)
+    plan = attention_plan(attention, attention_rate, attention_frames)
+    guide = choose_guidance(guidance, guidance_scale, default_scale=GUIDANCE_SCALE)
+    files = SVDFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
+
+    def load(placement: Placement) -> Prior:
+        return load_svd(files, placement)
+
+    return Method(
+        name=NAME,
+        summary=SUMMARY,
+        load=load,
+        scale=4,
+        steps=STEPS,
+        make_schedule=schedule,
+        sampler=Euler(),
+        attention=plan,
+        guidance=guide,
+        joint_frames=WINDOW_FRAMES // 2 if joint_frames is None else joint_frames,
+        segment_grid_frames=WINDOW_FRAMES // 2,
+        window_frames=WINDOW_FRAMES,
+        window_overlap_frames=WINDOW_FRAMES // 2,
+        window_weights="gaussian",
+        tile_px=TILE_PX,
+        tile_overlap_px=TILE_PX // 2,
+        tile_weights="gaussian",
+        decode_frames=9,  # with two in common they begin on the grid of segments
+        decode_overlap_frames=2,
+        decode_tile_overlap_px=16,
+        work_bytes_per_px=WORK_BYTES_PER_PX,
+        decode_bytes_per_px=DECODE_BYTES_PER_PX,
+        weights_bytes=files.parameter_bytes(),
+        weights_hash=lambda: weights_digest(folder),
+        random_weights=read_card(folder).random,
+        # A compiled network cannot follow layers that are exchanged from call to call.
+        options=OPTIONS - {"compile"} if plan is not None or changes_attention(guide) else OPTIONS,
+    )
+
+
+def schedule(num_steps: int) -> tuple[Step, ...]:
+    return karras_steps(num_steps, sigma_min=SIGMA_MIN, sigma_max=SIGMA_MAX)
+
+
+def attention_plan(name: AttentionName, rate: float | None, frames: int | None) -> AttentionPropagation | None:
+    """Which keys and values tiles get from others; ``rate`` is the paper's s_SAP, ``frames`` its L.
+
+    One of the two alone does nothing in the steps of the other. Raises SettingsError for a value without effect.
+    """
+    chosen = name.split("+")
+    for value, option, needs in ((rate, "attention_rate", "sap"), (frames, "attention_frames", "tap")):
+        if value is not None and needs not in chosen:
+            raise SettingsError(f"{option} has no effect with attention {name}; add {needs}, or leave it out")
+    if name == "none":
+        return None
+    plan = AttentionPropagation()
+    return AttentionPropagation(
+        spatial_rate=(plan.spatial_rate if rate is None else rate) if "sap" in chosen else 0.0,
+        temporal_frames=(plan.temporal_frames if frames is None else frames) if "tap" in chosen else 0,
+    )
