@@ -17,6 +17,8 @@ from limpid.train.learner import ClipBatch, ClipRandom, Learner
 from limpid.train.source import Source, to_device
 
 SEED = 20_240
+LEAST_PX = 32
+"""Smaller clips have no optical flow to speak of: PSNR only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ def clip_metrics(batch: ClipBatch, enlarged: Tensor, restored: Tensor) -> dict[s
     """PSNR of result and bicubic; detail that moves with the picture, and that does not, in levels of 255."""
     sides = {"restored": as_frames(restored[0]), "bicubic": as_frames(enlarged[0]), "truth": as_frames(batch.hr[0])}
     found = {f"psnr:{name}": psnr(sides[name], sides["truth"]) for name in ("restored", "bicubic")}
-    if batch.hr.shape[1] > 1:
+    if batch.hr.shape[1] > 1 and min(batch.hr.shape[-2:]) >= LEAST_PX:
         flows = input_flows(list(as_frames(batch.lr[0])))
         if any(mask.any() for _, mask in flows):
             for name, frames in sides.items():

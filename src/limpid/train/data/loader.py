@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from limpid.train.data.clips import Clips, ClipSample
+from limpid.train.data.processes import worker_context
 from limpid.train.learner import ClipBatch
 from limpid.types import InputError, ResourceError
 
@@ -65,7 +66,7 @@ class Batches(Iterator[ClipBatch]):
             num_workers=workers,
             collate_fn=_unchanged,
             prefetch_factor=AHEAD if workers else None,
-            multiprocessing_context="forkserver" if workers else None,
+            multiprocessing_context=worker_context(__name__) if workers else None,
             worker_init_fn=_begin_worker,
         )
         self._source: Iterator[list[ClipSample | _Failed]] | None = None
@@ -172,7 +173,7 @@ def _stacked_flows(flows: list[np.ndarray | None]) -> Tensor | None:
 
 
 def _begin_worker(worker: int) -> None:
-    """Workers share the processors among themselves. Ctrl-C is for the process that trains: it saves, then ends them."""
+    """Workers share the processors. Ctrl-C is for the process that trains: it saves, then ends them."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
