@@ -111,6 +111,8 @@ class Settings:
     """Estimator of optical flow; "auto" takes RAFT where its weights are."""
     autoencoder: Autoencoder | None = None
     """Which decoder: that of the image model, or the one trained on video; None takes the method's own."""
+    decoder_weight: float | None = None
+    """How strongly a decoder that can follow the input does so, 0 to 1; None takes the method's own number."""
     released: bool = False
     """Compute what the released code computes where it differs from the paper, for comparisons with it."""
     codec: Codec | None = None
@@ -152,9 +154,10 @@ class Settings:
         _check_range("noise_level", self.noise_level, least=0, most=MAX_NOISE_LEVEL)
         _check_range("guidance_scale", self.guidance_scale, least=1, most=30)
         _check_range("joint_frames", self.joint_frames, least=0, most=64)
-        _check_range("motion_guidance", self.motion_guidance, above=0, most=1000)
+        _check_range("decoder_weight", self.decoder_weight, least=0, most=1)
         _check_range("attention_rate", self.attention_rate, above=0, most=1)
         _check_range("attention_frames", self.attention_frames, least=1, most=64)
+        _check_range("motion_guidance", self.motion_guidance, above=0, most=1000)
         _check_range("fps", self.fps, above=0, most=1000)
         if self.bit_depth not in (None, 8, 10):
             raise SettingsError(f"bit_depth is {self.bit_depth}; it can be 8 or 10")

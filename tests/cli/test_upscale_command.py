@@ -68,11 +68,12 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "image_embedding": "clip",
         "consistency": "noise+transition",
         "propagation_steps": "1,0.5",
+        "motion_guidance": 5.0,
         "joint_frames": 2,
         "flow": "raft",
         "autoencoder": "image",
+        "decoder_weight": 0.7,
         "offload": "model",
-        "motion_guidance": 5.0,
     }
     options = [part for name, value in values.items() for part in ("--" + name.replace("_", "-"), str(value))]
     ran = cli(

@@ -47,12 +47,15 @@ SHOWN: dict[str, Shown] = {
     "guidance": Shown(group=PRIOR, help="what predictions are driven away from (default: the method's own)"),
     "guidance_scale": Shown(group=PRIOR, metavar="W", help="weight of guidance (the text with cfg), 1 (off) to 30"),
     "autoencoder": Shown(group=PRIOR, help="decoder of the image model, or the one for video"),
+    "decoder_weight": Shown(group=PRIOR, metavar="W", help="how strongly the decoder follows the input, 0 to 1"),
     "released": Shown(group=PRIOR, help="compute what the released code does where it differs from the paper"),
     "image_embedding": Shown(group=PRIOR, help="what a video model is told of the whole picture"),
     "attention": Shown(group=TIME, help="what tiles see of others (sap), and of earlier and later ones (tap)"),
     "attention_rate": Shown(group=TIME, metavar="X", help="share of a tile that others see with sap, above 0 up to 1"),
     "attention_frames": Shown(group=TIME, metavar="N", help="frames of a tile that others see with tap"),
-    "consistency": Shown(group=TIME, metavar="NAMES", help="none, or propagation, noise, transition, motion joined by +"),
+    "consistency": Shown(
+        group=TIME, metavar="NAMES", help="none, or propagation, noise, transition, motion joined by +"
+    ),
     "propagation_steps": Shown(group=TIME, metavar="LIST", help="loop indices (24,26,28) or fractions (0.8,0.9)"),
     "flow": Shown(group=TIME, help="estimator of optical flow"),
     "motion_guidance": Shown(group=TIME, metavar="X", help="weight of motion in --consistency (default: 10)"),

@@ -16,6 +16,9 @@ from typing import Any
 from limpid.methods.dc_vsr import NAME as DC_VSR
 from limpid.methods.dc_vsr import SUMMARY as DC_VSR_SUMMARY
 from limpid.methods.dc_vsr import dc_vsr
+from limpid.methods.mgld import NAME as MGLD_VSR
+from limpid.methods.mgld import SUMMARY as MGLD_VSR_SUMMARY
+from limpid.methods.mgld import mgld_vsr
 from limpid.methods.shipped import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.shipped import tiny
 from limpid.methods.upscalers import FAMILY, compose
@@ -24,12 +27,17 @@ from limpid.types import Method, SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
     "tiny": tiny,
+    MGLD_VSR: mgld_vsr,
     DC_VSR: dc_vsr,
     **{name: partial(compose, member) for name, member in FAMILY.items()},
 }
 """Name -> function that composes the method. Nothing is loaded before it is called."""
 
-SUMMARIES = {DC_VSR: DC_VSR_SUMMARY, **{name: member.summary for name, member in FAMILY.items()}}
+SUMMARIES = {
+    MGLD_VSR: MGLD_VSR_SUMMARY,
+    DC_VSR: DC_VSR_SUMMARY,
+    **{name: member.summary for name, member in FAMILY.items()},
+}
 """What methods are, also those whose weights are not here."""
 
 OWN_OPTIONS = (
@@ -46,9 +54,12 @@ OWN_OPTIONS = (
     "image_embedding",
     "consistency",
     "propagation_steps",
+    "motion_guidance",
+    "sampler",
     "joint_frames",
     "flow",
     "autoencoder",
+    "decoder_weight",
     "released",
 )
 """Settings that are parameters of the methods' functions."""
@@ -65,8 +76,6 @@ def find_method(name: str, settings: Settings | None = None) -> Method:
     return make(**chosen_options(name, make, settings or Settings()))
 
 
-    "motion_guidance",
-    "sampler",
 def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -> Mapping[str, Any]:
     """What the user chose among `OWN_OPTIONS`, as arguments for the method's function."""
     defaults = {field.name: field.default for field in fields(Settings)}

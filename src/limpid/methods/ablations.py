@@ -27,6 +27,13 @@ ABLATIONS: dict[str, Rows] = {
         "transition": {"consistency": "transition"},
         "noise+transition": {"consistency": "noise+transition"},
     },
+    "mgld-vsr": {  # Table 3 of the paper; the last row is (c) of Table 5
+        "no motion guidance, image decoder": {"consistency": "none", "autoencoder": "image"},
+        "motion guidance, image decoder": {"consistency": "motion", "autoencoder": "image"},
+        "no motion guidance, temporal decoder": {"consistency": "none", "autoencoder": "video"},
+        "motion guidance, temporal decoder": {"consistency": "motion", "autoencoder": "video"},
+        "motion guidance, temporal decoder without input": {"decoder_weight": 0.0},
+    },
     "tiny": {
         "1 step": {"steps": 1},
         "4 steps": {"steps": 4},

@@ -1,0 +1,158 @@
+"""MGLD-VSR: Stable Diffusion 2.1 told of the input's structure, motion-guided sampling, a decoder over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.consistency.motion_guidance import MotionGuidance
+from limpid.diffusion.samplers import SAMPLERS
+from limpid.diffusion.schedules import vp_steps
+from limpid.guidance.choice import changes_attention, choose_guidance
+from limpid.methods.upscalers import OPTIONS, flow_estimator
+from limpid.models.mgld import MgldFiles, load_mgld
+from limpid.models.schedule_config import read_betas
+from limpid.priors.prompts import PromptBook, parse_prompts
+from limpid.settings import Flow, GuidanceName, SamplerName, parse_consistency
+from limpid.types import Guidance, Method, Placement, Prior, SettingsError, Step, Strategy
+
+NAME = "mgld-vsr"
+SUMMARY = "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time"
+STEPS = 50
+WINDOW_FRAMES = 5
+WINDOW_OVERLAP_FRAMES = 2
+TILE_PX = 128
+"""64 latent pixels: what the released network was trained on."""
+TILE_OVERLAP_PX = 64
+LATENT_PER_LR_PX = 0.5
+DECODER_WEIGHT = 0.5
+"""Of the encoder's features; the paper names none, 0.5 is the default of the released program."""
+TEXT_GUIDANCE = 3.0
+"""Where guidance is asked for without a weight; the network was trained without texts, so the paper has none."""
+RELEASED_GUIDANCE: dict[str, Any] = {
+    "pairing_compat": True,
+    "log_variance_compat": True,
+    "occlusion_compat": True,
+    "reduction": "mean",
+    "max_step": None,
+    "halvings": 0,
+}
+WORK_BYTES_PER_PX = 100_000
+DECODE_BYTES_PER_PX = 100_000
+
+
+def mgld_vsr(
+    *,
+    weights: str | None = None,
+    prompt: str = "",
+    negative_prompt: str = "",
+    prompts: str | None = None,
+    guidance: GuidanceName | None = None,
+    guidance_scale: float | None = None,
+    sampler: SamplerName = "ddpm",
+    consistency: str = "motion",
+    motion_guidance: float | None = None,
+    joint_frames: int | None = None,
+    flow: Flow = "auto",
+    autoencoder: Literal["image", "video"] = "video",
+    decoder_weight: float | None = None,
+    released: bool = False,
+) -> Method:
+    """The method with its options.
+
+    Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
+    """
+    if decoder_weight is not None and autoencoder == "image":
+        raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
+    folder = installed(NAME, weights)
+    book = PromptBook(
+        prompt=prompt, negative=negative_prompt, per_shot={} if prompts is None else parse_prompts(prompts)
+    )
+    guide = choose_text_guidance(guidance, guidance_scale, book)
+    files = MgldFiles(
+        folder=folder,
+        temporal_decoder=autoencoder == "video",
+        decoder_weight=DECODER_WEIGHT if decoder_weight is None else decoder_weight,
+    )
+
+    def load(placement: Placement) -> Prior:
+        return load_mgld(files, placement, book=book)
+
+    return Method(
+        name=NAME,
+        summary=SUMMARY,
+        load=load,
+        scale=4,
+        steps=STEPS,
+        make_schedule=lambda num_steps: schedule(folder, num_steps),
+        sampler=SAMPLERS[sampler],
+        strategy=make_strategy(consistency, motion_guidance, flow, folder, released=released),
+        guidance=guide,
+        start="noised_input",
+        weights_hash=lambda: weights_digest(folder),
+        weights_bytes=files.parameter_bytes(),
+        random_weights=read_card(folder).random,
+        options=OPTIONS - {"compile"} if changes_attention(guide) else OPTIONS,
+        **cuts(joint_frames, released=released),
+        work_bytes_per_px=WORK_BYTES_PER_PX,
+        decode_bytes_per_px=DECODE_BYTES_PER_PX,
+    )
+
+
+def cuts(joint_frames: int | None, *, released: bool) -> dict[str, Any]:
+    """Windows, tiles, decoder chunks, and how segments meet; the released code's windows know nothing of each other."""
+    overlap = 0 if released else WINDOW_OVERLAP_FRAMES
+    if released and joint_frames:
+        raise SettingsError(f"joint_frames is {joint_frames}; with released, segments are not joined: leave it out")
+    joint = WINDOW_OVERLAP_FRAMES if joint_frames is None else joint_frames
+    return {
+        "window_frames": WINDOW_FRAMES,
+        "window_overlap_frames": overlap,
+        "segment_grid_frames": WINDOW_FRAMES - overlap,
+        "joint_frames": 0 if released else joint,
+        "tile_px": TILE_PX,
+        "tile_overlap_px": TILE_OVERLAP_PX,
+        "tile_weights": "gaussian_compat" if released else "gaussian",
+        "decode_frames": WINDOW_FRAMES,
+        "decode_overlap_frames": overlap,
+        "decode_tile_overlap_px": 16,
+        "color": "adain",
+    }
+
+
+def make_strategy(
+    consistency: str, scale: float | None, flow: Flow, folder: Path, *, released: bool = False
+) -> Strategy:
+    """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler."""
+    names = parse_consistency(consistency)
+    if names - {"motion"}:
+        raise SettingsError(f"consistency {consistency} does not fit the method {NAME}; it can be none or motion")
+    if not names:
+        for option, given in (("motion_guidance", scale is not None), ("flow", flow != "auto")):
+            if given:
+                raise SettingsError(f"{option} has no effect without motion; leave consistency out, or add it there")
+        return Strategy()
+    options: dict[str, Any] = {} if scale is None else {"scale": scale}
+    return MotionGuidance(
+        plane_px=LATENT_PER_LR_PX,
+        estimator=flow_estimator(flow, folder),
+        **options,
+        **(RELEASED_GUIDANCE if released else {}),
+    )
+
+
+def choose_text_guidance(name: GuidanceName | None, scale: float | None, book: PromptBook) -> Guidance | None:
+    """None unless it is asked for. Raises SettingsError where it would have no effect."""
+    told = any(text != book.negative for text in book.all())
+    chosen = name or ("none" if scale is None else "cfg")
+    if chosen == "cfg" and not told:
+        raise SettingsError("guidance cfg has no effect where prompt and negative prompt are the same; give a prompt")
+    if chosen == "none" and book.negative:
+        raise SettingsError("negative_prompt has no effect without guidance; choose guidance cfg, or leave it out")
+    return choose_guidance(chosen, scale, default_scale=TEXT_GUIDANCE, classifier_free=told)
+
+
+def schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
+    """DDPM's respacing: evenly spaced from the noisiest timestep to the first one, then to the clean latent."""
+    return vp_steps(num_steps, read_betas(folder / "scheduler", force_linear=False), spacing="linspace")
