@@ -260,6 +260,8 @@ class Method:
     """Peak memory of one network call per LR pixel and frame in float32, measured; 0: unknown."""
     decode_bytes_per_px: int = 0
     """The same of one decoder call; 0: as much as ``work_bytes_per_px``, and the decoder has the denoiser's tiles."""
+    latent_bytes_per_px: int = 16
+    """Of the latent of one frame per LR pixel, in float32."""
     weights_bytes: Mapping[str, int] = field(default_factory=dict)
     """Bytes in float32 of each network that can be on the device; empty where they are too small to count."""
     random_weights: bool = False

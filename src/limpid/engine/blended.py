@@ -94,7 +94,7 @@ def blended_load(
         decode_bytes_per_px=method.decode_bytes_per_px or work,
         weights_bytes={name: size * bytes_per_value // 4 for name, size in method.weights_bytes.items()},
         frame_bytes=12 * method.scale**2 * pixels * FINISHED_COPIES,
-        latent_bytes=pixels * 16 * LATENT_COPIES,
+        latent_bytes=pixels * method.latent_bytes_per_px * LATENT_COPIES,
     )
 
 

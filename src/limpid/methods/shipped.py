@@ -71,6 +71,7 @@ def tiny(
         reach_frames=config.radius_frames,
         reach_px=config.radius_px,
         decode_reach_px=2,
+        latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
         work_bytes_per_px=256,
         weights_hash=lambda: _sha256(path),
     )
