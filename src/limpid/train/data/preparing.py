@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from limpid.engine.files import write_atomic
 from limpid.train.data.clips import Clips, open_clips
 from limpid.train.data.degrading import pipeline_of
 from limpid.train.data.pairs import FACTS, facts_of
+from limpid.train.data.processes import worker_context
 from limpid.train.data.writing import Files, Store, pair_files, write_shard
 from limpid.train.stage import ClipSpec
 from limpid.types import OutputError, ResourceError, SettingsError
@@ -197,7 +197,7 @@ def _makers(
 
 class _Pool(AbstractContextManager[Callable[[range], Iterator[Made]]]):
     def __init__(self, clips: Clips, store: Store, workers: int) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context = worker_context(__name__)
         self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(clips, store))
 
     def __enter__(self) -> Callable[[range], Iterator[Made]]:
