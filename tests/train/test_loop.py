@@ -142,6 +142,11 @@ def test_a_smaller_part_or_other_precision_may_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "final/toy.safetensors").exists()
 
 
+def test_the_latest_weights_are_the_averaged_ones(tmp_path: Path) -> None:
+    train(toy_run(tmp_path, run={"latest": True}))
+    assert same(weights(tmp_path, "latest"), weights(tmp_path))
+
+
 @pytest.mark.parametrize("micro", [1, 2, 3])
 def test_accumulation_is_one_large_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro: int) -> None:
     monkeypatch.setattr(ToyNetwork, "dropout", 0.0)

@@ -69,6 +69,7 @@ def _parser() -> Parser:
     how.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, mps")
     how.add_argument("--precision", metavar="NAME", default="auto", help="auto, float32 or bf16 (weights: float32)")
     how.add_argument("--threads", metavar="N", type=int, help="of the processor")
+    look.add_argument("--latest", action="store_true", help="keep RUN/latest, the averaged weights so far")
     how.add_argument(
         "--save-every", metavar="S", type=float, default=600.0, help="seconds between states (default: 600)"
     )
@@ -151,6 +152,7 @@ def _train(options: argparse.Namespace, recipe: Recipe) -> int:
         threads=options.threads,
         save_every_s=options.save_every,
         log_every=options.log_every,
+        latest=options.latest,
         only=options.stage,
         about={"versions": versions(), "command": ["limpid", *sys.argv[1:]]},
         on_event=reporter,

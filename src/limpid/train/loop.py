@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
-from limpid.engine.files import fsync_path, move_durably, remove, write_atomic
+from limpid.engine.files import remove, write_atomic
 from limpid.engine.interrupt import Interrupts
 from limpid.engine.lock import locked
 from limpid.train.facts import check_same, facts_of, plain
 from limpid.train.freezing import model_of
-from limpid.train.learner import Learner
+from limpid.train.saving import save_learner
 from limpid.train.source import Source, folder_fingerprint
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.train.stage_run import StageRun
@@ -53,6 +53,8 @@ class Run:
     save_every_s: float = 600.0
     log_every: int = 20
     """Steps that a line of the log stands for."""
+    latest: bool = False
+    """Whether each state comes with a folder ``latest``: the averaged weights so far, as `Learner.save` writes them."""
     only: str | None = None
     """Name of the one stage to run; None: all of them."""
     about: dict[str, Any] | None = None
@@ -167,6 +169,8 @@ def _run_stage(run: Run, world: World, interrupts: Interrupts, index: int, sourc
     stage, start = run.recipe.stages[index], _start_of(run, world, index)
     torch.manual_seed(run.seed)
     learner = stage.objective.learner(start, stage)
+    if run.latest and world.sharded:
+        raise SettingsError("--latest does not go with weights that are shared between processes (FSDP); leave it out")
     for note in start.notes:
         run.tell("note", message=note)
     position = read_position(run.out)
@@ -182,6 +186,7 @@ def _run_stage(run: Run, world: World, interrupts: Interrupts, index: int, sourc
         seed=run.seed * 1000 + index,
         save_every_s=run.save_every_s,
         log_every=run.log_every,
+        latest=run.latest,
         tell=run.tell,
         interrupts=interrupts,
         position=position if position is not None and position.stage == index else None,
@@ -208,17 +213,6 @@ def _save_result(run: Run, world: World, stage_run: StageRun, start: Start) -> N
         learner = stage_run.stage.objective.learner(replace(start, device=torch.device("cpu")), stage_run.stage)
         model_of(learner)[1].load_state_dict(weights, strict=False)
         save_learner(learner, target)
-
-
-def save_learner(learner: Learner, target: Path) -> None:
-    """What `Learner.save` writes, there whole or not at all."""
-    partial = target.with_name(f".{target.name}.partial")
-    remove(partial)
-    partial.mkdir(parents=True)
-    learner.save(partial)
-    for path in partial.rglob("*"):
-        fsync_path(path)
-    move_durably(partial, target)
 
 
 def _point_final(run: Run, world: World, target: Path) -> None:

@@ -20,12 +20,16 @@ from limpid.train.diverged import diverged
 from limpid.train.learner import ClipBatch, Learner
 from limpid.train.players import make_players
 from limpid.train.record import Record, memory_bytes
+from limpid.train.saving import save_learner
 from limpid.train.source import Source
 from limpid.train.stage import Stage
 from limpid.train.state import Position, load_state, save_state
 from limpid.train.step import NotFinite, Outcome, Trainer
 from limpid.train.validation import Validation
 from limpid.train.world import World, whole
+
+LATEST = "latest"
+PROGRESS_INTERVAL_S = 0.5
 
 
 @dataclass(kw_only=True)
@@ -70,6 +74,7 @@ class StageRun:
     seed: int
     save_every_s: float
     log_every: int
+    latest: bool
     tell: Callable[..., None]
     interrupts: Interrupts
     position: Position | None
@@ -77,6 +82,8 @@ class StageRun:
 
     done: int = 0
     """Steps so far."""
+    told: float = -1e9
+    """When progress was told last."""
     warned: int = 0
     """Notes of the clips that were told."""
 
@@ -136,6 +143,7 @@ class StageRun:
         except NotFinite as found:
             raise diverged(self.run, self.stage, self.done, self.world.rank, found) from None
         self.done += 1
+        self._progress()
         if self.done % self.log_every == 0:
             self._report(self.tally)
         if self.validation is not None and self.done % self.validation.every == 0:
@@ -160,15 +168,24 @@ class StageRun:
         save_state(self.run, position, self.trainer)
         if self.world.rank == 0:
             self.record.draw()
+            if self.latest:
+                with self.averaged():
+                    save_learner(self.learner, self.run / LATEST)
         self.world.wait()
         self.saved = time.monotonic()
 
     def _report(self, tally: Tally) -> None:
         if not tally.outcomes:
             return
-        line = tally.line(self.stage, self.done, self.world)
-        self.record.write(line)
-        rate = (self.done - self.first) * self.stage.batch / max(time.monotonic() - self.began, 1e-9)
+        self.record.write(tally.line(self.stage, self.done, self.world))
+        self.tally = Tally()
+
+    def _progress(self) -> None:
+        now, last = time.monotonic(), self.done == self.stage.steps
+        if now - self.told < PROGRESS_INTERVAL_S and not last:
+            return
+        self.told = now
+        rate = (self.done - self.first) * self.stage.batch / max(now - self.began, 1e-9)
         left = (self.stage.steps - self.done) * self.stage.batch
         self.tell(
             "progress",
@@ -178,11 +195,11 @@ class StageRun:
             fps=rate,
             eta_s=left / rate if rate else None,
             unit="clips",
-            says=f"loss {line['loss']:.4g}",
+            says=f"loss {self.tally.outcomes[-1].loss:.4g}",
         )
-        self.tally = Tally()
 
     def _validate(self, validation: Validation) -> None:
+        before = time.monotonic()
         if self.world.rank == 0 or self.world.sharded:
             folder = self.run / "validation" if self.world.rank == 0 else None
             with self.averaged():
@@ -190,7 +207,7 @@ class StageRun:
             self.record.write({"kind": "validation", "stage": self.stage.name, "step": self.done, "metrics": metrics})
             self.tell("note", message=f"step {self.done}: {validation.sentence(metrics)}")
         self.world.wait()
-        self.tally = Tally()
+        self.tally.began += time.monotonic() - before
 
 
 def _closable(batches: Iterator[ClipBatch]) -> Any:
