@@ -34,6 +34,14 @@ ABLATIONS: dict[str, Rows] = {
         "motion guidance, temporal decoder": {"consistency": "motion", "autoencoder": "video"},
         "motion guidance, temporal decoder without input": {"decoder_weight": 0.0},
     },
+    "dc-vsr": {  # Table 2 of the paper; its first three rows have no guidance by attention, which leaves CFG
+        "none": {"attention": "none", "guidance": "cfg"},
+        "SAP": {"attention": "sap", "guidance": "cfg"},
+        "TAP": {"attention": "tap", "guidance": "cfg"},
+        "SAP, TAP, DSSAG": {"attention": "sap+tap", "guidance": "dssag"},
+        "SAP, TAP, SAG": {"attention": "sap+tap", "guidance": "sag"},
+        "SAP, TAP, PAG": {"attention": "sap+tap", "guidance": "pag"},
+    },
     "tiny": {
         "1 step": {"steps": 1},
         "4 steps": {"steps": 4},
