@@ -134,9 +134,7 @@ def compose(
     own = member.consistency if consistency is None else parse_consistency(consistency)
     cut = cuts(member, own, joint_frames, released=released)
     overlap = cut["window_overlap_frames"]
-    strategy = make_strategy(
-        own, folder, overlap, steps=propagation_steps, motion=motion_guidance, flow=flow, released=released
-    )
+    strategy = make_strategy(own, folder, overlap, propagation_steps, motion_guidance, flow=flow, released=released)
     files = files_of(member, folder, autoencoder, released=released)
     book = PromptBook(
         prompt=prompt,
@@ -146,7 +144,10 @@ def compose(
     )
     level = member.noise_level if noise_level is None else noise_level
 
-    guide = choose_guidance(guidance, guidance_scale, default_scale=member.guidance_scale)
+    trained = read_card(folder).defaults
+    guide = choose_guidance(
+        guidance, guidance_scale, default_scale=float(trained.get("guidance_scale", member.guidance_scale))
+    )
 
     def load(placement: Placement) -> Prior:
         return load_upscaler(files, placement, book=book, noise_level=level)
@@ -156,7 +157,7 @@ def compose(
         summary=member.summary,
         load=load,
         scale=4,
-        steps=member.steps,
+        steps=int(trained.get("steps", member.steps)),
         make_schedule=lambda num_steps: schedule(member, folder, num_steps),
         sampler=DDIM(),
         strategy=strategy,
@@ -219,9 +220,9 @@ def make_strategy(
     names: frozenset[str],
     folder: Path,
     overlap_frames: int,
-    *,
     steps: str | None = None,
     motion: float | None = None,
+    *,
     flow: Flow = "auto",
     released: bool = False,
 ) -> Strategy:
@@ -276,4 +277,5 @@ def schedule(member: Upscaler, folder: Path, num_steps: int) -> tuple[Step, ...]
     """DDIM's timesteps as the weights were trained: the scheduler's config, but for the betas of some."""
     config = read_schedule(folder / "scheduler")
     betas = read_betas(folder / "scheduler", force_linear=member.linear_betas)
-    return vp_steps(num_steps, betas, spacing="leading", offset=config.steps_offset, final_alpha=config.final_alpha)
+    offset = config.steps_offset if config.spacing == "leading" else 0
+    return vp_steps(num_steps, betas, spacing=config.spacing, offset=offset, final_alpha=config.final_alpha)
