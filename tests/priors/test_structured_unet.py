@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from limpid.checkpoints import ldm_keys
 from limpid.checkpoints.renames import compare, rename_all
+from limpid.priors.structured_start import is_new, load_image_model
 from limpid.priors.structured_unet import StructuredUNet
 from limpid.temporal.convolution import as_clips, as_frames
 
@@ -143,17 +144,13 @@ def image_unet() -> Any:
 def test_idle_layers_leave_the_image_model(make_unet: Callable[..., StructuredUNet]) -> None:
     """Frame by frame. SPADE's norm stays when it modulates nothing, so the image model is given it, too."""
     image, unet = image_unet(), make_unet()
-    unet.load_state_dict(image.state_dict(), strict=False)
+    load_image_model(unet, image.state_dict())
     for name, module in unet.named_modules():
-        if name.endswith((".spade.gamma", ".spade.beta")):
-            for parameter in module.parameters():
-                nn.init.zeros_(parameter)
         if name.endswith(".spade"):
             nn.init.normal_(module.norm.weight)
             block = image.get_submodule(name.removesuffix(".spade"))
             block.conv2 = nn.Sequential(block.conv2, nn.GroupNorm(32, module.norm.num_channels))
             block.conv2[1].load_state_dict(module.norm.state_dict())
-    assert set(image.state_dict()) - {name.replace(".conv2.0.", ".conv2.") for name in image.state_dict()}
     x, more = inputs(2, 3, 16, 24)
     with torch.no_grad():
         ours = unet(x, 321, **more)
@@ -211,3 +208,22 @@ def test_gradients_reach_what_is_trained(make_unet: Callable[..., StructuredUNet
     unet(x, 3, **more).square().mean().backward()
     idle = [name for name, parameter in unet.named_parameters() if parameter.grad is None]
     assert not idle
+
+
+def test_a_checkpoint_of_the_image_model_finds_its_place_in_the_middle(
+    make_unet: Callable[..., StructuredUNet],
+) -> None:
+    """Its transformer and second residual block have other numbers than in MGLD-VSR's own checkpoint."""
+    unet = make_unet(layers_per_block=2)
+    image = {name: tensor.clone() for name, tensor in unet.state_dict().items() if not is_new(name)}
+    theirs = rename_all(image, ldm_keys.to_theirs(ldm_keys.unet_pairs(temporal=False), ldm_keys.UNET))
+    begin = f"{ldm_keys.UNET}middle_block"
+    assert f"{begin}.1.proj_in.weight" in theirs and f"{begin}.2.in_layers.2.weight" in theirs
+    theirs = {name: tensor + 1 for name, tensor in theirs.items()} | {"cond_stage_model.x": torch.ones(1)}
+    load_image_model(unet, theirs)
+    for name, tensor in unet.state_dict().items():
+        if not is_new(name):
+            assert torch.equal(tensor, image[name] + 1), name
+    assert not unet.get_parameter("mid_block.resnets.0.spade.gamma.weight").any()
+    with pytest.raises(ValueError, match="1 missing"):
+        load_image_model(unet, {name: tensor for name, tensor in theirs.items() if not name.endswith("out.2.bias")})
