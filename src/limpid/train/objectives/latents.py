@@ -53,8 +53,10 @@ def make_latents(batches: Iterable[ClipBatch], denoise: Callable[[Tensor], Tenso
     return made
 
 
-def denoiser(method: Method, prior: Prior, steps: tuple[Step, ...], *, seed: int = 0) -> Callable[[Tensor], Tensor]:
-    """A method without its decoder, for `make_latents`; ``prior`` is the method's, loaded."""
+def denoiser(
+    method: Method, prior: Prior, steps: tuple[Step, ...], *, seed: int = 0, device: torch.device | str = "cpu"
+) -> Callable[[Tensor], Tensor]:
+    """A method without its decoder, for `make_latents`; ``prior`` is the method's, loaded on ``device``."""
     whole = replace(method, decode_frames=None, color="none")
 
     def run(lr: Tensor) -> Tensor:
@@ -62,7 +64,8 @@ def denoiser(method: Method, prior: Prior, steps: tuple[Step, ...], *, seed: int
         window = Window(start=0, stop=len(lr))
         segment = Segment(index=0, shot=0, shot_start=0, shot_stop=len(lr), core=window, halo=window)
         size = max(lr.shape[-2:])
-        sample_segment(whole, _Listening(prior, seen), lr, segment, steps=steps, seed=seed, decode_tile_px=size)
+        listening = _Listening(prior, seen)
+        sample_segment(whole, listening, lr.to(device), segment, steps=steps, seed=seed, decode_tile_px=size)
         (latent,) = seen
         return latent[0].transpose(0, 1)
 
