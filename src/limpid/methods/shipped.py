@@ -13,7 +13,7 @@ from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.transition import NoiseRescheduling
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture
+from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_steps
 from limpid.settings import parse_consistency
 from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
@@ -63,7 +63,7 @@ def tiny(
         summary="small model that ships with Limpid; fast on a plain CPU",
         load=load,
         scale=config.scale,
-        steps=1,
+        steps=trained_steps(path),
         make_schedule=_tiny_schedule,
         sampler=Euler(),
         strategy=_tiny_strategy(names, motion_guidance, config),

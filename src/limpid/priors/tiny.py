@@ -306,6 +306,14 @@ def read_tiny_config(path: Path) -> TinyConfig:
     return TinyConfig(**{**values, "shifts": tuple(values["shifts"])})
 
 
+def trained_steps(path: Path) -> int:
+    """How many steps the weights were trained to take: 1, unless the file's header says otherwise."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata().get("steps", "1"))
+
+
 def load_tiny(path: Path) -> TinyNetwork:
     """Read a network written by `save_tiny`."""
     from safetensors.torch import load_file

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from limpid.recipes.upscaler_unet import random_start
+from limpid.recipes.starts import random_start
 from limpid.train.objectives.autoencoder import DecoderTraining, LossWeights
 from limpid.train.objectives.autoencoder_start import Network
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage

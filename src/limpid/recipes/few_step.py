@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from limpid.priors.tiny import TinyConfig
-from limpid.recipes.upscaler_unet import CLIPS, random_start
+from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
+from limpid.recipes.starts import random_start
+from limpid.recipes.upscaler_unet import CLIPS
 from limpid.train.objectives.distillation import FewSteps
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_system import TinyTeaching
@@ -20,7 +22,9 @@ ADAM = Optimizer(rate=2e-5, betas=(0.9, 0.99), warmup_steps=500)
 
 def upscale_a_video() -> Recipe:
     """Guided by 6, as the method is by default."""
-    teaching = UpscalerDenoising(method="upscale-a-video", drop_captions=0.0, noise_levels=(20, 250))
+    teaching = UpscalerDenoising(
+        method="upscale-a-video", autoencoder=UAV_VAE, drop_captions=0.0, noise_levels=(20, 250)
+    )
     return _large("upscale-a-video", teaching, guidance_scale=6.0)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
+from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
+from limpid.recipes.starts import random_start
 from limpid.train.objectives.upscaler import BASE, UpscalerDenoising
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
@@ -18,7 +19,7 @@ def upscale_a_video() -> Recipe:
     """32 GPUs in the paper; the batch is that of all processes together."""
     wide = Stage(
         name="webvid-youhq",
-        objective=UpscalerDenoising(method="upscale-a-video"),
+        objective=UpscalerDenoising(method="upscale-a-video", autoencoder=UAV_VAE),
         trainable=TEMPORAL,
         clips=CLIPS,
         steps=70_000,
@@ -90,11 +91,3 @@ def small(recipe: Recipe) -> Recipe:
         for stage in recipe.stages
     )
     return replace(recipe, summary=f"{recipe.summary} (for tests)", stages=stages, small=None, make_start=random_start)
-
-
-def random_start(folder: Path) -> Path:
-    """Random weights of a tiny image model, converted, in the empty ``folder``."""
-    from limpid.models.convert import convert
-    from limpid.models.random_weights import make_random
-
-    return convert(BASE, make_random(BASE, "tiny", folder / "official"), folder / "converted")

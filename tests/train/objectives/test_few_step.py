@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from limpid.checkpoints.folders import read_card
+from limpid.methods import METHODS, find_method
 from limpid.models.schedule_config import read_schedule
 from limpid.priors.tiny import load_tiny
 from limpid.recipes import find_recipe
-from limpid.recipes.upscaler_unet import random_start
+from limpid.recipes.starts import random_start
+from limpid.settings import Settings
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.distillation import DistillingLearner
 from limpid.train.objectives.tiny import TINY_FILE
@@ -52,15 +54,17 @@ def test_a_student_of_a_large_method_learns_and_says_how_it_is_run(name: str, ba
     assert read_card(tmp_path).defaults == {"steps": 4, "guidance_scale": 1.0}
     assert read_schedule(tmp_path / "scheduler").spacing == "trailing"
     assert read_schedule(base / "scheduler").spacing == "leading"
+    method = find_method(name.partition("/")[0], Settings(weights=str(tmp_path)))
+    assert method.steps == 4 and method.guidance.scale == 1.0  # type: ignore[union-attr]
+    learned = learner.student.schedule(4)
+    assert [(s.t, s.alpha) for s in method.make_schedule(4)] == [(s.t, s.alpha) for s in learned]
     assert json.loads((tmp_path / "unet" / "config.json").read_text())["temporal"] is True
 
 
 def test_a_student_of_tiny_says_how_many_steps_it_takes(tmp_path: Path) -> None:
     learner = make_learner("tiny/few-step", None)
     learner.save(tmp_path)
-    from safetensors import safe_open
-
-    with safe_open(tmp_path / TINY_FILE, framework="pt") as file:
-        assert file.metadata()["steps"] == "2"
+    assert METHODS["tiny"](weights=tmp_path).steps == 2
+    assert METHODS["tiny"]().steps == 1
     load_tiny(tmp_path / TINY_FILE)
     assert learner.preview(make_batch(), ClipRandom(0, (0, 1))).shape == (2, 2, 3, 32, 32)

@@ -13,7 +13,8 @@ from limpid.models.networks import make_official
 from limpid.models.recipes import DIFFVSR_UNET_CONFIG, UNET_CONFIG
 from limpid.priors.temporal_unet import TemporalUNet
 from limpid.priors.unet_inflate import trainable_kinds
-from limpid.recipes.upscaler_unet import TEMPORAL, diffvsr, random_start, upscale_a_video
+from limpid.recipes.starts import random_start
+from limpid.recipes.upscaler_unet import TEMPORAL, diffvsr, upscale_a_video
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import expanded, noised
 from limpid.train.objectives.denoising import DenoisingLearner, even_timesteps, target

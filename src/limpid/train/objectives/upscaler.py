@@ -16,6 +16,8 @@ from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
 from limpid.diffusion.schedules import Betas, vp_steps
+from limpid.models.networks import make_official
+from limpid.models.recipes import DIFFVSR_UNET_CONFIG, UNET_CONFIG
 from limpid.models.schedule_config import ScheduleConfig, read_betas, read_schedule, rewrite_schedule
 from limpid.models.upscaler import UpscalerFiles, load_autoencoder
 from limpid.priors.temporal_unet import TemporalUNet
@@ -23,6 +25,7 @@ from limpid.priors.unet_inflate import make_identity, trainable_kinds
 from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import noised
+from limpid.train.objectives.autoencoder_start import Network, begin
 from limpid.train.objectives.denoising import DenoisingLearner, Levels, Predicts, even_timesteps, prepared, sample
 from limpid.train.objectives.folders import copy_rest, finish_folder
 from limpid.train.objectives.texts import Texts
@@ -50,10 +53,18 @@ class UpscalerDenoising:
     drop_captions: float = 0.1
     """Share of clips whose caption is left out."""
     preview_steps: int = 4
+    autoencoder: Network | None = None
+    """Of the method, made from the image autoencoder where the weights have none yet, so that what is saved runs."""
     unet_options: Mapping[str, Any] = field(default_factory=dict)
 
     def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
         return DenoisingLearner(self.system(start, stage))
+
+    def parameter_table(self) -> dict[str, int]:
+        """Parameters of the full network by kind of layer, counted without its weights."""
+        unet = make_official("unet", DIFFVSR_UNET_CONFIG if self.multi_scale else UNET_CONFIG)
+        sizes = {name: parameter.numel() for name, parameter in unet.named_parameters()}
+        return {kind: sum(sizes[name] for name in names) for kind, names in trainable_kinds(unet).items()}
 
     def system(self, start: Start, stage: Stage) -> UpscalerSystem:
         folder = start.previous or start.weights
@@ -168,21 +179,29 @@ class UpscalerSystem:
 
     def save(self, folder: Path) -> None:
         copy_rest(self.folder, folder, without=("unet",))
-        self.network.save_pretrained(folder / "unet")
-        finish_folder(folder, self.objective.method, random=self.random_weights, started_from=self.folder)
+        self._finish(folder)
 
-    def save_student(self, folder: Path, num_steps: int) -> None:
-        copy_rest(self.folder, folder, without=("unet", "scheduler"))
+    def _finish(self, folder: Path, notes: tuple[str, ...] = (), **defaults: Any) -> None:
+        """The network, the method's autoencoder if it is missing, and the card."""
         self.network.save_pretrained(folder / "unet")
-        rewrite_schedule(self.folder / "scheduler", folder / "scheduler", timestep_spacing="trailing")
+        wanted = self.objective.autoencoder
+        if wanted is not None and not (folder / wanted.folder).exists():
+            begin(wanted, self.folder).save_pretrained(folder / wanted.folder)
+            notes += (f"{wanted.folder} is the image autoencoder with new layers that do nothing yet",)
         finish_folder(
             folder,
             self.objective.method,
             random=self.random_weights,
             started_from=self.folder,
-            notes=(f"a student that takes {num_steps} steps",),
-            defaults={"steps": num_steps, "guidance_scale": 1.0},
+            notes=notes,
+            defaults=defaults,
         )
+
+    def save_student(self, folder: Path, num_steps: int) -> None:
+        copy_rest(self.folder, folder, without=("unet", "scheduler"))
+        rewrite_schedule(self.folder / "scheduler", folder / "scheduler", timestep_spacing="trailing")
+        note = f"a student that takes {num_steps} steps"
+        self._finish(folder, notes=(note,), steps=num_steps, guidance_scale=1.0)
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         self.network.eval()
