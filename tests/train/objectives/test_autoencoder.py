@@ -14,7 +14,7 @@ from limpid import autoencoders
 from limpid.checkpoints.folders import folder_facts, read_card
 from limpid.models.upscaler import UpscalerFiles, load_autoencoder
 from limpid.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, random_mgld, upscale_a_video
-from limpid.recipes.upscaler_unet import random_start
+from limpid.recipes.starts import random_start
 from limpid.train.freezing import freeze
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.autoencoder import DecoderLearner, last_layer
