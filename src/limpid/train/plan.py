@@ -34,7 +34,7 @@ class StagePlan:
     def lines(self) -> list[str]:
         """For people."""
         s = self.stage
-        learning, frozen = (", ".join(f"{k} {n:,}" for k, n in d.items()) for d in (self.learning, self.frozen))
+        learning, frozen = (", ".join(f"{k} {n:,}" for k, n in d.items() if n) for d in (self.learning, self.frozen))
         parts = f", {s.micro_batch} at a time in each process" if s.micro_batch else ""
         size = f"{s.clips.frames} frames of {s.clips.crop_px} px, {s.clips.degradation} degradation"
         lines = [
@@ -53,11 +53,13 @@ class StagePlan:
 def plan_stage(stage: Stage, start: Start) -> StagePlan:
     """Counts the parameters of a stage.
 
-    An objective may have ``parameter_table() -> Mapping[str, int]``, the sizes of the kinds of its full network found
-    without making it; otherwise the networks are made. Raises what `Objective.learner` raises.
+    Without weights to start from, an objective may have ``parameter_table() -> Mapping[str, int]``: the sizes of the
+    kinds of its full network, found without making it. Otherwise the networks are made.
+
+    Raises what `Objective.learner` raises.
     """
     table = getattr(stage.objective, "parameter_table", None)
-    if callable(table):
+    if callable(table) and start.weights is None:
         return _planned(stage, dict(table()), {}, None, ())
     learner = stage.objective.learner(start, stage)
     (model, network), sizes = model_of(learner), _sizes(learner)
