@@ -73,7 +73,6 @@ def occluded_compat(forward: Tensor, backward: Tensor) -> Tensor:
     ``|f + b(p + f)| > 0.01 (|f| + |b|) + 0.5``. Flows: ``b 2 h w`` in pixels.
     """
 
-
     def length(flow: Tensor) -> Tensor:
         return _squared(flow).sqrt()
 
