@@ -262,6 +262,11 @@ class Method:
     """The same of one decoder call; 0: as much as ``work_bytes_per_px``, and the decoder has the denoiser's tiles."""
     latent_bytes_per_px: int = 16
     """Of the latent of one frame per LR pixel, in float32."""
+    kept_bytes: Callable[[int, int, int], int] | None = None
+    """What attention propagation keeps between network calls, in float32: from width and height of the input and the
+    frames of a window to bytes. None: nothing."""
+    kept_device_bytes: int | None = None
+    """How much of that may lie on the device, the rest being on the host; None: all."""
     weights_bytes: Mapping[str, int] = field(default_factory=dict)
     """Bytes in float32 of each network that can be on the device; empty where they are too small to count."""
     random_weights: bool = False

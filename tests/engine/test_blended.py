@@ -120,3 +120,19 @@ def test_a_method_without_figures_is_planned_all_the_same() -> None:
     unknown = dataclasses.replace(large_method(), work_bytes_per_px=0, decode_bytes_per_px=0, weights_bytes={})
     choice, _ = chosen(unknown, Budget(device=2 * GIB))
     assert choice.peak_bytes > 0
+
+
+def test_keys_and_values_between_calls_are_counted_and_said() -> None:
+    """Those beyond the device's part lie on the host, and make segments shorter there."""
+    keeps = large_method(kept_bytes=lambda width, height, frames: width * height * frames * 20_000)
+    kept = 320 * 180 * 8 * 20_000
+    for budget in (Budget(device=64 * GIB), Budget(device=64 * GIB, host=64 * GIB)):
+        (with_kept, _), (without, _) = chosen(keeps, budget, tile_px=96), chosen(large_method(), budget, tile_px=96)
+        assert with_kept.peak_bytes - without.peak_bytes == kept
+        assert "up to 8.58 GiB of keys and values are kept" in with_kept.reasons[-1]
+    part = large_method(kept_bytes=keeps.kept_bytes, kept_device_bytes=GIB)
+    for host, shorter in ((64, False), (9, True)):
+        budget = Budget(device=64 * GIB, host=host * GIB)
+        (some, _), (without, _) = chosen(part, budget, tile_px=96), chosen(large_method(), budget, tile_px=96)
+        assert (some.cutting.frames < without.cutting.frames) == shorter
+        assert shorter or some.peak_bytes - without.peak_bytes == GIB

@@ -53,6 +53,14 @@ class BlendedLoad:
     """Of one finished frame on the host, its copies included."""
     latent_bytes: int
     """Of one frame's latents on the device."""
+    kept_bytes: int = 0
+    """Of keys and values that tiles see of each other."""
+    kept_device_bytes: int | None = None
+    """See `limpid.parts.Method`."""
+
+    @property
+    def kept_on_device(self) -> int:
+        return self.kept_bytes if self.kept_device_bytes is None else min(self.kept_bytes, self.kept_device_bytes)
 
     def area(self, tile_px: int | None) -> int:
         return min(self.width, tile_px or self.width) * min(self.height, tile_px or self.height)
@@ -67,7 +75,7 @@ class BlendedLoad:
         """Of the largest network call on the device, with the latents of a segment."""
         decode_tile = rung.decode_tile_px or rung.tile_px
         calls = self.denoise_bytes(rung.tile_px, batched=rung.batched_guidance), self.decode_bytes(decode_tile)
-        return max(calls) + segment_frames * self.latent_bytes
+        return max(calls) + segment_frames * self.latent_bytes + self.kept_on_device
 
     def resident_bytes(self, offload: Offload) -> int:
         """Weights that lie on the device at once."""
@@ -84,6 +92,7 @@ def blended_load(
     window = settings.window_frames or method.window_frames or max(method.segment_grid_frames, 8)
     work = method.work_bytes_per_px or UNKNOWN_WORK_BYTES
     pixels = width * height
+    kept = method.kept_bytes or (lambda width, height, frames: 0)
     return BlendedLoad(
         width=width,
         height=height,
@@ -95,7 +104,16 @@ def blended_load(
         weights_bytes={name: size * bytes_per_value // 4 for name, size in method.weights_bytes.items()},
         frame_bytes=12 * method.scale**2 * pixels * FINISHED_COPIES,
         latent_bytes=pixels * method.latent_bytes_per_px * LATENT_COPIES,
+        kept_bytes=kept(width, height, window) * bytes_per_value // 4,
+        kept_device_bytes=method.kept_device_bytes,
     )
+
+
+def kept_reasons(load: BlendedLoad) -> tuple[str, ...]:
+    """What is said of memory between network calls."""
+    if not load.kept_bytes:
+        return ()
+    return (f"up to {load.kept_bytes / (1 << 30):.2f} GiB of keys and values are kept, which tiles see of each other",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,14 +133,15 @@ def choose(
     """Segment length by the host's memory, then offloading and tiles by the device's."""
     cutting, reasons = _cut(method, settings, load, budget, fps, num_steps)
     frames = cutting.longest_frames + cutting.halo_frames + cutting.after_frames
-    held = frames * load.frame_bytes
+    held = frames * load.frame_bytes + load.kept_bytes - load.kept_on_device
     room = budget.device if budget.host is not None else max(budget.device - held, budget.device // 4)
     first = Rung(chunk_frames=cutting.longest_frames, window_frames=settings.window_frames)
     offload, why = _offload(settings, load, first, room, frames, on_host=budget.host is None)
-    left = room - load.resident_bytes(offload) - frames * load.latent_bytes
+    left = room - load.resident_bytes(offload) - frames * load.latent_bytes - load.kept_on_device
     rung, tile_reasons = _tiles(method, settings, load, first, left, batch=budget.host is not None)
     peak = load.resident_bytes(offload) + load.work_bytes(rung, frames) + (held if budget.host is None else 0)
-    return Choice(cutting=cutting, rung=rung, offload=offload, peak_bytes=peak, reasons=(*reasons, *why, *tile_reasons))
+    said = (*reasons, *why, *tile_reasons, *kept_reasons(load))
+    return Choice(cutting=cutting, rung=rung, offload=offload, peak_bytes=peak, reasons=said)
 
 
 def _cut(
@@ -130,6 +149,7 @@ def _cut(
 ) -> tuple[Cutting, tuple[str, ...]]:
     around = method.halo_frames(num_steps) + method.tail_frames(num_steps)
     room = budget.host if budget.host is not None else _room_beside_networks(load, budget.device)
+    room -= load.kept_bytes - load.kept_on_device
     affordable = max(room // (load.frame_bytes + load.latent_bytes) - around, 1)
     asked = settings.segment_frames
     cutting = choose_cutting(
@@ -147,7 +167,7 @@ def _cut(
 def _room_beside_networks(load: BlendedLoad, budget_bytes: int) -> int:
     """For finished frames, on a CPU: not so much that the smallest tiles would not fit any more."""
     least = max(load.denoise_bytes(LEAST_TILE_PX), load.decode_bytes(LEAST_TILE_PX))
-    return min(int(budget_bytes * HOST_PART), budget_bytes - load.resident_bytes("none") - least)
+    return min(int(budget_bytes * HOST_PART), budget_bytes - load.resident_bytes("none") - least - load.kept_on_device)
 
 
 def _offload(

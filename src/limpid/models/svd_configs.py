@@ -49,12 +49,14 @@ IMAGE_ENCODER: dict[str, Any] = {
 """OpenCLIP ViT-H."""
 TINY_UNET: dict[str, Any] = {
     "addition_time_embed_dim": 32,
-    "block_out_channels": [32, 32, 32, 64],
+    "block_out_channels": [32, 32, 64, 64],
     "cross_attention_dim": 32,
     "layers_per_block": 1,
-    "num_attention_heads": [1, 1, 1, 2],
+    "num_attention_heads": [1, 1, 2, 2],
     "projection_class_embeddings_input_dim": 96,
 }
+"""Two channels to a group at the lowest level, which is one pixel for the smallest pictures: torch normalises no single
+numbers."""
 TINY_VAE: dict[str, Any] = {"block_out_channels": [32, 32, 32, 32], "layers_per_block": 1}
 TINY_IMAGE_ENCODER: dict[str, Any] = {
     "hidden_size": 32,
