@@ -106,7 +106,11 @@ def test_prompts_guidance_and_decoders_have_an_effect(film: Path, folders: dict[
         "prompt": {"prompt": "a street at night"},
         "per shot": {"prompts": "1: a street at night"},
         "negative": {"negative_prompt": "snow"},
+        "no guidance": {"guidance": "none"},
         "guidance": {"guidance_scale": 1.0},
+        "dssag": {"guidance": "dssag"},
+        "sag": {"guidance": "sag"},
+        "pag": {"guidance": "pag"},
         "noise": {"noise_level": 300},
         "decoder": {"autoencoder": "image"},
         "released": {"released": True},
@@ -118,6 +122,7 @@ def test_prompts_guidance_and_decoders_have_an_effect(film: Path, folders: dict[
         run(film, path, folders, "upscale-a-video", **base, **change)
         made[name] = pixels_of(path)
     assert np.array_equal(made["prompt"], made["per shot"])
+    assert np.array_equal(made["guidance"], made["no guidance"])
     different = [name for name in changes if name not in ("plain",) and np.array_equal(made[name], made["plain"])]
     assert not different
 
@@ -150,6 +155,9 @@ def test_frames_from_memory_are_those_of_the_file(film: Path, folders: dict[str,
         ("upscale-a-video", {"propagation_steps": "2"}, "step 2 does not exist"),
         ("upscale-a-video", {"prompts": "9: nothing"}, "shot 9"),
         ("upscale-a-video", {"flow": "raft", "propagation_steps": "1"}, "RAFT"),
+        ("upscale-a-video", {"guidance": "none", "guidance_scale": 3.0}, "guidance_scale 3 has no effect"),
+        ("upscale-a-video", {"guidance": "dssag", "compile": True}, "compile has no effect"),
+        ("tiny", {"guidance": "cfg"}, "guidance has no effect"),
         ("tiny", {"prompt": "x"}, "prompt has no effect"),
         ("tiny", {"caption": "auto"}, "caption has no effect"),
         ("tiny", {"consistency": "propagation"}, "does not fit the method tiny"),
