@@ -9,8 +9,10 @@ and processor time of the call, the weights, and the most memory that was used b
 from __future__ import annotations
 
 import argparse
-import resource
+import os
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,10 +49,33 @@ def decode(vae: Any, draw: Any, latent: int, frames: int) -> Tensor:
     return out
 
 
-def peak_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class Peak:
+    """The most memory while it is entered, in bytes: of the device, or of this process as seen every few ms."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.before, self.most, self.running = device, 0, 0, True
+
+    def __enter__(self) -> Peak:
+        self.before = self.most = self.now()
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        self.watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.running = False
+        self.watcher.join()
+        if self.device.type == "cuda":
+            self.most = torch.cuda.max_memory_allocated(self.device)
+
+    def now(self) -> int:
+        if self.device.type == "cuda":
+            return torch.cuda.memory_allocated(self.device)
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def watch(self) -> None:
+        while self.running:
+            self.most = max(self.most, self.now())
+            time.sleep(0.005)
 
 
 @torch.inference_mode()
@@ -70,19 +95,20 @@ def main() -> None:
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, device=placement.device, dtype=placement.dtype)
 
-    before, started, used = peak_bytes(placement.device), time.perf_counter(), time.process_time()
-    out = (denoise if options.what == "denoise" else decode)(network, draw, options.latent, options.frames)
-    if placement.device.type == "cuda":
-        torch.cuda.synchronize()
+    started, used = time.perf_counter(), time.process_time()
+    with Peak(placement.device) as peak:
+        out = (denoise if options.what == "denoise" else decode)(network, draw, options.latent, options.frames)
+        if placement.device.type == "cuda":
+            torch.cuda.synchronize()
     wall, processor = time.perf_counter() - started, time.process_time() - used
-    work = peak_bytes(placement.device) - before
+    work = peak.most - peak.before
     pixels = options.frames * (LR_PER_LATENT * options.latent) ** 2
     print(f"{options.what} {options.frames} frames of {options.latent}x{options.latent} latents, {options.dtype}")
     print(f"{wall:.1f} s, {processor:.1f} s of processor time, {torch.get_num_threads()} threads")
     print(
         f"weights {weight_bytes(network) / MIB:.0f} MiB, work {work / MIB:.0f} MiB: {work / pixels:.0f} bytes per LR px"
     )
-    print(f"whole process {peak_bytes(placement.device) / MIB:.0f} MiB; finite: {bool(out.isfinite().all())}")
+    print(f"whole process {peak.most / MIB:.0f} MiB; finite: {bool(out.isfinite().all())}")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,11 @@ class MapAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``n c h w`` to the same, a new tensor in channels_last memory."""
-        # in each head queries, keys and values lie one after the other
-        mixed = self.qkv(self.norm(x).flatten(2)).unflatten(1, (self.heads, 3, -1)).transpose(-1, -2)
-        q, k, v = mixed.unbind(2)
-        places = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).flatten(1, 2)
+        # In each head queries, keys and values lie one after the other. The channels of a place must be neighbours in
+        # memory: if not, attention falls back to one that holds all its scores.
+        mixed = self.qkv(self.norm(x).flatten(2)).transpose(1, 2).contiguous()
+        q, k, v = mixed.unflatten(-1, (self.heads, 3, -1)).permute(3, 0, 2, 1, 4)
+        places = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2).transpose(1, 2)
         out = self.proj_out(places).transpose(1, 2).contiguous()
         return channels_last(as_maps(out, *x.shape[-2:])).add_(x)
 
