@@ -6,7 +6,7 @@
 
 Sides take turns, so that all of them see the same busy machine; figures are medians over ``--runs``. On a CPU they are
 processor time, which other work on the machine does not lengthen as much. ``--size full`` is the real network and the
-paper's tiles (a GPU, or patience); ``small`` has a fifth of its channels and tiles of 24x24x2. ``memory`` measures each
+paper's tiles (a GPU, or patience); ``small`` has a fifth of its channels and tiles of 16x16x2. ``memory`` measures each
 side in a process of its own, so that its peak is its own.
 """
 
@@ -35,7 +35,7 @@ from limpid.types import Guidance
 
 SIZES = {
     "full": {"widths": (320, 640, 1280, 1280), "heads": (5, 10, 20, 20), "context": 1024, "tile": 64, "frames": 14},
-    "small": {"widths": (64, 128, 256, 256), "heads": (1, 2, 4, 4), "context": 64, "tile": 24, "frames": 2},
+    "small": {"widths": (64, 128, 256, 256), "heads": (1, 2, 4, 4), "context": 64, "tile": 16, "frames": 2},
 }
 STEPS = karras_steps(4, 0.002, 700.0)
 MIB = 2**20
