@@ -19,7 +19,6 @@ from limpid.priors.tiny import (
     patch_basis,
     read_tiny_config,
     save_tiny,
-    shift_time,
     to_latent,
     wiener_prediction,
 )
@@ -41,21 +40,6 @@ def test_bicubic_equals_interpolate(size: tuple[int, int]) -> None:
     lr = torch.rand(2, 3, *size)
     fast = F.pixel_shuffle(bicubic_patches(lr, 4, 2), 8)
     torch.testing.assert_close(fast, F.interpolate(lr, scale_factor=4, mode="bicubic"), atol=2e-6, rtol=0)
-
-
-def test_shift_equals_a_loop_over_frames() -> None:
-    x = torch.randn(2 * 5, 6, 3, 4)
-    clips = x.view(2, 5, 6, 3, 4)
-    expected = clips.clone()
-    for t in range(5):
-        expected[:, t, :2] = clips[:, max(t - 1, 0), :2]
-        expected[:, t, 2:4] = clips[:, min(t + 1, 4), 2:4]
-    assert torch.equal(shift_time(x, 5, 2), expected.view_as(x))
-
-
-def test_shift_keeps_channels_last() -> None:
-    x = torch.randn(4, 16, 6, 8).contiguous(memory_format=torch.channels_last)
-    assert shift_time(x, 4, 2).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_identical_frames_are_treated_as_a_picture(prior: TinyPrior) -> None:

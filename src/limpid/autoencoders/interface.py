@@ -47,11 +47,15 @@ def checked_frames(frames: Tensor, num_frames: int, channels: int, multiple: int
     return frames.contiguous(memory_format=torch.channels_last)
 
 
-def checked_lr(lr: Tensor | None, z: Tensor, channels: int) -> Tensor:
-    """In channels_last memory. Raises ValueError when LR frames are needed and do not fit the latents ``z``."""
+def checked_lr(lr: Tensor | None, z: Tensor, channels: int, per_latent: int = 1) -> Tensor:
+    """In channels_last memory. ``per_latent``: LR pixels per latent pixel, along one axis.
+
+    Raises ValueError when LR frames are needed and do not fit the latents ``z``.
+    """
     if lr is None:
-        raise ValueError("this decoder is conditioned on the LR frames; give lr, or lr_weight 0")
-    wanted = (z.shape[0], channels, *z.shape[2:])
+        raise ValueError("this decoder is conditioned on the LR frames; give lr, or where it may lr_weight 0")
+    wanted = (z.shape[0], channels, *(per_latent * edge for edge in z.shape[2:]))
     if tuple(lr.shape) != wanted:
-        raise ValueError(f"lr must have the frames and the size of the latents, {wanted}, not {tuple(lr.shape)}")
+        size = f"{per_latent} times the size of the latents"
+        raise ValueError(f"lr must have the frames and {size}, {wanted}, not {tuple(lr.shape)}")
     return lr.to(z.dtype).contiguous(memory_format=torch.channels_last)

@@ -53,7 +53,7 @@ def make_network(name: str, config: Mapping[str, Any]) -> Any:
             from limpid.priors.structured_unet import StructuredUNet
 
             return StructuredUNet(**options)
-        if name in ("UpscalerVAE", "TemporalVAE", "CFWVAE"):
+        if name in ("UpscalerVAE", "TemporalVAE", "CFWVAE", "LightVAE"):
             from limpid import autoencoders
 
             return getattr(autoencoders, name)(**options)

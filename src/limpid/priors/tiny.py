@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.temporal.shift import shift_time
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
 
@@ -74,24 +75,6 @@ class Block(nn.Module):
         h = F.relu(h.add_(self.noise_bias(noise)[:, :, None, None]), inplace=True)
         out: Tensor = x + self.conv2(h)
         return out
-
-
-def shift_time(x: Tensor, frames: int, channels: int) -> Tensor:
-    """Temporal shift: the first ``channels`` channels come from the frame before, as many more from the frame after.
-
-    At both ends of the clip a frame is its own neighbour, so a clip of identical frames is treated as a picture.
-    Written with slice copies because concatenating on the channel axis would lose the channels_last layout.
-
-    Args:
-        x: ``(b t) c h w`` with ``t = frames``.
-    """
-    if frames == 1:
-        return x
-    clips = x.view(-1, frames, *x.shape[1:])
-    out = clips.clone(memory_format=torch.preserve_format)
-    out[:, 1:, :channels] = clips[:, :-1, :channels]
-    out[:, :-1, channels : 2 * channels] = clips[:, 1:, channels : 2 * channels]
-    return out.view(x.shape)
 
 
 class TinyNetwork(nn.Module):
