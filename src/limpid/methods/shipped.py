@@ -13,7 +13,7 @@ from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.transition import NoiseRescheduling
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_steps
+from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_schedule
 from limpid.settings import parse_consistency
 from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
@@ -53,6 +53,7 @@ def tiny(
         raise SettingsError(
             f"consistency {consistency} does not fit the method tiny; it can be none, or noise, motion joined by +"
         )
+    trained = trained_schedule(path)
     cuts: dict[str, Any] = TINY_CUTS_WITH_MOTION if "motion" in names else {"local": True}
 
     def load(placement: Placement) -> Prior:
@@ -63,8 +64,12 @@ def tiny(
         summary="small model that ships with Limpid; fast on a plain CPU",
         load=load,
         scale=config.scale,
-        steps=trained_steps(path),
-        make_schedule=_tiny_schedule,
+        steps=int(trained.get("steps", 1)),
+        make_schedule=partial(
+            _tiny_schedule,
+            sigma_min=trained.get("sigma_min", TINY_SIGMA_MIN),
+            sigma_max=trained.get("sigma_max", TINY_SIGMA_MAX),
+        ),
         sampler=Euler(),
         strategy=_tiny_strategy(names, motion_guidance, config),
         **cuts,
@@ -87,8 +92,8 @@ def _tiny_strategy(names: frozenset[str], motion: float | None, config: TinyConf
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 
-def _tiny_schedule(num_steps: int) -> tuple[Step, ...]:
-    return karras_steps(num_steps, sigma_min=TINY_SIGMA_MIN, sigma_max=TINY_SIGMA_MAX, rho=7.0)
+def _tiny_schedule(num_steps: int, sigma_min: float, sigma_max: float) -> tuple[Step, ...]:
+    return karras_steps(num_steps, sigma_min=sigma_min, sigma_max=sigma_max, rho=7.0)
 
 
 @cache

@@ -289,12 +289,13 @@ def read_tiny_config(path: Path) -> TinyConfig:
     return TinyConfig(**{**values, "shifts": tuple(values["shifts"])})
 
 
-def trained_steps(path: Path) -> int:
-    """How many steps the weights were trained to take: 1, unless the file's header says otherwise."""
+def trained_schedule(path: Path) -> dict[str, float]:
+    """How the weights are run, as far as the file's header says so: ``steps``, ``sigma_min``, ``sigma_max``."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return int(file.metadata().get("steps", "1"))
+        notes = file.metadata()
+    return {name: float(notes[name]) for name in ("steps", "sigma_min", "sigma_max") if name in notes}
 
 
 def load_tiny(path: Path) -> TinyNetwork:

@@ -7,7 +7,7 @@ from typing import Any
 
 from limpid.priors.tiny import TinyConfig
 from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
-from limpid.recipes.starts import random_start
+from limpid.recipes.starts import briefly, random_start
 from limpid.recipes.upscaler_unet import CLIPS
 from limpid.train.objectives.distillation import FewSteps
 from limpid.train.objectives.tiny import TinyDenoising
@@ -87,19 +87,7 @@ def _small(recipe: Recipe) -> Recipe:
 
 
 def _brief(recipe: Recipe) -> Recipe:
-    stages = tuple(
-        replace(
-            stage,
-            clips=replace(stage.clips, frames=3, crop_px=64, strides=(1, 1)),
-            steps=8,
-            batch=2,
-            micro_batch=None,
-            optimizer=replace(stage.optimizer, rate=1e-3, warmup_steps=0, course="constant"),
-            average=0.9,
-        )
-        for stage in recipe.stages
-    )
-    return replace(recipe, summary=f"{recipe.summary} (for tests)", stages=stages, small=None)
+    return briefly(recipe, crop_px=64, frames=3, steps=8)
 
 
 def _with(recipe: Recipe, objective: Any) -> Recipe:

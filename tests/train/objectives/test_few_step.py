@@ -64,7 +64,8 @@ def test_a_student_of_a_large_method_learns_and_says_how_it_is_run(name: str, ba
 def test_a_student_of_tiny_says_how_many_steps_it_takes(tmp_path: Path) -> None:
     learner = make_learner("tiny/few-step", None)
     learner.save(tmp_path)
-    assert METHODS["tiny"](weights=tmp_path).steps == 2
-    assert METHODS["tiny"]().steps == 1
+    method = METHODS["tiny"](weights=tmp_path)
+    assert method.steps == 2 and METHODS["tiny"]().steps == 1
+    assert method.make_schedule(2) == tuple(learner.student.schedule(2))
     load_tiny(tmp_path / TINY_FILE)
     assert learner.preview(make_batch(), ClipRandom(0, (0, 1))).shape == (2, 2, 3, 32, 32)

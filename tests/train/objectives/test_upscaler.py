@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from limpid.models.networks import make_official
-from limpid.models.recipes import DIFFVSR_UNET_CONFIG, UNET_CONFIG
+from limpid.models.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
 from limpid.priors.temporal_unet import TemporalUNet
 from limpid.priors.unet_inflate import trainable_kinds
 from limpid.recipes.starts import random_start

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.diffusion.schedules import karras_steps
-from limpid.methods.shipped import TINY_SIGMA_MIN
 from limpid.priors.tiny import bicubic_patches, from_latent, save_tiny, wiener_prediction
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_weight
@@ -30,8 +29,11 @@ class TinyTeaching:
     """What a student of `tiny` learns from; also an objective, by the plain squared error in latents."""
 
     denoising: TinyDenoising = field(default_factory=TinyDenoising)
-    sigma_min: float = TINY_SIGMA_MIN
-    """Where the last step of the schedule leaves from."""
+    sigma_max: float = 3.0
+    """Where the schedule begins: well above the deviation of latents, about 0.5, so that pure noise may stand for a
+    noised latent, and low enough that one step can still pass the noise on as texture."""
+    sigma_min: float = 0.1
+    """Where the last step leaves from."""
 
     def system(self, start: Start, stage: Stage) -> TinySystem:
         network = begin(self.denoising.config, start)
@@ -82,13 +84,14 @@ class TinySystem:
         return edm_weight(levels.sigma, self.teaching.denoising.typical_sigma)
 
     def schedule(self, num_steps: int) -> Sequence[Step]:
-        return karras_steps(num_steps, self.teaching.sigma_min, self.teaching.denoising.sigma_max)
+        return karras_steps(num_steps, self.teaching.sigma_min, self.teaching.sigma_max)
 
     def save(self, folder: Path) -> None:
         save_tiny(self.network, folder / TINY_FILE)
 
     def save_student(self, folder: Path, num_steps: int) -> None:
-        save_tiny(self.network, folder / TINY_FILE, steps=str(num_steps))
+        levels = {"sigma_min": str(self.teaching.sigma_min), "sigma_max": str(self.teaching.sigma_max)}
+        save_tiny(self.network, folder / TINY_FILE, steps=str(num_steps), **levels)
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         return self.frames(self.sampled(batch, random, PREVIEW_STEPS), batch)

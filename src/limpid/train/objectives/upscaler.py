@@ -17,20 +17,30 @@ from torch import Tensor
 from limpid.checkpoints.folders import read_card
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.models.networks import make_official
-from limpid.models.recipes import DIFFVSR_UNET_CONFIG, UNET_CONFIG
+from limpid.models.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
 from limpid.models.schedule_config import ScheduleConfig, read_betas, read_schedule, rewrite_schedule
 from limpid.models.upscaler import UpscalerFiles, load_autoencoder
 from limpid.priors.temporal_unet import TemporalUNet
 from limpid.priors.unet_inflate import make_identity, trainable_kinds
 from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
+from limpid.train.freezing import sizes
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import noised
 from limpid.train.objectives.autoencoder_start import Network, begin
-from limpid.train.objectives.denoising import DenoisingLearner, Levels, Predicts, even_timesteps, prepared, sample
-from limpid.train.objectives.folders import copy_rest, finish_folder
+from limpid.train.objectives.denoising import (
+    DenoisingLearner,
+    Levels,
+    Predicts,
+    drawn_latents,
+    each_restored,
+    even_timesteps,
+    prepared,
+    sample,
+)
+from limpid.train.objectives.folders import copy_rest, finish_folder, starting_folder
 from limpid.train.objectives.texts import Texts
 from limpid.train.stage import Stage, Start
-from limpid.types import Placement, Scene, SettingsError, Step, WeightsError
+from limpid.types import Placement, Scene, Step, WeightsError
 
 BASE = "sd-x4-upscaler"
 
@@ -63,25 +73,15 @@ class UpscalerDenoising:
     def parameter_table(self) -> dict[str, int]:
         """Parameters of the full network by kind of layer, counted without its weights."""
         unet = make_official("unet", DIFFVSR_UNET_CONFIG if self.multi_scale else UNET_CONFIG)
-        sizes = {name: parameter.numel() for name, parameter in unet.named_parameters()}
-        return {kind: sum(sizes[name] for name in names) for kind, names in trainable_kinds(unet).items()}
+        return sizes(unet, trainable_kinds(unet))
 
     def system(self, start: Start, stage: Stage) -> UpscalerSystem:
-        folder = start.previous or start.weights
-        if folder is None:
-            raise SettingsError(f"training {self.method} starts from weights: give --start with those of {BASE}")
-        if stage.clips.scale != 4:
-            raise SettingsError(f"clips shrink {stage.clips.scale} times; {self.method} enlarges 4 times")
-        card = read_card(folder)
-        if card.random:
-            start.notes.append(f"the weights in {folder} are random numbers: this is a trial, the result is useless")
-        return UpscalerSystem.load(self, folder, card.name, start, stage)
+        folder = starting_folder(self.method, (self.method, BASE), start, stage)
+        return UpscalerSystem.load(self, folder, read_card(folder).name, start, stage)
 
 
 def start_unet(objective: UpscalerDenoising, folder: Path, name: str) -> TemporalUNet:
     """The U-Net of a converted folder; that of the image model gets temporal layers which are the identity."""
-    if name not in (objective.method, BASE):
-        raise WeightsError(f"{folder} has the weights of {name}; {objective.method} starts from its own or {BASE}")
     found: TemporalUNet = TemporalUNet.from_pretrained(
         folder / "unet", local_files_only=True, torch_dtype=torch.float32
     )
@@ -138,12 +138,9 @@ class UpscalerSystem:
         return even_timesteps(self.betas, random)
 
     def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
-        b, t = batch.hr.shape[:2]
+        t = batch.hr.shape[1]
         mean, logvar = self.vae.encode(batch.hr.flatten(0, 1) * 2 - 1, num_frames=t)
-        noise = random.normal("encode", (t, *mean.shape[1:]), mean.device).flatten(0, 1)
-        latent = (mean + (0.5 * logvar).exp() * noise) * float(self.vae.config.scaling_factor)
-        clips: Tensor = latent.reshape(b, t, *latent.shape[1:]).transpose(1, 2)
-        return clips
+        return drawn_latents(mean, logvar, t, float(self.vae.config.scaling_factor), random)
 
     def condition(self, batch: ClipBatch, random: ClipRandom) -> dict[str, Tensor]:
         level = random.integers("noise level", *self.objective.noise_levels)
@@ -204,12 +201,7 @@ class UpscalerSystem:
         self._finish(folder, notes=(note,), steps=num_steps, guidance_scale=1.0)
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
-        self.network.eval()
-        restored = [
-            self._restore_one(lr, number, random.seed) for lr, number in zip(batch.lr, batch.numbers, strict=True)
-        ]
-        self.network.train()
-        return torch.stack(restored)
+        return each_restored(self.network, batch, lambda lr, number: self._restore_one(lr, number, random.seed))
 
     def _restore_one(self, lr: Tensor, number: int, seed: int) -> Tensor:
         prior = UpscalerPrior(
