@@ -174,16 +174,8 @@ class SVDPrior:
 
     def denoise(self, z: Tensor, step: Step, condition: SVDCondition) -> Prediction:
         scaled = (z / math.hypot(step.alpha, step.sigma)).to(self.dtype)
-        frames = torch.cat([scaled, condition.latent], dim=1).transpose(1, 2)
-        folded = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        out = self.networks.use("unet")(
-            torch.unflatten(folded, 0, frames.shape[:2]),
-            torch.tensor(step.t, device=z.device),
-            encoder_hidden_states=condition.embedding[:, :1],
-            added_time_ids=condition.time_ids,
-            return_dict=False,
-        )[0]
-        return from_v(z, out.transpose(1, 2).float(), step)
+        out = predicted(self.networks.use("unet"), scaled, torch.tensor(step.t, device=z.device), condition)
+        return from_v(z, out.float(), step)
 
     def decode(self, z: Tensor, condition: SVDCondition) -> Tensor:
         vae = self.networks.use("vae")
@@ -191,6 +183,21 @@ class SVDPrior:
         frames = vae.decode(pictures, num_frames=len(pictures), return_dict=False)[0]
         done: Tensor = frames.float().clamp(-1, 1).add_(1).div_(2)
         return done
+
+
+def predicted(unet: Any, scaled: Tensor, t: Tensor, condition: SVDCondition) -> Tensor:
+    """What the denoiser puts out, ``b 4 t h w``, for noisy latents divided by their levels' radius; ``t``: one number
+    for all, or ``b``."""
+    frames = torch.cat([scaled, condition.latent], dim=1).transpose(1, 2)
+    folded = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    out: Tensor = unet(
+        torch.unflatten(folded, 0, frames.shape[:2]),
+        t,
+        encoder_hidden_states=condition.embedding[:, :1],
+        added_time_ids=condition.time_ids,
+        return_dict=False,
+    )[0]
+    return out.transpose(1, 2)
 
 
 def embed_image(encoder: Any, frames: Tensor) -> Tensor:

@@ -21,10 +21,14 @@ RECIPES = {
     "upscale-a-video/unet": ".upscaler_unet:upscale_a_video",
     "upscale-a-video/vae": ".autoencoders:upscale_a_video",
     "upscale-a-video/few-step": ".few_step:upscale_a_video",
+    "upscale-a-video/light-decoder": ".light_decoder:upscale_a_video",
     "diffvsr/unet": ".upscaler_unet:diffvsr",
     "diffvsr/vae": ".autoencoders:diffvsr",
     "diffvsr/few-step": ".few_step:diffvsr",
+    "diffvsr/light-decoder": ".light_decoder:diffvsr",
+    "mgld-vsr/unet": ".structured_unet:mgld",
     "mgld-vsr/vae": ".autoencoders:mgld",
+    "dc-vsr/unet": ".video_unet:dc_vsr",
 }
 """Name -> module and function; nothing is imported before it is asked for."""
 

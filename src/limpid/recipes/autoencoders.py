@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from limpid.recipes.starts import random_start
+from limpid.recipes.starts import random_converted, random_start
 from limpid.train.objectives.autoencoder import DecoderTraining, LossWeights
 from limpid.train.objectives.autoencoder_start import Network
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
@@ -101,16 +100,8 @@ def mgld() -> Recipe:
         summary="MGLD-VSR's decoder: convolutions over time, and features of the enlarged input (CFW)",
         stages=(stage,),
         needs=("converted weights of mgld-vsr (--start), of which the image autoencoder is kept", *NEEDS[1:]),
-        small=lambda: replace(small(mgld(), {}), make_start=random_mgld),
+        small=lambda: replace(small(mgld(), {}), make_start=lambda folder: random_converted("mgld-vsr", folder)),
     )
-
-
-def random_mgld(folder: Path) -> Path:
-    """Random weights of a tiny MGLD-VSR, converted, in the empty ``folder``."""
-    from limpid.models.convert import convert
-    from limpid.models.random_weights import make_random
-
-    return convert("mgld-vsr", make_random("mgld-vsr", "tiny", folder / "official"), folder / "converted")
 
 
 def small(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:

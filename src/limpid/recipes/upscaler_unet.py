@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
-from limpid.recipes.starts import random_start
+from limpid.recipes.starts import briefly, random_start
 from limpid.train.objectives.upscaler import BASE, UpscalerDenoising
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
@@ -78,16 +78,4 @@ def diffvsr() -> Recipe:
 
 def small(recipe: Recipe) -> Recipe:
     """The same stages with a few steps, on networks of a few channels."""
-    stages = tuple(
-        replace(
-            stage,
-            clips=replace(stage.clips, frames=3, crop_px=64, strides=(1, 2)),
-            steps=6,
-            batch=2,
-            micro_batch=None,
-            optimizer=replace(stage.optimizer, rate=1e-3),
-            average=0.9,
-        )
-        for stage in recipe.stages
-    )
-    return replace(recipe, summary=f"{recipe.summary} (for tests)", stages=stages, small=None, make_start=random_start)
+    return replace(briefly(recipe, crop_px=64, frames=3), make_start=random_start)

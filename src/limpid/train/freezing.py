@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import nn
 
@@ -11,6 +11,20 @@ from limpid.train.stage import Stage
 from limpid.types import SettingsError
 
 ALL = "all"
+
+
+def by_kind(network: nn.Module, kind_of: Callable[[str], str]) -> dict[str, list[str]]:
+    """Names of the parameters by kind of layer; kinds that the network does not have are left out."""
+    kinds: dict[str, list[str]] = {}
+    for name, _ in network.named_parameters():
+        kinds.setdefault(kind_of(name), []).append(name)
+    return kinds
+
+
+def sizes(network: nn.Module, kinds: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Number of parameters of each kind."""
+    counts = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    return {kind: sum(counts[name] for name in names) for kind, names in kinds.items()}
 
 
 def model_of(learner: Learner) -> tuple[str, nn.Module]:

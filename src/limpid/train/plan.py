@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from limpid.train.freezing import learning_names, model_of
-from limpid.train.learner import Learner
+from limpid.train.freezing import learning_names, model_of, sizes
 from limpid.train.stage import Stage, Start
 
 FLOAT32, ADAM_STATES = 4, 2
@@ -62,26 +61,21 @@ def plan_stage(stage: Stage, start: Start) -> StagePlan:
     if callable(table) and start.weights is None:
         return _planned(stage, dict(table()), {}, None, ())
     learner = stage.objective.learner(start, stage)
-    (model, network), sizes = model_of(learner), _sizes(learner)
+    model, network = model_of(learner)
     others = {n: sum(p.numel() for p in m.parameters()) for n, m in learner.players.items() if n != model}
     learns = learning_names(learner.kinds(), stage)
     frozen = sum(p.numel() * p.element_size() for n, p in network.named_parameters() if n not in learns)
-    return _planned(stage, sizes, others, frozen, tuple(start.notes))
-
-
-def _sizes(learner: Learner) -> dict[str, int]:
-    counts = {name: p.numel() for name, p in model_of(learner)[1].named_parameters()}
-    return {kind: sum(counts[name] for name in names) for kind, names in learner.kinds().items()}
+    return _planned(stage, sizes(network, learner.kinds()), others, frozen, tuple(start.notes))
 
 
 def _planned(
-    stage: Stage, sizes: Mapping[str, int], others: Mapping[str, int], frozen_bytes: int | None, notes: tuple[str, ...]
+    stage: Stage, counts: Mapping[str, int], others: Mapping[str, int], frozen_bytes: int | None, notes: tuple[str, ...]
 ) -> StagePlan:
-    chosen = learning_names({kind: [kind] for kind in sizes}, stage)
-    frozen = {kind: count for kind, count in sizes.items() if kind not in chosen}
+    chosen = learning_names({kind: [kind] for kind in counts}, stage)
+    frozen = {kind: count for kind, count in counts.items() if kind not in chosen}
     return StagePlan(
         stage=stage,
-        learning={kind: count for kind, count in sizes.items() if kind in chosen},
+        learning={kind: count for kind, count in counts.items() if kind in chosen},
         frozen=frozen,
         others=others,
         frozen_bytes=FLOAT32 * sum(frozen.values()) if frozen_bytes is None else frozen_bytes,

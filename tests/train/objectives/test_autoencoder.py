@@ -13,8 +13,8 @@ from torch import Tensor
 from limpid import autoencoders
 from limpid.checkpoints.folders import folder_facts, read_card
 from limpid.models.upscaler import UpscalerFiles, load_autoencoder
-from limpid.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, random_mgld, upscale_a_video
-from limpid.recipes.starts import random_start
+from limpid.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, upscale_a_video
+from limpid.recipes.starts import random_converted, random_start
 from limpid.train.freezing import freeze
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.autoencoder import DecoderLearner, last_layer
@@ -31,7 +31,7 @@ SMALL_VIDEO = replace(UPSCALE_A_VIDEO, options={**UPSCALE_A_VIDEO.options, "lr_c
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base = random_start(tmp_path_factory.mktemp("base"))
-    return {"uav": base, "diffvsr": base, "mgld": random_mgld(tmp_path_factory.mktemp("mgld"))}
+    return {"uav": base, "diffvsr": base, "mgld": random_converted("mgld-vsr", tmp_path_factory.mktemp("mgld"))}
 
 
 def small_stage(recipe: Recipe) -> Stage:

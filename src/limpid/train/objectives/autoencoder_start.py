@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from limpid import autoencoders
 from limpid.autoencoders.official import KEPT
+from limpid.train.freezing import by_kind
 from limpid.types import WeightsError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -74,10 +75,7 @@ def kind_of(name: str) -> str:
 
 def trainable_kinds(vae: nn.Module) -> dict[str, list[str]]:
     """Names of the parameters by kind of layer; kinds that the network does not have are left out."""
-    kinds: dict[str, list[str]] = {}
-    for name, _ in vae.named_parameters():
-        kinds.setdefault(kind_of(name), []).append(name)
-    return kinds
+    return by_kind(vae, kind_of)
 
 
 def begin(network: Network, folder: Path) -> Any:

@@ -6,7 +6,7 @@ What differs between systems (how clips become latents, what the network is told
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -128,6 +128,13 @@ def even_timesteps(betas: Betas, random: ClipRandom) -> Levels:
     return Levels(t=t.float(), alpha=cumulative.sqrt().float(), sigma=(1 - cumulative).sqrt().float())
 
 
+def drawn_latents(mean: Tensor, logvar: Tensor, frames: int, scale: float, random: ClipRandom) -> Tensor:
+    """Latents as the encoder spreads them, times ``scale``: ``(b t) c h w`` to ``b c t h w``."""
+    noise = random.normal("encode", (frames, *mean.shape[1:]), mean.device).flatten(0, 1)
+    latent = (mean + (0.5 * logvar).exp() * noise) * scale
+    return torch.unflatten(latent, 0, (-1, frames)).transpose(1, 2)
+
+
 def prepared(network: nn.Module, device: torch.device) -> nn.Module:
     """Float32, on the device, in the layout that convolutions want, ready to learn."""
     return prepare(network, Placement(device=device, dtype=torch.float32)).to(device).requires_grad_(True).train()
@@ -139,6 +146,14 @@ def sample(prior: Prior, z: Tensor, steps: Sequence[Step], condition: Any) -> Te
         prediction = prior.denoise(z, step, condition)
         z, _ = DDIM().step(z, prediction.x0, prediction.eps, step, None, no_noise)
     return z
+
+
+def each_restored(network: nn.Module, batch: ClipBatch, restore: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Previews ``b t 3 H W``; ``restore`` takes an LR clip ``t 3 h w`` and its number. No dropout for that long."""
+    network.eval()
+    done = [restore(lr, number) for lr, number in zip(batch.lr, batch.numbers, strict=True)]
+    network.train()
+    return torch.stack(done)
 
 
 def no_noise() -> Tensor:

@@ -10,6 +10,27 @@ from typing import Any
 
 from limpid import __version__
 from limpid.checkpoints.folders import CARD, Card, folder_facts, read_card, write_card
+from limpid.train.stage import Stage, Start
+from limpid.types import SettingsError, WeightsError
+
+
+def starting_folder(method: str, accepted: Sequence[str], start: Start, stage: Stage) -> Path:
+    """The converted weights from which training of ``method`` starts: the stage's before, or the user's.
+
+    ``accepted``: names of weights that will do, the base model last. Random ones are noted. Raises SettingsError
+    without a folder or for clips of another scale, WeightsError for weights of something else.
+    """
+    folder = start.previous or start.weights
+    if folder is None:
+        raise SettingsError(f"training {method} starts from weights: give --start with those of {accepted[-1]}")
+    if stage.clips.scale != 4:
+        raise SettingsError(f"clips shrink {stage.clips.scale} times; {method} enlarges 4 times")
+    card = read_card(folder)
+    if card.name not in accepted:
+        raise WeightsError(f"{folder} has the weights of {card.name}; {method} starts from {' or '.join(accepted)}")
+    if card.random:
+        start.notes.append(f"the weights in {folder} are random numbers: this is a trial, the result is useless")
+    return folder
 
 
 def copy_rest(source: Path, target: Path, *, without: Sequence[str]) -> None:
