@@ -20,6 +20,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -272,29 +273,32 @@ class TinyPrior:
 # --------------------------------------------------------------------------------------------- weights
 
 
-def save_tiny(network: TinyNetwork, path: Path, **notes: str) -> None:
-    """Write weights (float32) with the configuration in the header."""
+def save_tiny(network: TinyNetwork, path: Path, **notes: str | float) -> None:
+    """Write weights (float32) with the configuration and the notes in the header, all in one entry: several would
+    stand in any order, and equal weights should be equal files."""
     from safetensors.torch import save_file
 
     state = {name: value.detach().float().contiguous().cpu() for name, value in network.state_dict().items()}
-    save_file(state, path, metadata={"config": json.dumps(asdict(network.config)), **notes})
+    header = {**asdict(network.config), **({"notes": notes} if notes else {})}
+    save_file(state, path, metadata={"config": json.dumps(header)})
+
+
+def _header(path: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return dict(json.loads(file.metadata()["config"]))
 
 
 def read_tiny_config(path: Path) -> TinyConfig:
     """The configuration in the header of a weight file; reads no tensor."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        values = json.loads(file.metadata()["config"])
+    values = {name: value for name, value in _header(path).items() if name != "notes"}
     return TinyConfig(**{**values, "shifts": tuple(values["shifts"])})
 
 
 def trained_schedule(path: Path) -> dict[str, float]:
     """How the weights are run, as far as the file's header says so: ``steps``, ``sigma_min``, ``sigma_max``."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        notes = file.metadata()
+    notes = _header(path).get("notes", {})
     return {name: float(notes[name]) for name in ("steps", "sigma_min", "sigma_max") if name in notes}
 
 

@@ -90,8 +90,8 @@ class TinySystem:
         save_tiny(self.network, folder / TINY_FILE)
 
     def save_student(self, folder: Path, num_steps: int) -> None:
-        levels = {"sigma_min": str(self.teaching.sigma_min), "sigma_max": str(self.teaching.sigma_max)}
-        save_tiny(self.network, folder / TINY_FILE, steps=str(num_steps), **levels)
+        levels = {"sigma_min": self.teaching.sigma_min, "sigma_max": self.teaching.sigma_max}
+        save_tiny(self.network, folder / TINY_FILE, steps=num_steps, **levels)
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         return self.frames(self.sampled(batch, random, PREVIEW_STEPS), batch)
