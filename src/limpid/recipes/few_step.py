@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from limpid.priors.tiny import TinyConfig
 from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
@@ -82,8 +82,11 @@ def small_tiny() -> Recipe:
 
 
 def _small(recipe: Recipe) -> Recipe:
-    """The same on random weights of a tiny network. It takes them for its own method's, which the base's become."""
-    return replace(_brief(recipe), make_start=random_start)
+    """The same on random weights of a tiny image model, which becomes the method's; two steps from six, far apart."""
+    objective = replace(cast(FewSteps, recipe.stages[0].objective), steps=2, teacher_steps=6)
+    brief = _with(_brief(recipe), objective)
+    slow = tuple(replace(stage, optimizer=replace(stage.optimizer, rate=2e-5)) for stage in brief.stages)
+    return replace(brief, stages=slow, make_start=random_start)
 
 
 def _brief(recipe: Recipe) -> Recipe:
