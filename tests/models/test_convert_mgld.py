@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import OrderedDict
@@ -20,8 +21,9 @@ from limpid.checkpoints.pickles import read_pickle
 from limpid.models import convert as converting
 from limpid.models.convert import convert
 from limpid.models.random_weights import make_random
+from limpid.models.schedule_config import read_schedule
 from limpid.models.verify import verify
-from limpid.types import SettingsError, WeightsError
+from limpid.types import WeightsError
 
 BASE = "stable-diffusion-2-1-base"
 
@@ -176,6 +178,10 @@ def test_without_a_text_encoder_anywhere_it_is_said(official: Path, tmp_path: Pa
         openclip_text({"x": torch.ones(1)}, "nothing")
 
 
-def test_the_base_is_not_converted_by_itself(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="a part of mgld-vsr"):
-        convert("sd-2-1-base", tmp_path, tmp_path / "out")
+def test_the_image_model_converts_to_start_training_from(tmp_path: Path) -> None:
+    """Its denoiser stays the library's."""
+    source = make_random("sd-2-1-base", "tiny", tmp_path / "official")
+    out = convert("sd-2-1-base", source, tmp_path / "out")
+    assert verify(out) == [] and read_schedule(out / "scheduler").prediction_type == "epsilon"
+    kinds = {n: json.loads((out / n / "config.json").read_text())["_class_name"] for n in ("unet", "vae")}
+    assert kinds == {"unet": "UNet2DConditionModel", "vae": "UpscalerVAE"}

@@ -206,7 +206,8 @@ SD_2_1_BASE = Entry(
     note=(
         "a copy kept by the community: its makers, Stability AI, took their own repository off Hugging Face in 2025; "
         "the licence allows to pass it on. Other copies: Manojb/stable-diffusion-2-1-base there, and "
-        "stabilityai/stable-diffusion-2-1-base on ModelScope. The text encoder of sd-x4-upscaler is the same"
+        "stabilityai/stable-diffusion-2-1-base on ModelScope. The text encoder of sd-x4-upscaler is the same. To train "
+        "MGLD-VSR, put the folders unet and vae of the page beside these and convert sd-2-1-base"
     ),
 )
 
@@ -216,7 +217,10 @@ SVD = Entry(
     page=f"{HUGGING_FACE}/stabilityai/stable-video-diffusion-img2vid",
     licence=SVD_LICENCE,
     files=_hugging_face("stabilityai/stable-video-diffusion-img2vid", SVD_FILES),
-    note="the page may ask you to accept the licence first; then download the files there by hand",
+    note=(
+        "the page may ask you to accept the licence first; then download the files there by hand. To train DC-VSR, put "
+        "the folder unet of the page beside these and convert svd"
+    ),
 )
 
 DC_VSR = Entry(

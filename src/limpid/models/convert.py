@@ -85,7 +85,7 @@ def convert(
     Raises:
         WeightsError: a file is missing, truncated, damaged, or does not fit its network.
     """
-    entry, recipe = find_entry(name), _recipe(name)
+    entry, recipe = find_entry(name), RECIPES[name]
     if temporal and all(part.temporal for part in recipe.networks if part.kind == "unet"):
         raise SettingsError(f"{name} has temporal layers of its own; they can be added to sd-x4-upscaler only")
     others = [base] if base is not None else []
@@ -112,13 +112,6 @@ def convert(
         )
         write_card(folder, card)
     return out
-
-
-def _recipe(name: str) -> Recipe:
-    if name not in RECIPES:
-        users = [other for other, recipe in RECIPES.items() if recipe.base == name]
-        raise SettingsError(f"{name} is not converted by itself, it is a part of {', '.join(users)}: convert that")
-    return RECIPES[name]
 
 
 def _convert_all(job: _Job, recipe: Recipe, temporal: bool) -> None:

@@ -10,11 +10,17 @@ from torch import nn
 
 from limpid.types import WeightsError
 
-Kind = Literal["unet", "vae", "structured_unet", "cfw_vae", "svd_unet", "svd_vae"]
+Kind = Literal["unet", "vae", "structured_unet", "cfw_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae"]
 """Networks whose makers' configurations are told apart."""
+SD21_SCALING = 0.18215
+"""Of Stable Diffusion 2.1's latents; older configurations do not say it."""
 OWN = {"structured_unet": "StructuredUNet", "cfw_vae": "CFWVAE"}
 """Networks that are configured in our words, because their makers' files hold no configuration."""
-OF_DIFFUSERS = {"svd_unet": "UNetSpatioTemporalConditionModel", "svd_vae": "AutoencoderKLTemporalDecoder"}
+OF_DIFFUSERS = {
+    "svd_unet": "UNetSpatioTemporalConditionModel",
+    "svd_vae": "AutoencoderKLTemporalDecoder",
+    "sd_unet": "UNet2DConditionModel",
+}
 """Networks that stay those of the library."""
 
 
@@ -35,7 +41,8 @@ def make_official(kind: Kind, config: Mapping[str, Any], *, temporal: bool = Tru
             return make_network("TemporalUNet", options if temporal else {**options, "temporal": False})
         from limpid.autoencoders import official_vae_config
 
-        return make_network(*official_vae_config(config))
+        default = {"scaling_factor": SD21_SCALING} if kind == "sd_vae" else {}
+        return make_network(*official_vae_config({**default, **config}))
     except (ValueError, KeyError, TypeError) as error:
         text = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WeightsError(f"the configuration of the {kind} is not usable: {text}") from error

@@ -166,3 +166,24 @@ CFW_VAE_CONFIG: dict[str, Any] = {
     "layers_per_block": 2,
     "scaling_factor": 0.18215,
 }
+SD21_UNET_CONFIG: dict[str, Any] = {
+    "_class_name": "UNet2DConditionModel",
+    "attention_head_dim": [5, 10, 20, 20],
+    "block_out_channels": [320, 640, 1280, 1280],
+    "cross_attention_dim": 1024,
+    "in_channels": 4,
+    "out_channels": 4,
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+    "sample_size": 64,
+    "use_linear_projection": True,
+}
+"""Of Stable Diffusion 2.1 base; what is called dimension is the number of heads."""
+SD21_VAE_CONFIG: dict[str, Any] = {
+    **SD_VAE_CONFIG,
+    "block_out_channels": [128, 256, 512, 512],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "sample_size": 768,
+    "scaling_factor": 0.18215,
+}

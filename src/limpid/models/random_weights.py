@@ -52,6 +52,12 @@ TINY: dict[str, dict[str, Any]] = {
         "structure_block_channels": [32, 32, 32, 32],
         "structure_heads": 1,
     },
+    "sd_unet": {
+        "block_out_channels": [32, 32, 32, 64],
+        "attention_head_dim": [1, 1, 1, 2],
+        "cross_attention_dim": 32,
+    },
+    "sd_vae": {"block_out_channels": [32, 32, 32, 32]},
     "svd_unet": svd_configs.TINY_UNET,
     "svd_vae": svd_configs.TINY_VAE,
     "cfw_vae": {"block_out_channels": [32, 32, 32, 32]},

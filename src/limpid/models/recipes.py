@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from limpid.checkpoints import ldm_keys, unet_keys, vae_keys
@@ -16,6 +16,8 @@ from limpid.models.official_configs import (
     DIFFVSR_VAE_CONFIG,
     MGLD_SCHEDULER_CONFIG,
     SCHEDULES,
+    SD21_UNET_CONFIG,
+    SD21_VAE_CONFIG,
     SD_UNET_CONFIG,
     SD_VAE_CONFIG,
     STRUCTURED_UNET_CONFIG,
@@ -159,6 +161,16 @@ MGLD_VAE = NetworkPart(
     rules=vae_keys.MGLD_VAE,
     names=official_names.MGLD_VAE,
 )
+SD21_UNET = NetworkPart(
+    folder="unet",
+    kind="sd_unet",
+    files=("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin"),
+    config="unet/config.json",
+    default_config=SD21_UNET_CONFIG,
+    rules=(),
+    names=(),
+)
+SD21_VAE = replace(SD_VAE, kind="sd_vae", default_config=SD21_VAE_CONFIG)
 
 DC_VSR_UNET = NetworkPart(
     folder="unet",
@@ -168,6 +180,11 @@ DC_VSR_UNET = NetworkPart(
     default_config=svd_configs.UNET,
     rules=(),
     names=(),
+)
+SVD_UNET = replace(
+    DC_VSR_UNET,
+    files=("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"),
+    config="unet/config.json",
 )
 SVD_VAE = NetworkPart(
     folder="vae",
@@ -194,7 +211,14 @@ RECIPES: dict[str, Recipe] = {
         predicts="epsilon",
         text_file="mgldvsr_unet.ckpt",
     ),
+    "sd-2-1-base": Recipe(
+        networks=(SD21_UNET, SD21_VAE),
+        schedules={"scheduler": MGLD_SCHEDULER_CONFIG},
+        fixed_schedules=True,
+        predicts="epsilon",
+    ),
     "dc-vsr": Recipe(networks=(DC_VSR_UNET, SVD_VAE), base="svd", schedules={}, text=False, image_encoder=True),
+    "svd": Recipe(networks=(SVD_UNET, SVD_VAE), schedules={}, text=False, image_encoder=True),
     "raft-things": Recipe(networks=(), flow="raft-things.pth"),
     "raft-large": Recipe(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
 }

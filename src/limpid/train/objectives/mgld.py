@@ -7,8 +7,9 @@ runs inside it, with gradients. The autoencoder is frozen.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +17,21 @@ import torch
 from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
+from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.diffusion.noise import add_noise
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.methods.mgld import NAME
-from limpid.models.mgld import MgldFiles, load_networks
 from limpid.models.networks import make_official
 from limpid.models.official_configs import STRUCTURED_UNET_CONFIG
+from limpid.models.offload import prepare
 from limpid.models.schedule_config import read_betas, rewrite_schedule
+from limpid.models.upscaler import WEIGHTS, from_folder
 from limpid.priors.mgld import StructuredPrior
+from limpid.priors.structured_start import load_image_model
+from limpid.priors.structured_unet import StructuredUNet
 from limpid.train.freezing import by_kind, sizes
 from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.objectives.autoencoder_start import Network, begin
 from limpid.train.objectives.denoising import (
     DenoisingLearner,
     Levels,
@@ -39,10 +45,12 @@ from limpid.train.objectives.denoising import (
 from limpid.train.objectives.folders import copy_rest, finish_folder, starting_folder
 from limpid.train.objectives.texts import Texts
 from limpid.train.stage import Stage, Start
-from limpid.types import Placement, Scene, SettingsError, Step
+from limpid.types import Placement, Scene, SettingsError, Step, WeightsError
 
-BASE = "sd-2-1"
+BASE = "sd-2-1-base"
 PIXELS_PER_LATENT = 8
+VAE = Network(kind="CFWVAE", folder="vae")
+IDLE_FEATURES = {"decoder_weight": 0.0}
 
 
 def kind_of(name: str) -> str:
@@ -64,6 +72,8 @@ class StructuredDenoising:
     """
 
     preview_steps: int = 4
+    unet_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of a new network, besides what it has from the image model."""
 
     def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
         return DenoisingLearner(self.system(start, stage))
@@ -78,6 +88,35 @@ class StructuredDenoising:
         if stage.clips.crop_px % PIXELS_PER_LATENT:
             raise SettingsError(f"crops of {stage.clips.crop_px} px have no whole latents; take a multiple of 8")
         return StructuredSystem.load(self, folder, start)
+
+
+def start_unet(folder: Path, options: Mapping[str, Any]) -> StructuredUNet:
+    """The denoiser of a converted folder; that of the image model gets new layers, which do nothing yet."""
+    place = folder / "unet"
+    if read_card(folder).name == NAME:
+        found: StructuredUNet = from_folder(StructuredUNet, place, torch.float32, {})
+        return found
+    try:
+        values = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        unet: StructuredUNet = StructuredUNet(**{**image_options(values), **options})
+        load_image_model(unet, {name: tensor.float() for name, tensor in SafetensorsFile(place / WEIGHTS).items()})
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{place} cannot be given new layers: {error}") from error
+    return unet
+
+
+def image_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the library's configuration of Stable Diffusion 2 says, as `StructuredUNet` calls it.
+
+    Its ``attention_head_dim`` is the number of heads of each level. Raises ValueError when their widths differ.
+    """
+    widths, heads = values["block_out_channels"], values["attention_head_dim"]
+    head_widths = {width // count for width, count in zip(widths, heads, strict=True)}
+    if len(head_widths) != 1:
+        raise ValueError(f"heads of the widths {sorted(head_widths)} are not supported, all must have one")
+    kept = ("in_channels", "out_channels", "layers_per_block", "cross_attention_dim", "norm_num_groups")
+    own = {name: values[name] for name in kept if name in values}
+    return {**own, "block_out_channels": tuple(widths), "head_channels": head_widths.pop()}
 
 
 @dataclass(kw_only=True)
@@ -97,11 +136,13 @@ class StructuredSystem:
     @classmethod
     def load(cls, objective: StructuredDenoising, folder: Path, start: Start) -> StructuredSystem:
         placement = Placement(device=start.device, dtype=torch.float32)
-        unet, vae = load_networks(MgldFiles(folder=folder), placement)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(start.seed)
+            unet, vae = start_unet(folder, objective.unet_options), begin(VAE, folder)
         return cls(
             objective=objective,
             network=prepared(unet, start.device),
-            vae=vae.to(start.device),
+            vae=prepare(vae, placement).to(start.device),
             texts=Texts(folder, start.device, keep=False),
             betas=read_betas(folder / "scheduler", force_linear=False),
             folder=folder,
@@ -156,16 +197,23 @@ class StructuredSystem:
         return torch.ones_like(levels.sigma)
 
     def save(self, folder: Path) -> None:
-        copy_rest(self.folder, folder, without=("unet",))
+        copy_rest(self.folder, folder, without=("unet", "vae"))
         self._finish(folder)
 
     def save_student(self, folder: Path, num_steps: int) -> None:
-        copy_rest(self.folder, folder, without=("unet", "scheduler"))
+        copy_rest(self.folder, folder, without=("unet", "vae", "scheduler"))
         rewrite_schedule(self.folder / "scheduler", folder / "scheduler", timestep_spacing="trailing")
         self._finish(folder, (f"a student that takes {num_steps} steps",), steps=num_steps, sampler="ddim")
 
     def _finish(self, folder: Path, notes: tuple[str, ...] = (), **defaults: Any) -> None:
+        """The networks and the card. A decoder whose features have not been trained does not look at them."""
+        before = read_card(self.folder)
         self.network.save_pretrained(folder / "unet")
+        self.vae.save_pretrained(folder / "vae")
+        if before.name == BASE:
+            notes += ("vae is the image autoencoder; train mgld-vsr/vae for layers over time and features",)
+        if before.name == BASE or IDLE_FEATURES.items() <= before.defaults.items():
+            defaults |= IDLE_FEATURES
         finish_folder(
             folder, NAME, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
         )
