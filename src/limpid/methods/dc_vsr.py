@@ -24,6 +24,8 @@ SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
 """Supplement E."""
 STEPS = 25
 """The only number of steps in the paper (Fig. 3), and that of SVD."""
+GUIDANCE: GuidanceName = "dssag"
+"""Unless the weights say otherwise: students that take few steps need none."""
 GUIDANCE_SCALE = 2.0
 """w; the paper gives none for video. SVD's rises from 1 in the first frame to 3 in the last, because only the first one
 is given to it; here every frame is, so all get the mean."""
@@ -40,7 +42,7 @@ OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_fr
 def dc_vsr(
     *,
     weights: str | None = None,
-    guidance: GuidanceName = "dssag",
+    guidance: GuidanceName | None = None,
     guidance_scale: float | None = None,
     attention: AttentionName = "sap+tap",
     attention_rate: float | None = None,
@@ -58,7 +60,8 @@ def dc_vsr(
     """
     folder = installed(NAME, weights)
     plan = attention_plan(attention, attention_rate, attention_frames)
-    guide = choose_guidance(guidance, guidance_scale, default_scale=GUIDANCE_SCALE)
+    trained = read_card(folder).defaults
+    guide = choose_guidance(guidance or trained.get("guidance", GUIDANCE), guidance_scale, default_scale=GUIDANCE_SCALE)
     files = SVDFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
 
     def load(placement: Placement) -> Prior:
@@ -69,7 +72,7 @@ def dc_vsr(
         summary=SUMMARY,
         load=load,
         scale=4,
-        steps=STEPS,
+        steps=int(trained.get("steps", STEPS)),
         make_schedule=schedule,
         sampler=Euler(),
         attention=plan,

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.diffusion.samplers import SAMPLERS
-from limpid.diffusion.schedules import vp_steps
+from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.guidance.choice import changes_attention, choose_guidance
 from limpid.methods.upscalers import OPTIONS, flow_estimator
 from limpid.models.mgld import MgldFiles, load_mgld
-from limpid.models.schedule_config import read_betas
+from limpid.models.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import Flow, GuidanceName, SamplerName, parse_consistency
 from limpid.types import Guidance, Method, Placement, Prior, SettingsError, Step, Strategy
@@ -20,6 +20,8 @@ from limpid.types import Guidance, Method, Placement, Prior, SettingsError, Step
 NAME = "mgld-vsr"
 SUMMARY = "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time"
 STEPS = 50
+SAMPLER: SamplerName = "ddpm"
+"""Unless the weights say otherwise, as those of students that take few steps do."""
 WINDOW_FRAMES = 5
 WINDOW_OVERLAP_FRAMES = 2
 TILE_PX = 128
@@ -52,7 +54,7 @@ def mgld_vsr(
     prompts: str | None = None,
     guidance: GuidanceName | None = None,
     guidance_scale: float | None = None,
-    sampler: SamplerName = "ddpm",
+    sampler: SamplerName | None = None,
     consistency: str = "motion",
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
@@ -71,11 +73,13 @@ def mgld_vsr(
     book = PromptBook(
         prompt=prompt, negative=negative_prompt, per_shot={} if prompts is None else parse_prompts(prompts)
     )
+    trained = read_card(folder).defaults
     guide = choose_text_guidance(guidance, guidance_scale, book)
+    weight = trained.get("decoder_weight", DECODER_WEIGHT) if decoder_weight is None else decoder_weight
     files = MgldFiles(
         folder=folder,
         temporal_decoder=autoencoder == "video",
-        decoder_weight=DECODER_WEIGHT if decoder_weight is None else decoder_weight,
+        decoder_weight=float(weight),
     )
 
     def load(placement: Placement) -> Prior:
@@ -86,9 +90,9 @@ def mgld_vsr(
         summary=SUMMARY,
         load=load,
         scale=4,
-        steps=STEPS,
+        steps=int(trained.get("steps", STEPS)),
         make_schedule=lambda num_steps: schedule(folder, num_steps),
-        sampler=SAMPLERS[sampler],
+        sampler=SAMPLERS[sampler or trained.get("sampler", SAMPLER)],
         strategy=make_strategy(consistency, motion_guidance, flow, folder, released=released),
         guidance=guide,
         start="noised_input",
@@ -156,5 +160,9 @@ def choose_text_guidance(name: GuidanceName | None, scale: float | None, book: P
 
 
 def schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
-    """DDPM's respacing: evenly spaced from the noisiest timestep to the first one, then to the clean latent."""
-    return vp_steps(num_steps, read_betas(folder / "scheduler", force_linear=False), spacing="linspace")
+    """DDPM's respacing: evenly spaced from the noisiest timestep to the first one, then to the clean latent.
+
+    Weights that were trained to take few steps begin alike and end further from the first one.
+    """
+    spacing: Spacing = "trailing" if read_schedule(folder / "scheduler").spacing == "trailing" else "linspace"
+    return vp_steps(num_steps, read_betas(folder / "scheduler", force_linear=False), spacing=spacing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from limpid.methods.mgld import NAME
 from limpid.recipes.starts import briefly, random_converted
@@ -33,7 +34,5 @@ def mgld() -> Recipe:
         summary="MGLD-VSR's U-Net: structure encoder, SPADE, layers over time; Stable Diffusion's layers stay",
         stages=(stage,),
         needs=(f"converted weights of {BASE}, or of {NAME} to go on from (--start)",),
-        small=lambda: replace(
-            briefly(mgld(), crop_px=32, frames=2), make_start=lambda folder: random_converted(NAME, folder)
-        ),
+        small=lambda: replace(briefly(mgld(), crop_px=32, frames=2), make_start=partial(random_converted, NAME)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from limpid.methods.dc_vsr import NAME
 from limpid.recipes.starts import briefly, random_converted
@@ -38,7 +39,5 @@ def dc_vsr() -> Recipe:
         summary="DC-VSR's denoiser in two phases: all layers, then without those over time",
         stages=(both, spatial),
         needs=(f"converted weights of {BASE}, or of {NAME} to go on from (--start)",),
-        small=lambda: replace(
-            briefly(dc_vsr(), crop_px=64, frames=2), make_start=lambda folder: random_converted(NAME, folder)
-        ),
+        small=lambda: replace(briefly(dc_vsr(), crop_px=64, frames=2), make_start=partial(random_converted, NAME)),
     )

@@ -24,6 +24,7 @@ from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_loss, expanded
 from limpid.train.objectives import mgld
 from limpid.train.objectives.denoising import DenoisingLearner, Levels, clean_latent, target
+from limpid.train.objectives.distillation import DistillingLearner
 from limpid.train.objectives.folders import finish_folder
 from limpid.train.objectives.mgld import StructuredDenoising, kind_of
 from limpid.train.objectives.svd import VideoDenoising
@@ -215,6 +216,25 @@ def test_wrong_starts_are_refused_in_a_sentence(weights: Callable[[str], Path], 
     finish_folder(tmp_path, "raft-things", random=False, started_from=weights("svd"))
     with pytest.raises(WeightsError, match=r"raft-things; dc-vsr starts from dc-vsr or svd"):
         stage.objective.learner(Start(device=CPU, seed=0, weights=tmp_path), stage)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_student_learns_and_says_how_it_is_run(weights: Callable[[str], Path], method: str, tmp_path: Path) -> None:
+    recipe = find_recipe(f"{method}/few-step").small
+    assert recipe is not None
+    stage, batch = recipe().stages[0], make_batch(method, count=1)
+    learner = stage.objective.learner(Start(device=CPU, seed=0, weights=weights(method)), stage)
+    assert isinstance(learner, DistillingLearner)
+    loss = learner.losses("model", batch, ClipRandom(0, batch.numbers))["distillation"]
+    loss.backward()
+    assert loss.isfinite() and any(p.grad is not None and p.grad.any() for p in learner.players["model"].parameters())
+    assert all(p.grad is None for p in learner.teacher.network.parameters())
+    learner.save(tmp_path)
+    found = find_method(method, Settings(weights=str(tmp_path)))
+    learned = learner.student.schedule(4)
+    assert found.steps == 4 and found.guidance is None
+    assert [(s.t, s.sigma) for s in found.make_schedule(4)] == [(s.t, s.sigma) for s in learned]
+    assert type(found.sampler).__name__ == {"mgld-vsr": "DDIM", "dc-vsr": "Euler"}[method]
 
 
 # ------------------------------------------------------------------------------------------ EDM
