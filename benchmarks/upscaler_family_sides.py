@@ -27,7 +27,7 @@ SIDES = (
 )
 MEASURES = {
     "window": ("upscale-a-video", "diffvsr", "sd-x4-upscaler"),
-    "decode": ("image", "video", "temporal"),
+    "decode": ("image", "video", "temporal", "light"),
 }
 
 
@@ -204,10 +204,16 @@ def run_decode(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_vae(name: str, size: str) -> Any:
+    import torch
+
+    from limpid.autoencoders import LightVAE
     from limpid.models.networks import make_official
     from limpid.models.random_weights import official_config
     from limpid.models.recipes import DIFFVSR_VAE, SD_VAE, UAV_VIDEO_VAE
 
+    if name == "light":
+        with torch.device("meta"):
+            return LightVAE()
     part = {"image": SD_VAE, "video": UAV_VIDEO_VAE, "temporal": DIFFVSR_VAE}[name]
     return make_official("vae", official_config(part, size))
 

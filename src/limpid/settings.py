@@ -24,7 +24,7 @@ Deinterlace = Literal["auto", "on", "off"]
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft"]
 SamplerName = Literal["ddpm", "ddim", "dpm++"]
-Autoencoder = Literal["image", "video"]
+Autoencoder = Literal["image", "video", "light"]
 GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
 AttentionName = Literal["none", "sap", "tap", "sap+tap"]
 ImageEmbedding = Literal["zero", "clip"]
@@ -110,7 +110,8 @@ class Settings:
     flow: Flow = "auto"
     """Estimator of optical flow; "auto" takes RAFT where its weights are."""
     autoencoder: Autoencoder | None = None
-    """Which decoder: that of the image model, or the one trained on video; None takes the method's own."""
+    """Which decoder: that of the image model, the one trained on video, or a small one that was distilled from it; None
+    takes the method's own."""
     decoder_weight: float | None = None
     """How strongly a decoder that can follow the input does so, 0 to 1; None takes the method's own number."""
     released: bool = False

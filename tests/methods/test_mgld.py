@@ -159,6 +159,7 @@ def draw(index: int) -> np.ndarray:
     ("options", "says"),
     [
         ({"decoder_weight": 0.5, "autoencoder": "image"}, "decoder_weight has no effect"),
+        ({"autoencoder": "light"}, "has no autoencoder light; it can be image or video"),
         ({"consistency": "transition"}, "does not fit the method mgld-vsr"),
         ({"consistency": "none", "motion_guidance": 5.0}, "motion_guidance has no effect"),
         ({"consistency": "none", "flow": "dis"}, "flow has no effect"),

@@ -148,7 +148,13 @@ def test_frames_from_memory_are_those_of_the_file(film: Path, folders: dict[str,
 @pytest.mark.parametrize(
     ("name", "changes", "says"),
     [
-        ("diffvsr", {"autoencoder": "image"}, "autoencoder has no effect"),
+        ("diffvsr", {"autoencoder": "image"}, "has no autoencoder image; it can be video or light"),
+        (
+            "diffvsr",
+            {"autoencoder": "light"},
+            "no light decoder .*--recipe diffvsr/light-decoder",
+        ),
+        ("upscale-a-video", {"autoencoder": "light", "released": True}, "do not go together"),
         ("diffvsr", {"propagation_steps": "1"}, "without propagation"),
         ("diffvsr", {"flow": "dis"}, "without propagation_steps"),
         ("diffvsr", {"joint_frames": 3}, "joint_frames is 3"),

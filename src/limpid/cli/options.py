@@ -46,7 +46,7 @@ SHOWN: dict[str, Shown] = {
     ),
     "guidance": Shown(group=PRIOR, help="what predictions are driven away from (default: the method's own)"),
     "guidance_scale": Shown(group=PRIOR, metavar="W", help="weight of guidance (the text with cfg), 1 (off) to 30"),
-    "autoencoder": Shown(group=PRIOR, help="decoder of the image model, or the one for video"),
+    "autoencoder": Shown(group=PRIOR, help="decoder of the image model, for video, or a small one that you trained"),
     "decoder_weight": Shown(group=PRIOR, metavar="W", help="how strongly the decoder follows the input, 0 to 1"),
     "released": Shown(group=PRIOR, help="compute what the released code does where it differs from the paper"),
     "image_embedding": Shown(group=PRIOR, help="what a video model is told of the whole picture"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.motion_guidance import MotionGuidance
@@ -14,7 +14,7 @@ from limpid.methods.upscalers import OPTIONS, flow_estimator
 from limpid.models.mgld import MgldFiles, load_mgld
 from limpid.models.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Flow, GuidanceName, SamplerName, parse_consistency
+from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, parse_consistency
 from limpid.types import Guidance, Method, Placement, Prior, SettingsError, Step, Strategy
 
 NAME = "mgld-vsr"
@@ -59,7 +59,7 @@ def mgld_vsr(
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
-    autoencoder: Literal["image", "video"] = "video",
+    autoencoder: Autoencoder = "video",
     decoder_weight: float | None = None,
     released: bool = False,
 ) -> Method:
@@ -67,6 +67,8 @@ def mgld_vsr(
 
     Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
     """
+    if autoencoder == "light":
+        raise SettingsError(f"the method {NAME} has no autoencoder light; it can be image or video")
     if decoder_weight is not None and autoencoder == "image":
         raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
     folder = installed(NAME, weights)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.combine import Combined
@@ -24,12 +24,14 @@ from limpid.models.schedule_config import read_betas, read_schedule
 from limpid.models.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors import prompts as words
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Flow, GuidanceName, parse_consistency, parse_steps
+from limpid.settings import Autoencoder, Flow, GuidanceName, parse_consistency, parse_steps
 from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
 
 WINDOW_FRAMES = 8
 OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
 RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
+LIGHT = "light_vae"
+"""Folder of a light decoder, which nobody has released: the recipes ``light-decoder`` train it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class Upscaler:
     suffix: str = ""
     consistency: frozenset[str] = frozenset()
     """What holds windows together when the user does not say."""
-    autoencoder: Literal["image", "video"] = "image"
+    autoencoder: Autoencoder = "image"
     autoencoder_folders: Mapping[str, str] = field(default_factory=lambda: {"image": "vae"})
     window_overlap_frames: int = 2
     decode_frames: int = 8
@@ -67,7 +69,7 @@ UPSCALE_A_VIDEO = Upscaler(
     suffix=words.UPSCALE_A_VIDEO_SUFFIX,
     consistency=frozenset({"propagation"}),
     autoencoder="video",
-    autoencoder_folders={"image": "vae", "video": "video_vae"},
+    autoencoder_folders={"image": "vae", "video": "video_vae", "light": LIGHT},
     released_decode_frames=3,
 )
 DIFFVSR = Upscaler(
@@ -80,7 +82,7 @@ DIFFVSR = Upscaler(
     suffix=words.DIFFVSR_SUFFIX,
     consistency=frozenset({"noise", "transition"}),
     autoencoder="video",
-    autoencoder_folders={"video": "vae"},
+    autoencoder_folders={"video": "vae", "light": LIGHT},
     window_overlap_frames=4,
     decode_frames=6,
     released_decode_frames=4,
@@ -122,7 +124,7 @@ def compose(
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
-    autoencoder: Literal["image", "video"] | None = None,
+    autoencoder: Autoencoder | None = None,
     released: bool = False,
 ) -> Method:
     """A member of the family with its options.
@@ -176,14 +178,20 @@ def check_options(member: Upscaler, *, autoencoder: str | None, released: bool) 
     """Refuses what would have no effect."""
     if autoencoder is not None and len(member.autoencoder_folders) == 1:
         raise SettingsError(f"autoencoder has no effect with the method {member.name}, which has one; leave it out")
+    if autoencoder is not None and autoencoder not in member.autoencoder_folders:
+        names = " or ".join(member.autoencoder_folders)
+        raise SettingsError(f"the method {member.name} has no autoencoder {autoencoder}; it can be {names}")
     if released and member.released_decode_frames is None:
         raise SettingsError(f"released has no effect with the method {member.name}; leave it out")
+    if released and autoencoder == "light":
+        raise SettingsError("autoencoder light and released do not go together: the released code has no such decoder")
 
 
 WORK_BYTES_PER_PX = 35_000
 """Of one U-Net call per LR pixel and frame in float32: measured 25 400 with 8 frames of 64x64, 35 000 with 2."""
-DECODE_BYTES_PER_PX = {"image": 50_000, "video": 130_000}
-"""Of one decoder call; measured with 2 frames of 48x48."""
+DECODE_BYTES_PER_PX = {"image": 50_000, "video": 130_000, "light": 50_000}
+"""Of one decoder call; measured with 2 frames of 48x48. The light decoder takes much less, but with a strength below 1
+the encoder, which is the full one, is called with the same cuts."""
 
 
 def cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> dict[str, Any]:
@@ -262,14 +270,17 @@ def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
     return RAFTFlow(path)
 
 
-def files_of(
-    member: Upscaler, folder: Path, autoencoder: Literal["image", "video"] | None, *, released: bool
-) -> UpscalerFiles:
+def files_of(member: Upscaler, folder: Path, autoencoder: Autoencoder | None, *, released: bool) -> UpscalerFiles:
     """The autoencoder that is asked for. That of the image model works frame by frame, as it was trained; the released
-    code pools its norms over the frames of a chunk."""
+    code pools its norms over the frames of a chunk. Raises WeightsError where there is no light one."""
     kind = member.autoencoder if autoencoder is None else autoencoder
+    if kind == "light" and not (folder / LIGHT / "config.json").is_file():
+        raise WeightsError(
+            f"{folder} has no light decoder ({LIGHT}): limpid train --recipe {member.name}/light-decoder makes one "
+            "from these weights, or leave autoencoder out"
+        )
     scope = "window" if released or kind == "video" else "frame"
-    options = {} if member is DIFFVSR else {"norm_scope": scope}
+    options = {} if kind == "light" or member is DIFFVSR else {"norm_scope": scope}
     return UpscalerFiles(folder=folder, autoencoder=member.autoencoder_folders[kind], autoencoder_options=options)
 
 

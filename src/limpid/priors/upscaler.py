@@ -134,7 +134,8 @@ class UpscalerPrior:
 
     def decode(self, z: Tensor, condition: UpscalerCondition) -> Tensor:
         vae = self.networks.use("vae")
-        pictures, lr = ((x[0].transpose(0, 1)).to(vae.dtype) for x in (z / self.latent_scale, condition.lr))
+        pictures = (z / self.latent_scale)[0].transpose(0, 1).to(vae.dtype)
+        lr = condition.lr[0].transpose(0, 1)  # not rounded: the light decoder draws on top of it
         frames = vae.decode(pictures, num_frames=len(pictures), lr=lr, lr_weight=self.lr_weight)
         done: Tensor = frames.float().clamp_(-1, 1).add_(1).div_(2)
         return done
