@@ -9,9 +9,20 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from torch import Tensor, nn
 
 from limpid.priors.unet_blocks import Resample
-from limpid.temporal.layout import as_maps, channels_last
+from limpid.temporal.layout import as_maps, as_tokens, channels_last
 from limpid.temporal.norm import WindowGroupNorm
 from limpid.temporal.resnet import ResnetBlock
+
+
+class TokenConv(nn.Conv1d):
+    """A convolution of one place, computed as what it is: a linear layer on tokens ``... c``."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``... c`` to ``... d``."""
+        return F.linear(tokens, self.weight.squeeze(-1), self.bias)
 
 
 class MapAttention(nn.Module):
@@ -21,18 +32,16 @@ class MapAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = WindowGroupNorm(groups, channels, 1e-5, "frame")
-        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
-        self.proj_out = nn.Conv1d(channels, channels, 1)
+        self.qkv = TokenConv(channels, 3 * channels)
+        self.proj_out = TokenConv(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """``n c h w`` to the same, a new tensor in channels_last memory."""
-        # In each head queries, keys and values lie one after the other. The channels of a place must be neighbours in
-        # memory: if not, attention falls back to one that holds all its scores.
-        mixed = self.qkv(self.norm(x).flatten(2)).transpose(1, 2).contiguous()
-        q, k, v = mixed.unflatten(-1, (self.heads, 3, -1)).permute(3, 0, 2, 1, 4)
-        places = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2).transpose(1, 2)
-        out = self.proj_out(places).transpose(1, 2).contiguous()
-        return channels_last(as_maps(out, *x.shape[-2:])).add_(x)
+        # In each head queries, keys and values lie one after the other.
+        mixed = self.qkv(as_tokens(self.norm(x))).unflatten(-1, (self.heads, 3, -1))
+        q, k, v = mixed.permute(3, 0, 2, 1, 4)
+        places = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return as_maps(self.proj_out(places), *x.shape[-2:]).add_(x)
 
 
 class Level(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from limpid.temporal.convolution import convolve_clip
+from limpid.temporal.resnet import TemporalConv
 
 
 class TemporalMixing(nn.Module):
@@ -16,9 +16,9 @@ class TemporalMixing(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        self.conv = TemporalConv(channels, channels, 3)
         self.alpha = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """``(b t) c h w`` in channels_last memory to the same, a new tensor; zeros before and after each clip."""
-        return torch.lerp(x, convolve_clip(x, num_frames, self.conv.weight, self.conv.bias), self.alpha)
+        return torch.lerp(x, self.conv(x, num_frames), self.alpha)
