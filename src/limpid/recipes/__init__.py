@@ -28,9 +28,7 @@ RECIPES = {
     "diffvsr/light-decoder": ".light_decoder:diffvsr",
     "mgld-vsr/unet": ".structured_unet:mgld",
     "mgld-vsr/vae": ".autoencoders:mgld",
-    "mgld-vsr/few-step": ".few_step:mgld",
     "dc-vsr/unet": ".video_unet:dc_vsr",
-    "dc-vsr/few-step": ".few_step:dc_vsr",
 }
 """Name -> module and function; nothing is imported before it is asked for."""
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
 from limpid.priors.tiny import TinyConfig
-from limpid.recipes import structured_unet, video_unet
 from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
-from limpid.recipes.starts import briefly, random_converted, random_start
+from limpid.recipes.starts import briefly, random_start
 from limpid.recipes.upscaler_unet import CLIPS
-from limpid.train.objectives.distillation import FewSteps, Teaching
-from limpid.train.objectives.mgld import StructuredDenoising
-from limpid.train.objectives.svd import VideoDenoising
+from limpid.train.objectives.distillation import FewSteps
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_system import TinyTeaching
 from limpid.train.objectives.upscaler import UpscalerDenoising
@@ -40,30 +35,12 @@ def diffvsr() -> Recipe:
     return _large("diffvsr", teaching, guidance_scale=5.0)
 
 
-def mgld() -> Recipe:
-    """Without guidance, as the method is by default: it was never told a text."""
-    small = partial(briefly, crop_px=32, frames=2, steps=4)
-    return _large("mgld-vsr", StructuredDenoising(), 1.0, structured_unet.CLIPS, partial(_small_own, small))
-
-
-def dc_vsr() -> Recipe:
-    """Guided by 2 against no condition at all; attention is propagated where the student runs."""
-    small = partial(briefly, crop_px=64, frames=2, steps=4)
-    return _large("dc-vsr", VideoDenoising(drop_condition=0.0), 2.0, video_unet.CLIPS, partial(_small_own, small))
-
-
-def _large(
-    name: str,
-    teaching: Teaching,
-    guidance_scale: float,
-    clips: ClipSpec = CLIPS,
-    small: Callable[[Recipe], Recipe] | None = None,
-) -> Recipe:
+def _large(name: str, teaching: UpscalerDenoising, guidance_scale: float) -> Recipe:
     stage = Stage(
         name="few-step",
         objective=FewSteps(teaching=teaching, steps=STEPS, teacher_steps=64, guidance_scale=guidance_scale),
         trainable=("all",),
-        clips=clips,
+        clips=CLIPS,
         steps=20_000,
         batch=64,
         micro_batch=1,
@@ -71,13 +48,13 @@ def _large(
         checkpoint_gradients=True,
         source="ours, after Heek, Hoogeboom and Salimans 2024",
     )
-    whole = Recipe(
+    return Recipe(
         name=f"{name}/few-step",
         summary=f"{name} in {STEPS} steps without guidance, from its trained weights",
         stages=(stage,),
         needs=(f"weights of {name} (--start)",),
+        small=lambda: _small(_large(name, teaching, guidance_scale)),
     )
-    return replace(whole, small=lambda: (small or _small)(whole))
 
 
 def tiny(steps: int = STEPS) -> Recipe:
@@ -110,12 +87,6 @@ def _small(recipe: Recipe) -> Recipe:
     brief = _with(_brief(recipe), objective)
     slow = tuple(replace(stage, optimizer=replace(stage.optimizer, rate=2e-5)) for stage in brief.stages)
     return replace(brief, stages=slow, make_start=random_start)
-
-
-def _small_own(brief: Callable[[Recipe], Recipe], recipe: Recipe) -> Recipe:
-    """The same on random weights of the method itself."""
-    name = recipe.name.partition("/")[0]
-    return replace(brief(recipe), make_start=partial(random_converted, name))
 
 
 def _brief(recipe: Recipe) -> Recipe:
