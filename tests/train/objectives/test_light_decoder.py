@@ -120,14 +120,14 @@ def test_a_short_distillation_comes_near_the_teacher_on_clips_it_has_not_seen(
     before = distance(learner, apart)
     learning = [parameter for parameter in learner.vae.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learning, lr=4e-3)
-    for step in range(40):
+    for step in range(20):
         batch = make_batch((2 * step, 2 * step + 1))
         terms = learner.losses("model", batch, ClipRandom(0, batch.numbers))
         optimizer.zero_grad()
         torch.stack([*terms.values()]).sum().backward()
         optimizer.step()
     after = distance(learner, apart)
-    assert after < 0.75 * before
+    assert after < 0.7 * before
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -147,12 +147,13 @@ def test_what_is_saved_restores_a_film_and_can_be_gone_on_from(
     with pytest.raises(WeightsError, match="the recipe asks for"):
         make_learner(name, saved, tmp_path, decoder={"width": 32})
 
-    clip = np.random.default_rng(0).integers(0, 256, (11, 13, 18, 3), dtype=np.uint8)
-    common = {"method": name, "steps": 2, "color": "none", "guidance": "none"}
-    changes: list[dict[str, Any]] = [{}, {"autoencoder": "light"}, {"autoencoder": "light", "strength": 0.5}]
-    made = [np.stack(list(limpid.restore(clip, weights=str(saved), **common, **change))) for change in changes]
-    assert {frames.shape for frames in made} == {(11, 52, 72, 3)}
-    assert len({frames.tobytes() for frames in made}) == 3
+    clip = np.random.default_rng(0).integers(0, 256, (9, 9, 18, 3), dtype=np.uint8)
+    common = {"method": name, "steps": 1, "color": "none", "guidance": "none"}
+    light = {**common, "autoencoder": "light"}
+    changes = [common, light, {**light, "strength": 0.5, "steps": 2}, {**light, "tile_px": 16, "segment_frames": 6}]
+    made = [np.stack(list(limpid.restore(clip, weights=str(saved), **change))) for change in changes]
+    assert {frames.shape for frames in made} == {(9, 36, 72, 3)}
+    assert len({frames.tobytes() for frames in made}) == 4
 
 
 def test_trained_defaults_stay(folders: dict[str, Path], tmp_path: Path) -> None:
