@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from limpid import autoencoders
-from limpid.checkpoints.folders import folder_facts, read_card
+from limpid.checkpoints.folders import folder_facts, read_card, write_card
 from limpid.models.upscaler import UpscalerFiles, load_autoencoder
 from limpid.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, upscale_a_video
 from limpid.recipes.starts import random_converted, random_start
@@ -220,6 +220,7 @@ def test_known_motion_is_used_and_estimated_motion_is_said(folders: dict[str, Pa
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_saved_weights_are_read_again(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    write_card(folders[name], replace(read_card(folders[name]), defaults={"steps": 4}))
     learner = make_learner(name, folders[name], tmp_path)
     with torch.no_grad():
         for parameter in learner.vae.parameters():
@@ -229,6 +230,7 @@ def test_saved_weights_are_read_again(name: str, folders: dict[str, Path], tmp_p
     learner.save(saved)
     card = read_card(saved)
     assert (card.name, card.random) == (read_card(folders[name]).name, True)
+    assert card.defaults == {"steps": 4}
     assert card.files == folder_facts(saved)
     files = UpscalerFiles(folder=saved, autoencoder=network.folder)
     again = load_autoencoder(files, Placement(device=CPU, dtype=torch.float32)).state_dict()

@@ -167,7 +167,9 @@ class DecoderLearner:
         self.vae.save_pretrained(folder / name)
         card = read_card(self.folder)
         notes = (f"{name} was trained on clips",)
-        finish_folder(folder, card.name, random=card.random, started_from=self.folder, notes=notes)
+        finish_folder(
+            folder, card.name, random=card.random, started_from=self.folder, notes=notes, defaults=card.defaults
+        )
 
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """Decoded from the same kind of latents as in training."""
