@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from limpid.flow.estimate import DISFlow
-from limpid.flow.warp import resize_flow, valid_flow, warp
+from limpid.flow.warp import resize_flow, unoccluded, valid_flow, warp
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 
@@ -112,6 +112,14 @@ def test_the_fixed_threshold_trusts_nothing_that_leaves_the_picture() -> None:
     assert not mask[:, 4].any()  # 0.9^2 < 1, but there is no pixel to fetch
     with pytest.raises(ValueError, match="not by both"):
         valid_flow(forward, backward, delta=1.0, alpha2=0.1)
+
+
+def test_what_is_occluded_or_comes_from_outside_is_not_trusted() -> None:
+    """Two pixels to the right: what would come from outside is not trusted, nor what does not come back."""
+    flow = torch.zeros(1, 2, 5, 8)
+    flow[:, 0] = 2
+    assert unoccluded(flow, -flow)[0, 0, 2].tolist() == [True] * 6 + [False] * 2
+    assert not unoccluded(flow, flow).any()
 
 
 @pytest.mark.parametrize(("alpha1", "alpha2"), [(0.001, 0.05), (0.01, 0.5)])

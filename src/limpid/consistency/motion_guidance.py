@@ -18,12 +18,10 @@ from torch import Tensor
 from limpid.consistency.lane_flow import LaneFlows, lane_flows
 from limpid.diffusion.samplers import posterior_variance
 from limpid.flow.estimate import DISFlow, FlowEstimator
-from limpid.flow.warp import occluded_compat, resize_flow, valid_flow, warp, within
+from limpid.flow.warp import occluded_compat, resize_flow, unoccluded, warp
 from limpid.types import LaneContext, SettingsError, Step, Strategy
 
 Reduction = Literal["mean", "sum"]
-UNFLOW_THRESHOLD = (0.01, 0.5)
-"""alpha1 and alpha2 of UnFlow (Meister et al. 2018), which the paper takes its masks from; in squared pixels."""
 LEAST_VARIANCE_COMPAT = 1e-20
 """What the released code takes the logarithm of where the variance is 0."""
 HALO_FRAMES = 4
@@ -51,10 +49,7 @@ class Motion:
         """
 
         def seen(there: Tensor, back: Tensor) -> Tensor:
-            if occlusion_compat:
-                return ~occluded_compat(there, back)
-            alpha1, alpha2 = UNFLOW_THRESHOLD
-            return valid_flow(there, back, alpha1=alpha1, alpha2=alpha2) & within(there)
+            return ~occluded_compat(there, back) if occlusion_compat else unoccluded(there, back)
 
         return Motion(
             to_next=to_next,

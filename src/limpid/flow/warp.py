@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Interpolation = Literal["nearest", "bilinear"]
+UNFLOW = (0.01, 0.5)
+"""alpha1 and alpha2 of Meister et al. 2018, section 3.3, in squared pixels; MGLD-VSR takes its masks from there."""
 
 
 def warp(x: Tensor, flow: Tensor, mode: Interpolation = "nearest") -> Tensor:
@@ -64,6 +66,15 @@ def within(flow: Tensor) -> Tensor:
     x, y = _targets(flow).unbind(dim=1)
     height, width = flow.shape[-2:]
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None]
+
+
+def unoccluded(flow: Tensor, back: Tensor) -> Tensor:
+    """Where a flow can be trusted: it comes back by UnFlow's test, and all that it fetches is inside the picture.
+
+    Mask ``b 1 h w`` on the grid of ``flow``; ``back`` is the flow the other way, both ``b 2 h w``.
+    """
+    alpha1, alpha2 = UNFLOW
+    return valid_flow(flow, back, alpha1=alpha1, alpha2=alpha2) & within(flow)
 
 
 def occluded_compat(forward: Tensor, backward: Tensor) -> Tensor:

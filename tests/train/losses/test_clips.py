@@ -9,12 +9,7 @@ import torch
 from torch import Tensor
 
 from limpid.train.losses import pixels
-from limpid.train.losses.structure import (
-    sobel,
-    structure_weighted_consistency,
-    structure_weights,
-    unoccluded,
-)
+from limpid.train.losses.structure import sobel, structure_weighted_consistency, structure_weights
 
 
 def clips(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -78,14 +73,6 @@ def test_sobel_of_steps_ramps_and_nothing() -> None:
     assert torch.allclose(sobel(ramp)[..., 1:-1], torch.tensor(0.2))
     assert sobel(torch.full((1, 3, 8, 8), 0.3)).max() < 1e-6
     assert torch.equal(structure_weights(step[None], 3.0)[0, 0], 1 + 3 * edges[0])
-
-
-def test_where_flow_is_trusted() -> None:
-    """Two pixels to the right: what would come from outside is not trusted, nor what does not come back."""
-    flow = torch.zeros(1, 2, 5, 8)
-    flow[:, 0] = 2
-    assert unoccluded(flow, -flow)[0, 0, 2].tolist() == [1] * 6 + [0] * 2
-    assert unoccluded(flow, flow).sum() == 0
 
 
 def slow_consistency(made: Tensor, truth: Tensor, forward: Tensor, backward: Tensor, w: float) -> list[float]:

@@ -6,15 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from limpid.flow.warp import valid_flow, warp
+from limpid.flow.warp import unoccluded, warp
 from limpid.train.losses.diffusion import per_clip
 
 LUMA = (0.299, 0.587, 0.114)
 STRUCTURE_WEIGHT = 3.0
-UNFLOW = (0.01, 0.5)
-"""Occlusion test of Meister et al. 2018, section 3.3: ``|f + b|^2 < 0.01 (|f|^2 + |b|^2) + 0.5``, in pixels."""
-INSIDE = 0.999
-"""Share of a fetched pixel that must lie inside of the picture."""
 
 
 def sobel(frames: Tensor) -> Tensor:
@@ -33,16 +29,6 @@ def sobel(frames: Tensor) -> Tensor:
 def structure_weights(truth: Tensor, weight: float = STRUCTURE_WEIGHT) -> Tensor:
     """``W = 1 + w S`` of true clips ``b t 3 h w`` in [0, 1]: ``b t 1 h w``."""
     return 1 + weight * torch.unflatten(sobel(truth.flatten(0, 1)), 0, truth.shape[:2])
-
-
-def unoccluded(flow: Tensor, back: Tensor) -> Tensor:
-    """Where a flow can be trusted, ``n 1 h w`` float32: it comes back, and what it points to is inside the picture.
-
-    ``flow``: ``n 2 h w`` on the grid that is asked about, ``back``: the flow the other way.
-    """
-    alpha1, alpha2 = UNFLOW
-    inside = warp(torch.ones_like(flow[:, :1]), flow, "bilinear") > INSIDE
-    return (valid_flow(flow, back, alpha1=alpha1, alpha2=alpha2) & inside).float()
 
 
 def structure_weighted_consistency(
