@@ -91,7 +91,14 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
     """
 
     _supports_gradient_checkpointing = True
-    _no_split_modules: Any = ("SpadeResnetBlock", "ResnetBlock", "SpatialTransformer", "TemporalMixing")
+    _no_split_modules: Any = (
+        "SpadeResnetBlock",
+        "ResnetBlock",
+        "SpatialTransformer",
+        "TemporalMixing",
+        "MixedAttention",
+        "MapAttention",
+    )
     _repeated_blocks: Any = ("TransformerBlock", "SpadeResnetBlock")
 
     @register_to_config  # type: ignore[untyped-decorator]
