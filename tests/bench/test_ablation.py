@@ -41,6 +41,15 @@ def test_methods_take_changes_of_their_own() -> None:
     assert variants[0].is_baseline and not variants[1].is_baseline
 
 
+def test_a_value_may_have_a_plus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limpid.bench.ablation.check_variant", lambda variant, settings: None)  # weights are not here
+    text = "dc-vsr:attention=sap+tap,dc-vsr:attention=sap+tap+seed=3+guidance=sag"
+    first, second = parse_methods(text, {})
+    assert first.changes == {"attention": "sap+tap"} and first.label == "dc-vsr:attention=sap+tap"
+    assert second.changes == {"attention": "sap+tap", "seed": 3, "guidance": "sag"}
+    Settings().replace(method="dc-vsr", **second.changes)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -15,10 +16,15 @@ from limpid.types import LimpidError, SettingsError
 
 RESERVED = frozenset({"method", "scale", "height", "codec", "bit_depth", "fps", "preview"})
 """Settings that the harness sets itself."""
+SETTING_ENDS = re.compile(r"\+(?=\w+=)|\+$")
 
 
 def parse_methods(text: str, settings: Mapping[str, Any]) -> tuple[Variant, ...]:
-    """``"bicubic,tiny,tiny:steps=1+seed=3"`` -> columns. Raises LimpidError for one that cannot be run here."""
+    """``"bicubic,tiny,tiny:steps=1+seed=3"`` -> columns. Raises LimpidError for one that cannot be run here.
+
+    A ``+`` begins another setting where a name and ``=`` follow; elsewhere it belongs to the value
+    (``dc-vsr:attention=sap+tap+seed=3``).
+    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         raise SettingsError("no method was named; for instance --methods bicubic,lanczos,tiny")
@@ -32,7 +38,8 @@ def _variant(word: str) -> Variant:
     method, _, changes = word.partition(":")
     if method in BASELINES and changes:
         raise SettingsError(f"{method} has no settings to change; leave out {changes!r}")
-    return Variant(label=word, method=method, changes=dict(_change(part) for part in changes.split("+") if part))
+    parts = [part for part in SETTING_ENDS.split(changes) if part]
+    return Variant(label=word, method=method, changes=dict(_change(part) for part in parts))
 
 
 def _change(text: str) -> tuple[str, Any]:
