@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from limpid.tiling.blend import Axis, Blender, Grid, blend_weights, kinds_of_axes, raw_weights
-from limpid.tiling.plan import haloed_spans, overlapping_spans, plan_tiles, plan_windows
+from limpid.tiling.plan import even_length, haloed_spans, overlapping_spans, plan_tiles, plan_windows
 from limpid.types import Weights
 
 kinds = st.sampled_from(["ramp", "gaussian", "box"])
@@ -34,6 +34,16 @@ def test_overlapping_spans_cover_all_and_overlap_enough(cut: tuple[int, int, int
     for before, after in pairwise(spans):
         assert before.start < after.start
         assert before.stop - after.start >= overlap
+
+
+@given(cuts())
+@settings(deadline=None)
+def test_even_pieces_are_as_few_and_no_longer(cut: tuple[int, int, int, int]) -> None:
+    count, longest, overlap, _ = cut
+    even = overlapping_spans(count, even_length(count, longest, overlap), overlap)
+    full = overlapping_spans(count, longest, overlap)
+    assert len(even) == len(full) and all(s.stop - s.start <= min(longest, count) for s in even)
+    assert all(before.stop - after.start >= overlap for before, after in pairwise(even))
 
 
 @given(cuts())

@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from limpid.diffusion.noise import noise_clip
 from limpid.diffusion.parametrisations import from_v
 from limpid.tiling.blend import Axis, Blender, Grid
+from limpid.tiling.plan import even_length
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
 PIXELS_PER_LATENT = 8
 LATENT_MULTIPLE = 8
 """The denoiser halves its input three times."""
 ENCODE_TILE, ENCODE_OVERLAP = 64, 16
-"""In latent pixels. The encoder attends over all of what it is given, and in training that was 512x512 pixels."""
+"""In latent pixels, at most and at least; tiles of a frame are equally long. The encoder attends over all of what it is
+given, and in training that was 512x512 pixels."""
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -150,8 +152,10 @@ class SVDPrior:
     def _encode_frame(self, picture: Tensor) -> Tensor:
         """``1 3 H W`` in [-1, 1] to the mean of its latent, ``1 4 1 h w`` float32, not scaled; tile by tile."""
         vae, factor = self.networks.use("vae"), PIXELS_PER_LATENT
+        edges = [edge // factor for edge in picture.shape[-2:]]
         rows, columns = (
-            Axis.overlapping(edge // factor, ENCODE_TILE, ENCODE_OVERLAP, "gaussian") for edge in picture.shape[-2:]
+            Axis.overlapping(edge, even_length(edge, ENCODE_TILE, ENCODE_OVERLAP), ENCODE_OVERLAP, "gaussian")
+            for edge in edges
         )
         blender = Blender(Grid(Axis.overlapping(1, None, 0), rows, columns))
         for index in range(blender.grid.num_tiles):

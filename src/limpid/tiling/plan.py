@@ -58,6 +58,14 @@ def overlapping_spans(count: int, length: int | None, overlap: int, offset: int 
     return tuple(Span(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
 
 
+def even_length(count: int, longest: int, overlap: int) -> int:
+    """The shortest pieces, as few as of ``longest``, that cover ``count`` and overlap by at least ``overlap``."""
+    if longest >= count:
+        return count
+    pieces = math.ceil((count - overlap) / (longest - overlap))
+    return math.ceil((count + (pieces - 1) * overlap) / pieces)
+
+
 def visited_spans(count: int, length: int, overlap: int) -> tuple[Span, ...]:
     """Windows as the released code of Upscale-A-Video visits them: when ``count - overlap`` is a multiple of the stride
     the last one, shifted back, comes twice."""
