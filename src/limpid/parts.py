@@ -262,9 +262,9 @@ class Method:
     """The same of one decoder call; 0: as much as ``work_bytes_per_px``, and the decoder has the denoiser's tiles."""
     latent_bytes_per_px: int = 16
     """Of the latent of one frame per LR pixel, in float32."""
-    kept_bytes: Callable[[int, int, int], int] | None = None
-    """What attention propagation keeps between network calls, in float32: from width and height of the input and the
-    frames of a window to bytes. None: nothing."""
+    kept_bytes: Callable[[int, int, int, int | None], int] | None = None
+    """What attention propagation keeps between network calls, in float32: from width and height of the input, the
+    frames of a window and the side of a tile (None: the whole frame) to bytes. None: nothing."""
     kept_device_bytes: int | None = None
     """How much of that may lie on the device, the rest being on the host; None: all."""
     weights_bytes: Mapping[str, int] = field(default_factory=dict)

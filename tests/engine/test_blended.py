@@ -124,7 +124,7 @@ def test_a_method_without_figures_is_planned_all_the_same() -> None:
 
 def test_keys_and_values_between_calls_are_counted_and_said() -> None:
     """Those beyond the device's part lie on the host, and make segments shorter there."""
-    keeps = large_method(kept_bytes=lambda width, height, frames: width * height * frames * 20_000)
+    keeps = large_method(kept_bytes=lambda width, height, frames, tile_px: width * height * frames * 20_000)
     kept = 320 * 180 * 8 * 20_000
     for budget in (Budget(device=64 * GIB), Budget(device=64 * GIB, host=64 * GIB)):
         (with_kept, _), (without, _) = chosen(keeps, budget, tile_px=96), chosen(large_method(), budget, tile_px=96)

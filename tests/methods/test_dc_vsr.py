@@ -43,10 +43,10 @@ def noisy(count: int, height: int, width: int) -> np.ndarray:
     ("count", "height", "width", "changes"),
     [
         (1, 16, 16, {}),
-        (5, 17, 35, {"steps": 1}),
+        (3, 17, 15, {"steps": 1}),
         (14, 16, 16, {}),
-        (40, 16, 20, {"segment_frames": 14, "attention": "tap", "guidance": "none"}),
-        (2, 40, 52, {"tile_px": 32}),
+        (40, 16, 15, {"segment_frames": 14, "attention": "tap", "guidance": "none"}),
+        (2, 20, 34, {"tile_px": 16}),
     ],
     ids=["one frame", "not divisible", "a window", "segments and windows", "tiles"],
 )
@@ -61,7 +61,7 @@ def test_a_film_keeps_its_frames_and_sound_and_says_that_weights_are_random(fold
 
     film = media.make_video(tmp_path / "film.mp4", width=24, height=16, frames=9, audio=True)
     out = tmp_path / "out.mkv"
-    options = {"steps": 2, "segment_frames": 7, "joint_frames": 2, "calibrate": False, "attention": "none"}
+    options = {"steps": 1, "segment_frames": 7, "joint_frames": 2, "calibrate": False, "attention": "none"}
     report = limpid.upscale(film, out, method="dc-vsr", weights=str(folder), guidance="none", **options)
     clip = probe(out)
     assert (clip.width, clip.height, report.frames) == (96, 64, 9)
@@ -70,7 +70,7 @@ def test_a_film_keeps_its_frames_and_sound_and_says_that_weights_are_random(fold
 
 
 def test_every_option_has_an_effect(folder: Path) -> None:
-    frames = noisy(2, 32, 16)
+    frames = noisy(1, 32, 16)
     tiles = {"tile_px": 16, "color": "none"}
     changes: dict[str, dict[str, Any]] = {
         "plain": {},
@@ -113,13 +113,33 @@ def test_composition(folder: Path) -> None:
 
 def test_memory_between_calls(folder: Path) -> None:
     """The figures of docs/attention.md, which are for two bytes per number, for 1920x1080 made of 480x270."""
-    found = kept_bytes(AttentionPropagation(), 480, 270, 14, channels=320)
+    size: dict[str, Any] = {"width": 480, "height": 270, "frames": 14, "tile_px": 128, "channels": 320}
+    found = kept_bytes(AttentionPropagation(), **size, branches=2)
     assert found == 2 * 4480 << 20
     only = AttentionPropagation(temporal_frames=0)
-    assert kept_bytes(only, 480, 270, 14, channels=320) == pytest.approx(2 * 1102 << 20, rel=1e-3)
-    made = method(folder)
-    assert made.kept_bytes is not None and method(folder, attention="none").kept_bytes is None
-    assert made.kept_bytes(480, 270, 14) == found * 32 // 320
+    assert kept_bytes(only, **size, branches=2) == pytest.approx(2 * 1102 << 20, rel=1e-3)
+    whole = kept_bytes(AttentionPropagation(), **{**size, "tile_px": None}, branches=2)
+    assert whole == found * (136 * 240) // (28 * 64 * 64)  # nothing overlaps
+    for changes, branches in (({}, 2), ({"guidance": "none"}, 1), ({"guidance": "sag"}, 3), ({"guidance": "pag"}, 3)):
+        made = method(folder, **changes)
+        assert made.kept_bytes is not None and made.kept_bytes(480, 270, 14, 128) == found * 32 * branches // 640
+    assert method(folder, attention="none").kept_bytes is None
+
+
+def test_a_dry_run_says_what_is_kept_between_calls(folder: Path, tmp_path: Path) -> None:
+    """4 layers of 32 channels, 2 branches, keys and values of 4 frames of 9 tiles of 8x8 latents in float32."""
+    import media
+
+    film = media.make_video(tmp_path / "film.mp4", width=32, height=32, frames=5)
+    options = {"tile_px": 16, "calibrate": False, "dry_run": True, "weights": str(folder)}
+    with_bank, without = (
+        limpid.upscale(film, tmp_path / "x.mkv", method="dc-vsr", attention=attention, guidance="cfg", **options)
+        for attention in ("sap+tap", "none")
+    )
+    kept = 4 * 32 * 2 * 2 * 4 * 9 * 64 * 4
+    assert with_bank.plan["peak_bytes"] - without.plan["peak_bytes"] == kept
+    said = [reason for reason in with_bank.plan["reasons"] if "keys and values are kept" in reason]
+    assert len(said) == 1 and not any("keys and values" in reason for reason in without.plan["reasons"])
 
 
 @pytest.mark.parametrize(

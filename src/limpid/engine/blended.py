@@ -92,7 +92,7 @@ def blended_load(
     window = settings.window_frames or method.window_frames or max(method.segment_grid_frames, 8)
     work = method.work_bytes_per_px or UNKNOWN_WORK_BYTES
     pixels = width * height
-    kept = method.kept_bytes or (lambda width, height, frames: 0)
+    kept = method.kept_bytes or (lambda width, height, frames, tile_px: 0)
     return BlendedLoad(
         width=width,
         height=height,
@@ -104,7 +104,7 @@ def blended_load(
         weights_bytes={name: size * bytes_per_value // 4 for name, size in method.weights_bytes.items()},
         frame_bytes=12 * method.scale**2 * pixels * FINISHED_COPIES,
         latent_bytes=pixels * method.latent_bytes_per_px * LATENT_COPIES,
-        kept_bytes=kept(width, height, window) * bytes_per_value // 4,
+        kept_bytes=kept(width, height, window, settings.tile_px or method.tile_px) * bytes_per_value // 4,
         kept_device_bytes=method.kept_device_bytes,
     )
 

@@ -36,6 +36,14 @@ def choose_guidance(
     return made
 
 
+def most_calls(guidance: Guidance | None) -> int:
+    """Network calls that guidance makes of one tile, at most; each has keys and values of its own."""
+    if guidance is None:
+        return 1
+    combined = isinstance(guidance, SelfAttentionGuidance | PerturbedAttention) and guidance.classifier_free
+    return 3 if combined else 2
+
+
 def changes_attention(guidance: Guidance | None) -> bool:
     """Whether the guidance exchanges attention layers from call to call, which a compiled network cannot follow."""
     return guidance is not None and not isinstance(guidance, ClassifierFree)

@@ -11,9 +11,9 @@ from limpid.consistency.attention_bank import LayerSize, bank_bytes
 from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.guidance.choice import changes_attention, choose_guidance
+from limpid.guidance.choice import changes_attention, choose_guidance, most_calls
 from limpid.models.svd import SVDFiles, load_svd
-from limpid.priors.svd import SVDConditioning
+from limpid.priors.svd import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
 from limpid.tiling.plan import plan_tiles
 from limpid.types import Method, Placement, Prior, SettingsError, Step, WeightsError
@@ -89,7 +89,9 @@ def dc_vsr(
         decode_overlap_frames=2,
         decode_tile_overlap_px=16,
         latent_bytes_per_px=4,
-        kept_bytes=None if plan is None else partial(kept_bytes, plan, channels=outer_channels(folder)),
+        kept_bytes=None
+        if plan is None
+        else partial(kept_bytes, plan, channels=outer_channels(folder), branches=most_calls(guide)),
         kept_device_bytes=None if plan is None else plan.device_bytes,
         work_bytes_per_px=WORK_BYTES_PER_PX,
         decode_bytes_per_px=DECODE_BYTES_PER_PX,
@@ -114,10 +116,23 @@ def outer_channels(folder: Path) -> int:
         raise WeightsError(f"{path} is missing or damaged; convert the weights again") from error
 
 
-def kept_bytes(plan: AttentionPropagation, width: int, height: int, frames: int, *, channels: int) -> int:
-    """The most that is kept between network calls in float32; ``width`` and ``height`` of the input."""
-    rows, columns = (-(-edge // 2) for edge in (height, width))
-    tile, count = TILE_PX // 2, len(plan_tiles(rows, columns, TILE_PX // 2, TILE_PX // 4))
+def kept_bytes(
+    plan: AttentionPropagation,
+    width: int,
+    height: int,
+    frames: int,
+    tile_px: int | None,
+    *,
+    channels: int,
+    branches: int,
+) -> int:
+    """The most that is kept between network calls in float32; see `limpid.types.Method.kept_bytes`.
+
+    ``channels``: of the layers that are changed; ``branches``: network calls that guidance makes of a tile.
+    """
+    rows, columns = (latents(edge) for edge in (height, width))
+    tile = latents(tile_px or max(width, height))
+    count = len(plan_tiles(rows, columns, tile, min(latents(TILE_PX // 2), tile // 2)))
     layer = LayerSize(height=min(rows, tile), width=min(columns, tile), channels=channels)
     sizes = bank_bytes(
         [layer] * (plan.first_layers + plan.last_layers),
@@ -125,9 +140,15 @@ def kept_bytes(plan: AttentionPropagation, width: int, height: int, frames: int,
         temporal_frames=plan.temporal_frames,
         window_frames=frames,
         tiles=count,
+        branches=branches,
         itemsize=4,
     )
     return max(sizes.values())
+
+
+def latents(edge_px: int) -> int:
+    """Of the denoiser's canvas for an edge in LR pixels: see `limpid.priors.svd.SVDPrior.latent_size`."""
+    return LATENT_MULTIPLE * -(-edge_px * 4 // (PIXELS_PER_LATENT * LATENT_MULTIPLE))
 
 
 def attention_plan(name: AttentionName, rate: float | None, frames: int | None) -> AttentionPropagation | None:
