@@ -44,20 +44,27 @@ def find(weights: str, **options: Any) -> Method:
     return find_method(NAME, Settings(method=NAME, weights=weights, **options))
 
 
-def restored(method: Method, prior: Prior, frames: int, height: int, width: int, **options: Any) -> torch.Tensor:
+def restored(method: Method, prior: Prior, frames: int, height: int, width: int, steps: int = 2) -> torch.Tensor:
     """One shot as one segment."""
     whole = Window(start=0, stop=frames)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=frames, core=whole, halo=whole)
     ramp = torch.linspace(0, 1, width).expand(frames, 3, height, width)
     noise = torch.rand(frames, 3, height, width, generator=torch.Generator().manual_seed(0))
     lr = 0.7 * ramp.roll(3, dims=-1) + 0.3 * noise
-    return sample_segment(method, prior, lr, segment, steps=method.make_schedule(2), seed=0, **options)
+    return sample_segment(method, prior, lr, segment, steps=method.make_schedule(steps), seed=0)
 
 
-@pytest.mark.parametrize(("height", "width", "frames"), [(64, 64, 1), (60, 100, 1)])
-def test_sizes(weights: str, loaded: Prior, height: int, width: int, frames: int) -> None:
-    out = restored(find(weights), loaded, frames, height, width)
-    assert out.shape == (frames, 3, 4 * height, 4 * width) and bool(out.isfinite().all())
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (60, 100)])
+def test_sizes(weights: str, loaded: Prior, height: int, width: int) -> None:
+    out = restored(find(weights), loaded, 1, height, width)
+    assert out.shape == (1, 3, 4 * height, 4 * width) and bool(out.isfinite().all())
+
+
+@pytest.mark.slow
+def test_a_wide_picture(weights: str, loaded: Prior) -> None:
+    """Eight tiles of the denoiser; one step, in which there is nothing for motion guidance to do."""
+    out = restored(find(weights, consistency="none"), loaded, 1, 180, 320, steps=1)
+    assert out.shape == (1, 3, 720, 1280) and bool(out.isfinite().all()) and float(out.std()) > 0
 
 
 @pytest.mark.parametrize("frames", [1, 4, 5, 6, 31])
@@ -81,18 +88,29 @@ def test_a_wide_picture_is_seen_in_tiles(weights: str, loaded: Prior) -> None:
     assert starts == [0, 3, 6, 9, 12, 15, 18, 21, 24, 26]
 
 
+OF_THE_PRIOR = ("prompt", "autoencoder", "decoder_weight")
+"""Options for which networks are loaded, or texts embedded, anew."""
+
+
 @pytest.fixture(scope="session")
 def made(weights: str, loaded: Prior) -> Callable[..., torch.Tensor]:
-    """The result of a few frames with changed settings; those that need no other networks share them."""
+    """The result of a few frames with changed settings; those that need no other networks share them.
+
+    The smallest maps are 2x2: attention in the middle, which ``pag`` weakens, has something to look at.
+    """
     results: dict[str, torch.Tensor] = {}
+    priors: dict[str, Prior] = {}
 
     def make(**options: Any) -> torch.Tensor:
-        key = repr(sorted(options.items()))
+        key, own = repr(sorted(options.items())), {name: options.get(name) for name in OF_THE_PRIOR}
         if key not in results:
             method = find(weights, **options)
-            same = not {"prompt", "autoencoder", "decoder_weight"} & set(options)
-            prior = loaded if same else method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
-            results[key] = restored(method, prior, 6, 16, 16)
+            if not any(value is not None for value in own.values()):
+                priors[repr(own)] = loaded
+            elif repr(own) not in priors:
+                priors[repr(own)] = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
+            # with two steps next to no noise is left between them
+            results[key] = restored(method, priors[repr(own)], 2, 18, 18, steps=3)
         return results[key]
 
     return make
@@ -100,7 +118,7 @@ def made(weights: str, loaded: Prior) -> Callable[..., torch.Tensor]:
 
 CHANGES: dict[str, dict[str, Any]] = {
     "plain sampler": {"consistency": "none"},
-    "stronger": {"motion_guidance": 100.0},
+    "weaker": {"motion_guidance": 0.1},  # with more of it all elements move by as much as they may
     "ddim": {"sampler": "ddim"},
     "dpm++": {"sampler": "dpm++"},
     "image decoder": {"autoencoder": "image"},
@@ -114,7 +132,16 @@ CHANGES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_options_have_an_effect(made: Any, change: dict[str, Any]) -> None:
     out = made(**change)
-    assert bool(out.isfinite().all()) and not torch.equal(out, made())
+    assert bool(out.isfinite().all()) and differ(out, made())
+
+
+def differ(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """By more than rounding could, which is about 1e-6."""
+    return float((first - second).abs().max()) > 1e-3
+
+
+def test_samplers_differ(made: Any) -> None:
+    assert differ(made(sampler="ddim"), made(sampler="dpm++"))
 
 
 def test_ablation_rows_differ(made: Any) -> None:
@@ -123,7 +150,7 @@ def test_ablation_rows_differ(made: Any) -> None:
     assert len(rows) == 5
     assert torch.equal(rows[3], made())
     for i, first in enumerate(rows):
-        assert not any(torch.equal(first, second) for second in rows[i + 1 :])
+        assert all(differ(first, second) for second in rows[i + 1 :])
 
 
 def test_released_windows_know_nothing_of_each_other(weights: str) -> None:
@@ -141,18 +168,19 @@ def test_the_schedule_is_that_of_the_makers(weights: str) -> None:
 def test_a_film_keeps_its_frames_and_sound(weights: str, tmp_path: Path) -> None:
     import media
 
-    film = media.make_video(tmp_path / "film.mp4", width=32, height=24, frames=8, audio=True, draw=draw)
-    options: dict[str, Any] = {"method": NAME, "weights": weights, "steps": 2, "segment_frames": 4, "calibrate": False}
+    film = media.make_video(tmp_path / "film.mp4", width=24, height=16, frames=7, audio=True, draw=draw)
+    options: dict[str, Any] = {"method": NAME, "weights": weights, "steps": 2, "segment_frames": 3, "calibrate": False}
     report = limpid.upscale(film, tmp_path / "out.mkv", codec="ffv1", **options)
     clip = probe(tmp_path / "out.mkv")
-    assert (clip.width, clip.height, report.frames) == (128, 96, 8)
+    assert (clip.width, clip.height, report.frames) == (96, 64, 7)
+    assert len(report.plan["segments"]) == 2
     assert [stream.kind for stream in clip.side_streams] == ["audio"]
 
 
 def draw(index: int) -> np.ndarray:
     import media
 
-    return np.asarray(media.shot_picture(index, 32, 24, []))
+    return np.asarray(media.shot_picture(index, 24, 16, []))
 
 
 @pytest.mark.parametrize(
