@@ -31,9 +31,8 @@ GUIDANCE_SCALE = 2.0
 is given to it; here every frame is, so all get the mean."""
 WINDOW_FRAMES, TILE_PX = 14, 128
 """64x64x14 latents, which stand for 128x128 LR pixels (section 3); all overlaps are one half."""
-WORK_BYTES_PER_PX = 15_000
-"""Estimated: 35 kB per latent pixel were measured of the SD x4 upscaler's U-Net, which begins with 256 channels; here
-are 320, and a latent pixel is four LR pixels."""
+WORK_BYTES_PER_PX = 24_000
+"""Of one denoiser call; measured with 14 frames of 16x16 latents (`benchmarks/dc_vsr_tile.py`), not with a whole tile."""
 DECODE_BYTES_PER_PX = 180_000
 """Of one decoder call; measured with 2 frames of 32x32."""
 OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
