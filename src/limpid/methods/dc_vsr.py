@@ -32,7 +32,7 @@ is given to it; here every frame is, so all get the mean."""
 WINDOW_FRAMES, TILE_PX = 14, 128
 """64x64x14 latents, which stand for 128x128 LR pixels (section 3); all overlaps are one half."""
 WORK_BYTES_PER_PX = 24_000
-"""Of one denoiser call; measured with 14 frames of 16x16 latents (`benchmarks/dc_vsr_tile.py`), not with a whole tile."""
+"""Of a denoiser call; measured with 14 frames of 16x16 latents, not with a whole tile (`benchmarks/dc_vsr_tile.py`)."""
 DECODE_BYTES_PER_PX = 180_000
 """Of one decoder call; measured with 2 frames of 32x32."""
 OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
