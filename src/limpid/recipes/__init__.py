@@ -29,6 +29,7 @@ RECIPES = {
     "mgld-vsr/unet": ".structured_unet:mgld",
     "mgld-vsr/vae": ".autoencoders:mgld",
     "dc-vsr/unet": ".video_unet:dc_vsr",
+    "dc-vsr/few-step": ".few_step:dc_vsr",
 }
 """Name -> module and function; nothing is imported before it is asked for."""
 

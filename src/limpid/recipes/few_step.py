@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from limpid.priors.tiny import TinyConfig
 from limpid.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
-from limpid.recipes.starts import briefly, random_start
+from limpid.recipes.starts import briefly, random_converted
 from limpid.recipes.upscaler_unet import CLIPS
-from limpid.train.objectives.distillation import FewSteps
+from limpid.recipes.video_unet import CLIPS as DC_CLIPS
+from limpid.train.objectives.distillation import FewSteps, Teaching
+from limpid.train.objectives.svd import VideoDenoising
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_system import TinyTeaching
-from limpid.train.objectives.upscaler import UpscalerDenoising
+from limpid.train.objectives.upscaler import BASE, UpscalerDenoising
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
 STEPS = 4
@@ -35,12 +38,27 @@ def diffvsr() -> Recipe:
     return _large("diffvsr", teaching, guidance_scale=5.0)
 
 
-def _large(name: str, teaching: UpscalerDenoising, guidance_scale: float) -> Recipe:
+def dc_vsr() -> Recipe:
+    """Guided by 2 as the method is by default, but without DSSAG, which has no place in a teacher's single call."""
+    teaching = VideoDenoising(drop_condition=0.0)
+    return _large("dc-vsr", teaching, guidance_scale=2.0, clips=DC_CLIPS, start="dc-vsr", small_rate=2e-6)
+
+
+def _large(
+    name: str,
+    teaching: Teaching,
+    *,
+    guidance_scale: float = 1.0,
+    clips: ClipSpec = CLIPS,
+    start: str = BASE,
+    small_rate: float = 2e-5,
+) -> Recipe:
+    """``start`` and ``small_rate`` are those of the small version."""
     stage = Stage(
         name="few-step",
         objective=FewSteps(teaching=teaching, steps=STEPS, teacher_steps=64, guidance_scale=guidance_scale),
         trainable=("all",),
-        clips=CLIPS,
+        clips=clips,
         steps=20_000,
         batch=64,
         micro_batch=1,
@@ -48,13 +66,13 @@ def _large(name: str, teaching: UpscalerDenoising, guidance_scale: float) -> Rec
         checkpoint_gradients=True,
         source="ours, after Heek, Hoogeboom and Salimans 2024",
     )
-    return Recipe(
+    recipe = Recipe(
         name=f"{name}/few-step",
         summary=f"{name} in {STEPS} steps without guidance, from its trained weights",
         stages=(stage,),
         needs=(f"weights of {name} (--start)",),
-        small=lambda: _small(_large(name, teaching, guidance_scale)),
     )
+    return replace(recipe, small=lambda: _small(recipe, start, small_rate))
 
 
 def tiny(steps: int = STEPS) -> Recipe:
@@ -78,19 +96,16 @@ def small_tiny() -> Recipe:
     recipe = tiny(steps=2)
     teaching = TinyTeaching(denoising=TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,))))
     objective = FewSteps(teaching=teaching, steps=2, teacher_steps=9)
-    return _with(_brief(recipe), objective)
+    return _with(briefly(recipe, crop_px=64, frames=3, steps=8), objective)
 
 
-def _small(recipe: Recipe) -> Recipe:
-    """The same on random weights of a tiny image model, which becomes the method's; two steps from six, far apart."""
+def _small(recipe: Recipe, start: str, rate: float) -> Recipe:
+    """The same on random weights of tiny networks; two steps from six, far apart, at a rate at which the targets, which
+    the student makes itself, stand still."""
     objective = replace(cast(FewSteps, recipe.stages[0].objective), steps=2, teacher_steps=6)
-    brief = _with(_brief(recipe), objective)
-    slow = tuple(replace(stage, optimizer=replace(stage.optimizer, rate=2e-5)) for stage in brief.stages)
-    return replace(brief, stages=slow, make_start=random_start)
-
-
-def _brief(recipe: Recipe) -> Recipe:
-    return briefly(recipe, crop_px=64, frames=3, steps=8)
+    brief = _with(briefly(recipe, crop_px=64, frames=2), objective)
+    slow = tuple(replace(stage, optimizer=replace(stage.optimizer, rate=rate)) for stage in brief.stages)
+    return replace(brief, stages=slow, make_start=partial(random_converted, start))
 
 
 def _with(recipe: Recipe, objective: Any) -> Recipe:

@@ -183,7 +183,9 @@ class UpscalerSystem:
         self.network.save_pretrained(folder / "unet")
         wanted = self.objective.autoencoder
         if wanted is not None and not (folder / wanted.folder).exists():
-            begin(wanted, self.folder).save_pretrained(folder / wanted.folder)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # new layers are random behind maps that are zero; equal runs give equal files
+                begin(wanted, self.folder).save_pretrained(folder / wanted.folder)
             notes += (f"{wanted.folder} is the image autoencoder with new layers that do nothing yet",)
         finish_folder(
             folder,
