@@ -23,6 +23,8 @@ from limpid.types import Interrupted
 
 CPU = torch.device("cpu")
 TEXTURES = 3
+DEAF = (".attn2.", ".norm2.")
+"""Cross-attention of DC-VSR: with one token of zeros there is nothing to choose or to weigh, and no gradient."""
 
 
 @dataclass
@@ -148,7 +150,8 @@ def test_small_version(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         moved = {n for n, tensor in seen.after.items() if not torch.equal(tensor, seen.before[n])}
         assert moved <= seen.learning, stage.name
         assert all(moved & set(seen.kinds[kind]) for kind in stage.trainable if kind != "all"), stage.name
-        assert len(moved) >= 0.9 * len(seen.learning), stage.name
+        heard = {n for n in seen.learning if not (name.startswith("dc-vsr/") and any(part in n for part in DEAF))}
+        assert len(moved) >= 0.9 * len(heard), stage.name
     with pytest.raises(Interrupted):
         loop.train(make_run(recipe, tmp_path / "parts", start, stop=True))
     again = loop.train(make_run(recipe, tmp_path / "parts", start))
