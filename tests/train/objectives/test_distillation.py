@@ -13,7 +13,7 @@ from torch import Tensor
 from limpid.diffusion.schedules import Betas, karras_steps, vp_steps
 from limpid.priors.tiny import TinyConfig
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.objectives.denoising import Levels
+from limpid.train.objectives.denoising import Levels, edm_levels
 from limpid.train.objectives.distillation import (
     DistillingLearner,
     FewSteps,
@@ -23,7 +23,7 @@ from limpid.train.objectives.distillation import (
     passages,
 )
 from limpid.train.objectives.tiny import TinyDenoising
-from limpid.train.objectives.tiny_system import TinySystem, TinyTeaching, at_sigma
+from limpid.train.objectives.tiny_system import TinySystem, TinyTeaching
 from limpid.train.stage import ClipSpec, Optimizer, Stage, Start
 from limpid.types import SettingsError
 
@@ -146,7 +146,7 @@ def test_guidance_belongs_to_the_teacher_only() -> None:
 
     learner.teacher.raw = raw  # type: ignore[method-assign]
     learner.teacher.unconditional = lambda condition: "untold"  # type: ignore[method-assign]
-    taught = learner._taught(torch.zeros(2, 192, 2, 4, 4), at_sigma(torch.ones(2)), "told")
+    taught = learner._taught(torch.zeros(2, 192, 2, 4, 4), edm_levels(torch.ones(2)), "told")
     assert calls == ["told", "untold"] and torch.allclose(taught, torch.full_like(taught, 0.5 + 3 * 0.5))
     with pytest.raises(SettingsError, match="no guidance"):
         make_learner(guidance_scale=3.0).losses("model", batch, ClipRandom(0, batch.numbers))

@@ -121,6 +121,11 @@ def clean_latent(system: System, z: Tensor, levels: Levels, condition: Any) -> T
     return (alpha * z / radius - sigma * out) / radius
 
 
+def edm_levels(sigma: Tensor) -> Levels:
+    """EDM levels: alpha is 1, the network is told ``ln(sigma) / 4``."""
+    return Levels(t=sigma.log() / 4, alpha=torch.ones_like(sigma), sigma=sigma)
+
+
 def even_timesteps(betas: Betas, random: ClipRandom) -> Levels:
     """A timestep per clip, each of the schedule equally likely; ``t`` is float."""
     t = random.integers("timestep", 0, betas.count)

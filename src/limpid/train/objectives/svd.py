@@ -33,6 +33,7 @@ from limpid.train.objectives.denoising import (
     Predicts,
     drawn_latents,
     each_restored,
+    edm_levels,
     prepared,
     sample,
 )
@@ -136,8 +137,7 @@ class VideoSystem:
     def levels(self, random: ClipRandom) -> Levels:
         """Levels beyond those of a run are brought to its first or last."""
         drawn = edm_sigmas(random.normal("sigma", ()), self.objective.sigma_mean, self.objective.sigma_deviation)
-        sigma = drawn.clamp(SIGMA_MIN, SIGMA_MAX)
-        return Levels(t=0.25 * sigma.log(), alpha=torch.ones_like(sigma), sigma=sigma)
+        return edm_levels(drawn.clamp(SIGMA_MIN, SIGMA_MAX))
 
     def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         vae = self.frozen["vae"]

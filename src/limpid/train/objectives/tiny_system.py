@@ -15,7 +15,7 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.priors.tiny import bicubic_patches, from_latent, save_tiny, wiener_prediction
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_weight
-from limpid.train.objectives.denoising import DenoisingLearner, Levels, Predicts, clean_latent, prepared
+from limpid.train.objectives.denoising import DenoisingLearner, Levels, Predicts, clean_latent, edm_levels, prepared
 from limpid.train.objectives.distillation import jump
 from limpid.train.objectives.tiny import TINY_FILE, TinyDenoising, begin, latents, noise_levels
 from limpid.train.stage import Stage, Start
@@ -62,7 +62,7 @@ class TinySystem:
         return {"spatial": [name for name, _ in self.network.named_parameters()]}
 
     def levels(self, random: ClipRandom) -> Levels:
-        return at_sigma(noise_levels(self.teaching.denoising, random))
+        return edm_levels(noise_levels(self.teaching.denoising, random))
 
     def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         return as_clips(latents(batch, self.network.config)[0], batch.hr.shape[1])
@@ -103,7 +103,7 @@ class TinySystem:
         z = steps[0].sigma * random.normal("sampled", shape, batch.lr.device)
         for step in steps:
             here, after = (
-                at_sigma(torch.full((batch.size,), s, device=z.device)) for s in (step.sigma, step.sigma_next)
+                edm_levels(torch.full((batch.size,), s, device=z.device)) for s in (step.sigma, step.sigma_next)
             )
             z = jump(z, clean_latent(self, z, here, told), here, after)
         return z
@@ -115,11 +115,6 @@ class TinySystem:
         residual = from_latent(z.transpose(1, 2).flatten(0, 1), config)
         pictures = F.pixel_shuffle(base + residual, config.patch_px * config.scale).clamp(0, 1)
         return pictures.reshape(*batch.hr.shape[:2], *pictures.shape[1:])
-
-
-def at_sigma(sigma: Tensor) -> Levels:
-    """EDM levels: alpha is 1, the network is told ``ln(sigma) / 4``."""
-    return Levels(t=sigma.log() / 4, alpha=torch.ones_like(sigma), sigma=sigma)
 
 
 def as_clips(pictures: Tensor, frames: int) -> Tensor:
