@@ -28,10 +28,10 @@ from torch import Tensor
 from limpid.attention.fused import attend, attend_with_more, softened_queries
 from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.diffusion.schedules import karras_steps
-from limpid.engine.predict import predict
 from limpid.guidance.choice import choose_guidance
+from limpid.method import Guidance
+from limpid.restoration.predict import predict
 from limpid.tiling.blend import Axis, Grid
-from limpid.types import Guidance
 
 SIZES = {
     "full": {"widths": (320, 640, 1280, 1280), "heads": (5, 10, 20, 20), "context": 1024, "tile": 64, "frames": 14},
@@ -48,8 +48,8 @@ class Networks(dict[str, Any]):
 def make_prior(size: dict[str, Any], device: torch.device, dtype: torch.dtype) -> Any:
     from diffusers import UNetSpatioTemporalConditionModel
 
-    from limpid.models.offload import prepare
-    from limpid.priors.svd import SVDConditioning, SVDPrior, spatial_self_attentions
+    from limpid.priors.dc_vsr import SVDConditioning, SVDPrior, spatial_self_attentions
+    from limpid.priors.load.offload import prepare
     from limpid.types import Placement
 
     torch.manual_seed(0)
@@ -70,7 +70,7 @@ def make_prior(size: dict[str, Any], device: torch.device, dtype: torch.dtype) -
 
 
 def drawn(prior: Any, frames: int, edge: int) -> tuple[Tensor, Any]:
-    from limpid.priors.svd import SVDCondition
+    from limpid.priors.dc_vsr import SVDCondition
 
     z = torch.randn(1, 4, frames, edge, edge, device=prior.device)
     condition = SVDCondition(

@@ -17,11 +17,11 @@ import torch
 from mgld_window import LR_PER_LATENT, MIB, Peak, filled
 from torch import Tensor
 
+from limpid.convert.dc_vsr_configs import UNET, VAE
 from limpid.methods.dc_vsr import STEPS, schedule
-from limpid.models.networks import make_official
-from limpid.models.offload import Parts, weight_bytes
-from limpid.models.svd_configs import UNET, VAE
-from limpid.priors.svd import SVDCondition, SVDConditioning, SVDPrior
+from limpid.networks.by_name import make_official
+from limpid.priors.dc_vsr import SVDCondition, SVDConditioning, SVDPrior
+from limpid.priors.load.offload import Parts, weight_bytes
 from limpid.types import Placement, Scene
 
 

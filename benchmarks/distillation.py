@@ -21,7 +21,6 @@ from torch import Tensor
 
 from limpid.metrics import detail_stability, input_flows
 from limpid.metrics.faithful import lr_psnr
-from limpid.recipes.few_step import ADAM
 from limpid.train.data import open_clips
 from limpid.train.data.loader import Loaded
 from limpid.train.learner import ClipBatch, ClipRandom
@@ -29,6 +28,7 @@ from limpid.train.loop import Run, train
 from limpid.train.objectives.distillation import FewSteps
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_system import TinyTeaching
+from limpid.train.recipes.few_step import ADAM
 from limpid.train.stage import ClipSpec, Recipe, Stage, Start
 
 TEACHER_STEPS = 17

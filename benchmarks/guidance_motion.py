@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from limpid.consistency.motion_guidance import MotionGuidance
-from limpid.engine.loop import sample_segment
+from limpid.method import Method
 from limpid.methods import find_method
 from limpid.metrics import Clips, measure
+from limpid.restoration.loop import sample_segment
 from limpid.settings import Settings
-from limpid.types import Method, Placement, Segment, Window
+from limpid.types import Placement, Segment, Window
 from limpid.video import FrameReader, probe, scan, to_tensor
 
 MEASURES = ("ewarp-lr", "m2-coherent", "m3-incoherent")

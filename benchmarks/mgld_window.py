@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limpid.autoencoders import CFWVAE
-from limpid.models.offload import prepare, weight_bytes
-from limpid.priors.structured_unet import StructuredUNet
+from limpid.networks.autoencoder import CFWVAE
+from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
+from limpid.priors.load.offload import prepare, weight_bytes
 from limpid.types import Placement
 
 MIB = 1 << 20

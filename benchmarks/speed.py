@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 import limpid
-from limpid.engine.device import choose_machine
 from limpid.methods import find_method
+from limpid.plan.device import choose_machine
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "example.mp4"
 HEIGHT, WIDTH, FRAMES = 180, 320, 4

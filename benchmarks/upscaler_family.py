@@ -39,8 +39,8 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
 
 def make_weights(folder: Path, size: str) -> None:
     """``diffusers`` as the makers offer it, ``image`` converted, ``video`` with temporal layers that do nothing."""
-    from limpid.models.convert import convert
-    from limpid.models.random_weights import make_random
+    from limpid.convert.convert import convert
+    from limpid.convert.random_weights import make_random
 
     if (folder / "video" / "limpid.json").exists():
         return

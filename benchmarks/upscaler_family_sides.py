@@ -77,8 +77,8 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     clock = Clock()
     import torch
 
-    from limpid.engine.loop import sample_segment
     from limpid.methods.upscalers import SD_X4_UPSCALER, compose
+    from limpid.restoration.loop import sample_segment
     from limpid.types import Placement, Segment, Window
 
     frames = 1 if "1 frame" in task["side"] else task["frames"]
@@ -186,9 +186,9 @@ def run_window(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_unet(name: str, size: str) -> Any:
-    from limpid.models.networks import make_official
-    from limpid.models.random_weights import official_config
-    from limpid.models.recipes import RECIPES
+    from limpid.convert.contents import RECIPES
+    from limpid.convert.random_weights import official_config
+    from limpid.networks.by_name import make_official
 
     part = RECIPES[name].networks[0]
     return make_official("unet", official_config(part, size), temporal=part.temporal)
@@ -206,10 +206,10 @@ def run_decode(task: dict[str, Any]) -> dict[str, Any]:
 def make_vae(name: str, size: str) -> Any:
     import torch
 
-    from limpid.autoencoders import LightVAE
-    from limpid.models.networks import make_official
-    from limpid.models.random_weights import official_config
-    from limpid.models.recipes import DIFFVSR_VAE, SD_VAE, UAV_VIDEO_VAE
+    from limpid.convert.contents import DIFFVSR_VAE, SD_VAE, UAV_VIDEO_VAE
+    from limpid.convert.random_weights import official_config
+    from limpid.networks.autoencoder import LightVAE
+    from limpid.networks.by_name import make_official
 
     if name == "light":
         with torch.device("meta"):
@@ -222,7 +222,7 @@ def prepared(make: Callable[[], Any]) -> Any:
     """With small random numbers instead of none at all."""
     import torch
 
-    from limpid.models.offload import prepare
+    from limpid.priors.load.offload import prepare
     from limpid.types import Placement
 
     network = make().to_empty(device="cpu")
@@ -235,7 +235,7 @@ def timed_call(network: Any, call: Callable[[], Any]) -> dict[str, Any]:
     """One call, and its peak over what lies in memory before; it takes so long that warming up does not count."""
     import torch
 
-    from limpid.models.offload import weight_bytes
+    from limpid.priors.load.offload import weight_bytes
     from limpid.priors.text import free_memory
 
     free_memory()

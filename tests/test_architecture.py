@@ -14,15 +14,17 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
-    {"types", "parts", "settings", "lazy"},
-    {"diffusion", "tiling", "flow", "color", "video", "checkpoints"},
-    {"temporal", "attention"},
-    {"priors", "autoencoders", "guidance", "consistency", "degrade", "metrics"},
-    {"models"},
-    {"methods", "engine"},
-    {"api", "upscale"},
-    {"train", "bench", "web", "cluster"},
-    {"recipes"},
+    {"types", "settings", "lazy"},
+    {"method"},
+    {"diffusion", "tiling", "color", "video", "checkpoints", "durable", "plan"},
+    {"networks", "attention"},
+    {"flow"},
+    {"priors", "guidance", "consistency", "degrade", "metrics"},
+    {"cuts", "convert"},
+    {"restoration", "methods"},
+    {"run"},
+    {"api"},
+    {"train", "bench", "serve", "cluster"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -111,7 +113,7 @@ def test_methods_that_need_no_large_model_load_no_optional_library() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_optional_libraries_stay_where_networks_are(path: Path) -> None:
-    if part_of(path) not in ("temporal", "priors", "autoencoders", "models"):
+    if part_of(path) not in ("networks", "priors", "convert"):
         found = OPTIONAL & {m.split(".")[0] for m, _, _ in imports(path)}
         assert not found - ({"accelerate"} if part_of(path) == "train" else set())
 

@@ -7,36 +7,21 @@ unless it is whole. What is only odd must work.
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import bad_files as make
 import pytest
 
 from limpid.cli.main import main
 
 HANG_S = 120
-
-
-def load_bad_files() -> ModuleType:
-    """The helper beside this file; tests are not a package, so that they run against any installed Limpid."""
-    spec = importlib.util.spec_from_file_location("limpid_bad_files", Path(__file__).with_name("bad_files.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-make = load_bad_files()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import importlib.util
 import re
 import shlex
 from pathlib import Path
-from types import ModuleType
 
+import bad_files
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ EXAMPLES = [(page, code) for page in PAGES for code in blocks(page, "python")]
 
 @pytest.mark.parametrize(("page", "code"), EXAMPLES, ids=[f"{page.stem}-{n}" for n, (page, _) in enumerate(EXAMPLES)])
 def test_python_examples_run(page: Path, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load("bad_files").video(tmp_path / "film.mp4", frames=8)
+    bad_files.video(tmp_path / "film.mp4", frames=8)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, str(page), "exec"), {"__name__": "__example__"})
 
@@ -55,7 +55,7 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_files_and_modules_exist(page: Path) -> None:
-    """``src/limpid/methods.py`` and ``limpid.engine.plan`` in backticks are real."""
+    """``src/limpid/methods.py`` and ``limpid.plan.segments`` in backticks are real."""
     for name in re.findall(r"`((?:src|tests|docs|examples|benchmarks|scripts)/[\w./-]+)`", page.read_text()):
         assert (REPOSITORY / name).exists(), f"{page.name} names {name}"
     for name in re.findall(r"`(limpid(?:\.[a-z_]+)+)(?<!\.json)(?:\(\))?`", page.read_text()):
@@ -69,11 +69,3 @@ def find(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"limpid_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

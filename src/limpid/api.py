@@ -7,27 +7,27 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from limpid.engine.device import computing
-from limpid.engine.events import Teller
-from limpid.engine.executor import run_segments
-from limpid.engine.finish import Report, dry_run_of, finish, join_segments
-from limpid.engine.identity import input_identity
-from limpid.engine.interrupt import stopping_cleanly
-from limpid.engine.places import check_output, choose_places
-from limpid.engine.prepare import check_clip, check_options, tell_clip
-from limpid.engine.resume import (
+from limpid.durable.interrupt import stopping_cleanly
+from limpid.methods import find_method
+from limpid.plan.device import computing
+from limpid.restoration.stream import restore_stream
+from limpid.run.events import Teller
+from limpid.run.executor import run_segments
+from limpid.run.finish import Report, dry_run_of, finish, join_segments
+from limpid.run.identity import input_identity
+from limpid.run.places import check_output, choose_places
+from limpid.run.prepare import check_clip, check_options, tell_clip
+from limpid.run.resume import (
     fits_and_was_assembling,
     recall,
     resume_or_begin,
     scan_once,
     was_assembling,
 )
-from limpid.engine.session import make_session
-from limpid.engine.sidecar import from_sidecar
-from limpid.engine.stream import restore_stream
-from limpid.engine.texts import with_prompts_read, with_texts
-from limpid.engine.workspace import workspace
-from limpid.methods import find_method
+from limpid.run.session import make_session
+from limpid.run.sidecar import from_sidecar
+from limpid.run.texts import with_prompts_read, with_texts
+from limpid.run.workspace import workspace
 from limpid.settings import Settings
 from limpid.types import Progress
 from limpid.video import FrameReader, probe
@@ -59,7 +59,7 @@ def upscale(
         work_dir: folder for finished segments, on another disk for instance.
         dry_run: make the plan and the estimate, write nothing.
         calibrate: measure speed and size with a few frames first, if the run is long enough to be worth it.
-        on_event: receives what `limpid.engine.events` lists. When it raises, the run stops cleanly.
+        on_event: receives what `limpid.run.events` lists. When it raises, the run stops cleanly.
 
     Raises:
         LimpidError: one of its kinds, with a sentence for the user; see `limpid.types`.

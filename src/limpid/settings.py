@@ -1,7 +1,7 @@
 """What a user can choose for one run: `Settings`, one frozen dataclass that checks itself.
 
 Nothing here imports torch or PyAV. Whether a choice fits the method, the machine or the input is checked where those
-are known (`limpid.engine.prepare`); here only what is wrong by itself is refused.
+are known (`limpid.run.prepare`); here only what is wrong by itself is refused.
 """
 
 from __future__ import annotations

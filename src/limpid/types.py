@@ -10,24 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
-
-# Nouns of Limpid too; that module needs nothing of this one at run time.
-from limpid.parts import AttentionPlan as AttentionPlan
-from limpid.parts import Bank as Bank
-from limpid.parts import Call as Call
-from limpid.parts import ColorFix as ColorFix
-from limpid.parts import Condition as Condition
-from limpid.parts import Denoise as Denoise
-from limpid.parts import Guidance as Guidance
-from limpid.parts import Lane as Lane
-from limpid.parts import LaneContext as LaneContext
-from limpid.parts import Method as Method
-from limpid.parts import Phase as Phase
-from limpid.parts import Sampler as Sampler
-from limpid.parts import Strategy as Strategy
-from limpid.parts import View as View
-from limpid.parts import Weights as Weights
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -324,41 +307,7 @@ class Placement:
     """Whether the denoiser is compiled by ``torch.compile``: slower to start, faster afterwards."""
 
 
-class Prior(Protocol):
-    """A denoiser with what it needs to get from frames to latents and back. All calls are stateless.
-
-    ``scale``: output pixels per LR pixel. `decode` gives a fixed whole number of output pixels per latent pixel; where
-    `latent_size` rounds up, the canvas is larger than ``scale`` times the LR frame and the loop crops it.
-    """
-
-    @property
-    def scale(self) -> int: ...
-
-    @property
-    def latent_channels(self) -> int: ...
-
-    def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        """Latent height and width for an LR frame."""
-        ...
-
-    def condition(self, lr: Tensor, scene: Scene) -> Any:
-        """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given."""
-        ...
-
-    def encode(self, condition: Any) -> Tensor:
-        """The clean latent ``1 c t h w`` that stands for the plainly upscaled input (for ``--strength`` below 1)."""
-        ...
-
-    def denoise(self, z: Tensor, step: Step, condition: Any) -> Prediction:
-        """Noisy latent ``1 c t h w`` -> prediction of the same shape."""
-        ...
-
-    def decode(self, z: Tensor, condition: Any) -> Tensor:
-        """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped; a new tensor, which the caller may change."""
-        ...
-
-
 Progress = Callable[[dict[str, Any]], None]
-"""Receives events: ``{"event": "segment", ...}``; see `limpid.engine.events`."""
+"""Receives events: ``{"event": "segment", ...}``; see `limpid.run.events`."""
 
 Frames = Sequence[VideoFrame]

@@ -11,7 +11,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from limpid.attention.patching import Attend, Change, changed_attention
-from limpid.priors.unet_transformer import spatial_attention
+from limpid.networks.unet.transformer import spatial_attention
 from limpid.types import SettingsError
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from limpid.bench.cuts import tile_cuts, time_cuts
-from limpid.engine.plan import ALIGN_PX
 from limpid.methods import find_method
 from limpid.metrics import Clips, measure
+from limpid.plan.segments import ALIGN_PX
 
 LOCAL = find_method("tiny")
 BLENDED = replace(LOCAL, local=False, window_frames=8, window_overlap_frames=4, tile_overlap_px=16)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from limpid.recipes import RECIPES, find_recipe
+from limpid.train.recipes import RECIPES, find_recipe
 from limpid.types import SettingsError
 
 
@@ -38,7 +38,7 @@ def test_train_resume_and_use(cli: Callable[..., Any], photos: Path, tmp_path: P
     assert about["recipe"]["stages"][0]["steps"] == 4 and "torch" in about["versions"]
     ran = cli(*words, "--batch", "3")
     assert ran.code == 2 and "begun with stage batch 2, and now it is 3" in ran.err
-    from limpid.methods.shipped import tiny
+    from limpid.methods.tiny import tiny
 
     assert tiny(weights=run / "final").weights_hash() != tiny().weights_hash()
 
@@ -84,7 +84,7 @@ def test_every_recipe_has_its_name_and_a_small_version() -> None:
 
 
 def test_a_recipe_from_a_file(tmp_path: Path, cli: Callable[..., Any]) -> None:
-    text = "from limpid.recipes.tiny import tiny\n"
+    text = "from limpid.train.recipes.tiny import tiny\n"
     (tmp_path / "a.py").write_text(text + "def recipe():\n    return tiny()\n")
     (tmp_path / "b.py").write_text(text + "RECIPE = tiny()\n")
     (tmp_path / "c.py").write_text(text)

@@ -14,10 +14,10 @@ from torch import Tensor
 from limpid.consistency.combine import Combined
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
+from limpid.method import Strategy
 from limpid.metrics.detail import detail_stability, input_flows
 from limpid.metrics.persistence import long_range
 from limpid.metrics.seams import segment_seam, tile_jump
-from limpid.types import Strategy
 
 from .hallucination import SCALE, clip, to_arrays
 

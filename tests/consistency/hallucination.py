@@ -21,9 +21,10 @@ from torch import Tensor
 from limpid.diffusion.parametrisations import from_x0
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas, vp_steps
-from limpid.engine.loop import sample_segment
-from limpid.engine.plan import Cutting, plan_segments
-from limpid.types import Method, Prediction, Scene, Step, Strategy, Tile, Window
+from limpid.method import Method, Strategy
+from limpid.plan.segments import Cutting, plan_segments
+from limpid.restoration.loop import sample_segment
+from limpid.types import Prediction, Scene, Step, Tile, Window
 
 SCALE = 4
 LEVEL = 2 / 255

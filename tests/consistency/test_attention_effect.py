@@ -25,10 +25,10 @@ from torch import Tensor
 from limpid.attention.layers import sampled_positions
 from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.diffusion.schedules import karras_steps
-from limpid.engine.predict import predict_piece
-from limpid.priors.svd import SVDCondition, SVDConditioning, SVDPrior, spatial_self_attentions
+from limpid.method import Bank, Call
+from limpid.priors.dc_vsr import SVDCondition, SVDConditioning, SVDPrior, spatial_self_attentions
+from limpid.restoration.predict import predict_piece
 from limpid.tiling.blend import Axis, Grid
-from limpid.types import Bank, Call
 
 from ..attention.explicit import AttentionStack, Told
 

@@ -13,12 +13,13 @@ from limpid.attention.layers import sampled_positions
 from limpid.consistency.attention_bank import Kept, LayerSize, bank_bytes, store
 from limpid.consistency.attention_propagation import AttentionPropagation, key_deviation, most_detailed
 from limpid.diffusion.schedules import karras_steps
-from limpid.engine.predict import predict
 from limpid.guidance.arithmetic import extrapolated
 from limpid.guidance.classifier_free import ClassifierFree
 from limpid.guidance.dssag import DetailSuppression, suppression
+from limpid.method import Bank, Method
+from limpid.restoration.predict import predict
 from limpid.tiling.blend import Axis, Blender, Grid
-from limpid.types import Bank, Method, Prediction, Step
+from limpid.types import Prediction, Step
 
 from ..attention.explicit import AttentionStack, Heads, Told, softmax_attention
 

@@ -19,7 +19,8 @@ from limpid.consistency.lane_flow import LaneFlows
 from limpid.consistency.motion_guidance import Motion, MotionGuidance, WarpingError, on_canvas, step_variance
 from limpid.diffusion.samplers import SAMPLERS, posterior_variance
 from limpid.diffusion.schedules import Betas, karras_steps, vp_steps
-from limpid.types import LaneContext, SettingsError, Step
+from limpid.method import LaneContext
+from limpid.types import SettingsError, Step
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "mgld_guidance.cases.safetensors"
 MGLD_STEPS = vp_steps(50, Betas(), spacing="linspace")

@@ -9,7 +9,7 @@ from torch import Tensor
 from limpid.consistency.combine import Combined
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
-from limpid.types import Strategy
+from limpid.method import Strategy
 
 from .hallucination import Hallucinating, clip, method, run
 

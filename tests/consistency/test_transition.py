@@ -23,7 +23,8 @@ from limpid.consistency.transition import (
     linear_weights,
     reschedule,
 )
-from limpid.types import Segment, SettingsError, Strategy, Window
+from limpid.method import Strategy
+from limpid.types import Segment, SettingsError, Window
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
 

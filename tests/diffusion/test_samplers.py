@@ -15,7 +15,8 @@ from torch import Tensor
 from limpid.diffusion.parametrisations import from_edm, from_eps, from_v, from_x0
 from limpid.diffusion.samplers import DDIM, DDPM, SAMPLERS, DPMSolverPP2M, Euler, posterior_variance
 from limpid.diffusion.schedules import Betas, karras_steps, truncate, vp_steps, vp_steps_at
-from limpid.types import Prediction, Sampler, Step
+from limpid.method import Sampler
+from limpid.types import Prediction, Step
 
 diffusers = pytest.importorskip("diffusers")
 

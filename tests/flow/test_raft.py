@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from limpid.checkpoints.raft_keys import RAFT_PRINCETON, RAFT_TORCHVISION, raft_rules
 from limpid.checkpoints.renames import compare, rename, rename_all
-from limpid.flow import raft as raft_module
-from limpid.flow.raft import RAFT, RAFTFlow, load_raft, pairs_at_once
-from limpid.flow.raft_blocks import Correlation
+from limpid.convert.raft_keys import RAFT_PRINCETON, RAFT_TORCHVISION, raft_rules
+from limpid.networks.flow import raft as raft_module
+from limpid.networks.flow.raft import RAFT, RAFTFlow, load_raft, pairs_at_once
+from limpid.networks.flow.raft_blocks import Correlation
 from limpid.types import WeightsError
 
 DATA = Path(__file__).parent / "data" / "raft.npz"

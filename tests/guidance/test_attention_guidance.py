@@ -259,7 +259,7 @@ def test_choices_without_effect_are_refused() -> None:
 
 
 def test_the_upscaler_family_offers_its_lowest_level() -> None:
-    from limpid.priors.temporal_unet import TemporalUNet
+    from limpid.networks.unet.temporal_unet import TemporalUNet
 
     unet = TemporalUNet(block_out_channels=(32, 32, 32, 64), num_heads=2, cross_attention_dim=16, num_noise_levels=9)
     names = [name for name, _ in self_attentions(unet)]

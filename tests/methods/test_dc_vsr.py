@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,15 @@ import pytest
 
 import limpid
 from limpid.consistency.attention_propagation import AttentionPropagation
+from limpid.convert.convert import convert
+from limpid.convert.random_weights import make_random
 from limpid.guidance.dssag import DetailSuppression
+from limpid.method import Method
 from limpid.methods import find_method
 from limpid.methods.dc_vsr import dc_vsr, kept_bytes
-from limpid.models.convert import convert
-from limpid.models.random_weights import make_random
 from limpid.settings import Settings
-from limpid.types import Method, SettingsError, WeightsError
+from limpid.types import SettingsError, WeightsError
 from limpid.video import probe
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "video"))  # the generator of test media: ``import media``
 
 
 @pytest.fixture(scope="module")

@@ -16,21 +16,23 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import limpid.engine.loop as loop
-from limpid import autoencoders
-from limpid.autoencoders import official_vae_config
+import limpid.restoration.loop as loop
 from limpid.checkpoints.renames import Rules, rename_all
-from limpid.checkpoints.unet_keys import LAVIE_UNET, UAV_UNET
-from limpid.checkpoints.vae_keys import DIFFVSR_VAE, UAV_VAE_3D, UAV_VAE_VIDEO
 from limpid.consistency.combine import Combined
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
+from limpid.convert.unet_keys import LAVIE_UNET, UAV_UNET
+from limpid.convert.vae_keys import DIFFVSR_VAE, UAV_VAE_3D, UAV_VAE_VIDEO
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.guidance.classifier_free import ClassifierFree
-from limpid.priors.temporal_unet import TemporalUNet, official_unet_config
+from limpid.method import LaneContext, Method, Strategy
+from limpid.networks import autoencoder as autoencoders
+from limpid.networks.autoencoder import official_vae_config
+from limpid.networks.unet.config import official_unet_config
+from limpid.networks.unet.temporal_unet import TemporalUNet
 from limpid.priors.upscaler import UpscalerPrior
-from limpid.types import LaneContext, Method, Placement, Scene, Segment, Step, Strategy, Window
+from limpid.types import Placement, Scene, Segment, Step, Window
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)

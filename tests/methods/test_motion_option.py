@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +14,13 @@ import limpid
 from limpid.consistency.combine import Combined
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.propagation import LatentPropagation
-from limpid.engine.loop import sample_segment
 from limpid.flow.estimate import LastFlows
 from limpid.methods import find_method
 from limpid.methods.upscalers import make_strategy
 from limpid.priors.tiny import TinyConfig, from_latent, residual_picture
+from limpid.restoration.loop import sample_segment
 from limpid.settings import Settings
 from limpid.types import Placement, Segment, SettingsError, Window
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "video"))  # the generator of test media: ``import media``
 
 
 class Counting:

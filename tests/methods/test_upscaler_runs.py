@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,12 @@ import numpy as np
 import pytest
 
 import limpid
+from limpid.convert.convert import convert
+from limpid.convert.random_weights import make_random
 from limpid.methods import find_method
-from limpid.models.convert import convert
-from limpid.models.random_weights import make_random
 from limpid.settings import Settings
 from limpid.types import Interrupted, SettingsError, WeightsError, Window
 from limpid.video import FrameReader, probe, scan
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "video"))  # the generator of test media: ``import media``
 
 NAMES = ("upscale-a-video", "diffvsr")
 
@@ -130,7 +127,7 @@ def test_prompts_guidance_and_decoders_have_an_effect(film: Path, folders: dict[
 def test_a_dry_run_says_what_fits_and_why(
     film: Path, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limpid.engine.device.cpu_budget", lambda **_: 200 << 20)
+    monkeypatch.setattr("limpid.plan.device.cpu_budget", lambda **_: 200 << 20)
     report = run(film, tmp_path / "x.mkv", folders, "upscale-a-video", dry_run=True)
     assert report.plan["rung"]["window_frames"] is None and report.plan["offload"] == "none"
     assert report.plan["peak_bytes"] > 0

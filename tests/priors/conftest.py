@@ -35,7 +35,7 @@ def make_unet() -> Callable[..., Unet]:
     """A small U-Net in which every parameter is random, also those that usually begin with zeros."""
 
     def make(**changes: Any) -> Unet:
-        from limpid.priors.temporal_unet import TemporalUNet
+        from limpid.networks.unet.temporal_unet import TemporalUNet
 
         torch.manual_seed(0)
         return TemporalUNet(**{**SMALL, **changes}).eval()

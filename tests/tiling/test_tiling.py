@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
+from limpid.method import Weights
 from limpid.tiling.blend import Axis, Blender, Grid, blend_weights, kinds_of_axes, raw_weights
 from limpid.tiling.plan import even_length, haloed_spans, overlapping_spans, plan_tiles, plan_windows
-from limpid.types import Weights
 
 kinds = st.sampled_from(["ramp", "gaussian", "box"])
 

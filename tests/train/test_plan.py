@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from limpid.recipes import find_recipe
 from limpid.train.plan import plan_stage
+from limpid.train.recipes import find_recipe
 from limpid.train.stage import Start
 from limpid.types import SettingsError
 

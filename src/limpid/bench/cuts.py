@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from limpid.method import Method
 from limpid.tiling.plan import Span, overlapping_spans
-from limpid.types import Method
 
 EDGE_PX = 8
 """Seams nearer to the edge of the picture are left out: there is nothing on their other side to compare with."""
 ALIGN_PX = 8
-"""Tiles of local methods begin at multiples of this (`limpid.engine.plan.ALIGN_PX`)."""
+"""Tiles of local methods begin at multiples of this (`limpid.plan.segments.ALIGN_PX`)."""
 
 
 def time_cuts(plan: Mapping[str, Any], method: Method) -> tuple[int, ...]:
     """Numbers of the frames that begin a new segment, or at which a window begins or the one before has ended.
 
-    ``plan``: as `limpid.engine.plan.Plan.to_dict` says it. Beginnings of shots are no cuts.
+    ``plan``: as `limpid.plan.segments.Plan.to_dict` says it. Beginnings of shots are no cuts.
     """
     window, cuts = plan["rung"]["window_frames"] or method.window_frames, set()
     for _, shot_start, _, core_start, core_stop, halo_start, halo_stop in plan["segments"]:

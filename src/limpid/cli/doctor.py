@@ -92,7 +92,7 @@ def codecs() -> Iterator[Finding]:
 
 def processor() -> Iterator[Finding]:
     from limpid.cli.speed import convolution_gflops
-    from limpid.engine.device import choose_machine
+    from limpid.plan.device import choose_machine
 
     machine = choose_machine("cpu")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -136,7 +136,7 @@ def weights() -> Iterator[Finding]:
 
 
 def room() -> Iterator[Finding]:
-    from limpid.engine.memory import free_bytes
+    from limpid.plan.memory import free_bytes
 
     memory = free_bytes()
     yield Finding("memory", f"{size_text(memory)} free", "advice" if memory < LITTLE_MEMORY else "ok")

@@ -17,7 +17,7 @@ from os.path import isdir, isfile  # unlike those of Path they are False for imp
 from pathlib import Path
 
 from limpid.cli.words import shown
-from limpid.engine.places import SIDECAR_SUFFIX, default_output
+from limpid.run.places import SIDECAR_SUFFIX, default_output
 from limpid.settings import Settings
 from limpid.types import InputError, OutputError, SettingsError
 

@@ -1,6 +1,6 @@
 """What a person or a program sees while a run goes on: a bar, plain lines, JSON lines, or only warnings.
 
-A reporter is a callable that takes the events of `limpid.engine.events`, and a context manager.
+A reporter is a callable that takes the events of `limpid.run.events`, and a context manager.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _parser() -> Parser:
 
 def resolved(options: argparse.Namespace) -> Recipe:
     """The recipe with what the options change. Raises SettingsError."""
-    from limpid.recipes import find_recipe
+    from limpid.train.recipes import find_recipe
 
     recipe = find_recipe(options.recipe)
     if options.small:
@@ -135,7 +135,7 @@ def _train(options: argparse.Namespace, recipe: Recipe) -> int:
     if options.out is None:
         raise SettingsError("--out is missing: the folder for states, logs and the result")
     from limpid.cli.progress import make_reporter
-    from limpid.engine.device import versions
+    from limpid.plan.device import versions
     from limpid.train.loop import Run, train
 
     out, reporter = Path(options.out), make_reporter(as_json=options.json, quiet=options.quiet)
@@ -180,7 +180,7 @@ def _open(options: argparse.Namespace, stage: Stage, tell: Callable[[dict[str, A
 def _open_validation(options: argparse.Namespace, stage: Stage) -> Validation | None:
     if options.validation is None:
         return None
-    from limpid.engine.device import choose_device
+    from limpid.plan.device import choose_device
     from limpid.train.source import open_folder
     from limpid.train.validation import SEED, Validation
 
@@ -200,7 +200,7 @@ def recipes(arguments: list[str]) -> int:
     parser = Parser("limpid train recipes", usage="limpid train recipes [--json]", description="List the recipes.")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     options = parse(parser, arguments)
-    from limpid.recipes import RECIPES, find_recipe
+    from limpid.train.recipes import RECIPES, find_recipe
 
     found = {name: find_recipe(name) for name in RECIPES}
     if options.json:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from limpid.attention.layers import sampled_positions
-from limpid.types import Bank
+from limpid.method import Bank
 
 
 class Kept(NamedTuple):

@@ -16,7 +16,8 @@ from limpid.attention.fused import attend_with_more
 from limpid.attention.layers import outer_layers, subsample, token_grid
 from limpid.attention.patching import Attend, Change, changed_attention
 from limpid.consistency.attention_bank import Kept, joined, store
-from limpid.types import Bank, Call, Phase, Prior, Step
+from limpid.method import Bank, Call, Phase, Prior
+from limpid.types import Step
 
 COLLECT, APPLY = Phase(name="collect", kept=False), Phase(name="apply")
 """SAP: all tiles of a temporal tile are run to collect their keys and values, and once more to use them."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from limpid.types import Lane, LaneContext, Segment, Step, Strategy
+from limpid.method import Lane, LaneContext, Strategy
+from limpid.types import Segment, Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from limpid.flow.estimate import FlowEstimator
-from limpid.types import LaneContext
+from limpid.method import LaneContext
 
 
 @dataclass

@@ -19,7 +19,8 @@ from limpid.consistency.lane_flow import LaneFlows, lane_flows
 from limpid.diffusion.samplers import posterior_variance
 from limpid.flow.estimate import DISFlow, FlowEstimator
 from limpid.flow.warp import occluded_compat, resize_flow, unoccluded, warp
-from limpid.types import LaneContext, SettingsError, Step, Strategy
+from limpid.method import LaneContext, Strategy
+from limpid.types import SettingsError, Step
 
 Reduction = Literal["mean", "sum"]
 LEAST_VARIANCE_COMPAT = 1e-20

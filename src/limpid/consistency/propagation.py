@@ -15,7 +15,8 @@ from torch import Tensor
 from limpid.consistency.lane_flow import LaneFlows, lane_flows
 from limpid.flow.estimate import DISFlow, FlowEstimator
 from limpid.flow.warp import Interpolation, resize_flow, valid_flow, warp
-from limpid.types import LaneContext, SettingsError, Step, Strategy
+from limpid.method import LaneContext, Strategy
+from limpid.types import SettingsError, Step
 
 FRAMES_PER_STEP = 8
 """How far one propagation step is felt: what comes from there has half the weight with each frame, 2^-8 at the end."""

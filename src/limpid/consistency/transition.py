@@ -15,8 +15,9 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
+from limpid.method import Lane, Strategy
 from limpid.tiling.plan import overlapping_spans
-from limpid.types import Lane, Segment, SettingsError, Strategy, Window
+from limpid.types import Segment, SettingsError, Window
 
 COMPAT_LEAST = 0.2
 """The released code leaves each neighbour at least this share of every common frame."""

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from limpid.types import Sampler, Step
+from limpid.method import Sampler
+from limpid.types import Step
 
 FEW_STEPS = 15
 """Below this many steps DPM-Solver++ takes a first-order last step, as in the reference solver."""

@@ -1,4 +1,4 @@
-"""What estimates optical flow between frames, all behind one call; RAFT has the same one in `limpid.flow.raft`."""
+"""What estimates optical flow between frames, behind one call; that of RAFT is in `limpid.networks.flow.raft`."""
 
 from __future__ import annotations
 

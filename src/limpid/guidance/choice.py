@@ -6,8 +6,9 @@ from limpid.guidance.classifier_free import ClassifierFree
 from limpid.guidance.dssag import DetailSuppression
 from limpid.guidance.pag import PerturbedAttention
 from limpid.guidance.sag import SelfAttentionGuidance
+from limpid.method import Guidance
 from limpid.settings import GuidanceName
-from limpid.types import Guidance, SettingsError
+from limpid.types import SettingsError
 
 
 def choose_guidance(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from limpid.guidance.arithmetic import extrapolated
-from limpid.types import Denoise, Prediction, Prior, Step
+from limpid.method import Denoise, Prior
+from limpid.types import Prediction, Step
 
 
 class Conditional(Protocol):

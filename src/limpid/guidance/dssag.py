@@ -12,7 +12,8 @@ from limpid.attention.fused import softened_queries
 from limpid.attention.layers import outer_layers
 from limpid.attention.patching import Attend, Change, changed_attention
 from limpid.guidance.arithmetic import extrapolated
-from limpid.types import Denoise, Prediction, Prior, Step
+from limpid.method import Denoise, Prior
+from limpid.types import Prediction, Step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from torch import Tensor
 from limpid.attention.layers import middle_layer
 from limpid.attention.patching import Attend, changed_attention
 from limpid.guidance.arithmetic import added, extrapolated
-from limpid.types import Denoise, Prediction, Prior, Step
+from limpid.method import Denoise, Prior
+from limpid.types import Prediction, Step
 
 PAG_SCALE = 3.0
 """Of the paper's Stable Diffusion experiments (its section 5.2)."""

@@ -13,7 +13,8 @@ from limpid.attention.fused import column_sums
 from limpid.attention.layers import middle_layer, token_grid
 from limpid.attention.patching import Attend, Change, changed_attention
 from limpid.guidance.arithmetic import added, extrapolated
-from limpid.types import Denoise, Prediction, Prior, Step
+from limpid.method import Denoise, Prior
+from limpid.types import Prediction, Step
 
 SAG_SCALE = 0.75
 """Of the paper's Stable Diffusion experiments."""

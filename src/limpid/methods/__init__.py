@@ -1,4 +1,4 @@
-"""Every method, as a composition of parts. Start reading here; `limpid.parts.Method` says what the fields mean.
+"""Every method, as a composition of parts. Start reading here; `limpid.method.Method` says what the fields mean.
 
 The keyword parameters of a method's function are the options it has of its own, by the names of `limpid.settings`.
 A third party adds a method through the entry point group ``limpid.methods``: a name and such a function.
@@ -13,17 +13,18 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
+from limpid.method import Method
 from limpid.methods.dc_vsr import NAME as DC_VSR
 from limpid.methods.dc_vsr import SUMMARY as DC_VSR_SUMMARY
 from limpid.methods.dc_vsr import dc_vsr
-from limpid.methods.mgld import NAME as MGLD_VSR
-from limpid.methods.mgld import SUMMARY as MGLD_VSR_SUMMARY
-from limpid.methods.mgld import mgld_vsr
-from limpid.methods.shipped import TINY_WEIGHTS as TINY_WEIGHTS
-from limpid.methods.shipped import tiny
+from limpid.methods.mgld_vsr import NAME as MGLD_VSR
+from limpid.methods.mgld_vsr import SUMMARY as MGLD_VSR_SUMMARY
+from limpid.methods.mgld_vsr import mgld_vsr
+from limpid.methods.tiny import TINY_WEIGHTS as TINY_WEIGHTS
+from limpid.methods.tiny import tiny
 from limpid.methods.upscalers import FAMILY, compose
 from limpid.settings import Settings
-from limpid.types import Method, SettingsError
+from limpid.types import SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
     "tiny": tiny,

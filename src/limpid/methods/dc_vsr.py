@@ -12,11 +12,12 @@ from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.choice import changes_attention, choose_guidance, most_calls
-from limpid.models.svd import SVDFiles, load_svd
-from limpid.priors.svd import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
+from limpid.method import Method, Prior
+from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
+from limpid.priors.load.dc_vsr import SVDFiles, load_svd
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
 from limpid.tiling.plan import plan_tiles
-from limpid.types import Method, Placement, Prior, SettingsError, Step, WeightsError
+from limpid.types import Placement, SettingsError, Step, WeightsError
 
 NAME = "dc-vsr"
 SUMMARY = "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"
@@ -125,7 +126,7 @@ def kept_bytes(
     channels: int,
     branches: int,
 ) -> int:
-    """The most that is kept between network calls in float32; see `limpid.types.Method.kept_bytes`.
+    """The most that is kept between network calls in float32; see `limpid.method.Method.kept_bytes`.
 
     ``channels``: of the layers that are changed; ``branches``: network calls that guidance makes of a tile.
     """
@@ -146,7 +147,7 @@ def kept_bytes(
 
 
 def latents(edge_px: int) -> int:
-    """Of the denoiser's canvas for an edge in LR pixels: see `limpid.priors.svd.SVDPrior.latent_size`."""
+    """Of the denoiser's canvas for an edge in LR pixels: see `limpid.priors.dc_vsr.SVDPrior.latent_size`."""
     return LATENT_MULTIPLE * -(-edge_px * 4 // (PIXELS_PER_LATENT * LATENT_MULTIPLE))
 
 

@@ -20,12 +20,13 @@ from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
 from limpid.flow.estimate import DISFlow, FlowEstimator, LastFlows
 from limpid.guidance.choice import changes_attention, choose_guidance
-from limpid.models.schedule_config import read_betas, read_schedule
-from limpid.models.upscaler import UpscalerFiles, load_upscaler
+from limpid.method import Method, Prior, Strategy
 from limpid.priors import prompts as words
+from limpid.priors.load.schedule_config import read_betas, read_schedule
+from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import Autoencoder, Flow, GuidanceName, parse_consistency, parse_steps
-from limpid.types import Method, Placement, Prior, SettingsError, Step, Strategy, WeightsError
+from limpid.types import Placement, SettingsError, Step, WeightsError
 
 WINDOW_FRAMES = 8
 OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
@@ -265,7 +266,7 @@ def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
         return DISFlow()
     if not path.exists():
         raise WeightsError(f"flow raft needs the weights of RAFT in {path.parent}: limpid weights fetch raft-things")
-    from limpid.flow.raft import RAFTFlow
+    from limpid.networks.flow.raft import RAFTFlow
 
     return RAFTFlow(path)
 

@@ -6,25 +6,20 @@ The result is that of Stable Diffusion x4: the last hidden state after its layer
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from limpid.types import SettingsError, WeightsError
+from limpid.networks.of_transformers import LOAD_ERRORS, first_line, import_transformers, quiet, refuse_incomplete
+from limpid.plan.allocator import free_memory
+from limpid.types import WeightsError
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
-"""What transformers raises for files that are not there, are damaged, or are not what they claim to be."""
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 
@@ -124,66 +119,6 @@ def encode_once(
     del encoder
     free_memory()
     return embeddings
-
-
-def free_memory() -> None:
-    """Gives back what networks that are no longer used had taken, the accelerator's cached blocks included."""
-    gc.collect()
-    trim_heap()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def trim_heap() -> None:
-    """Gives freed memory of the process back to the system, which glibc keeps when it was told to (or by chance).
-
-    What an encoder of 1.3 GB leaves is in pieces that the layers of the next network do not fit into.
-    """
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-# ------------------------------------------------------------------------------------------ transformers
-
-
-def import_transformers(what: str) -> Any:
-    """The module; ``what`` ("texts are encoded") begins the sentence of the SettingsError when it is not installed."""
-    try:
-        import transformers
-    except ImportError:
-        raise SettingsError(
-            f"{what} with transformers, which is not installed: pip install 'transformers>=5'"
-        ) from None
-    return transformers
-
-
-@contextmanager
-def quiet(transformers: Any) -> Iterator[None]:
-    """Inside, transformers shows no progress bars and no tables of tensors: what matters is raised as an error."""
-    log = transformers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity(log.CRITICAL)
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()
-
-
-def refuse_incomplete(missing: Iterable[str], where: str) -> None:
-    """Raises WeightsError when tensors are missing."""
-    names = sorted(missing)
-    if names:
-        more = ", ..." if len(names) > 3 else ""
-        raise WeightsError(f"{where}: {len(names)} tensors are missing ({', '.join(names[:3])}{more})")
-
-
-def first_line(error: BaseException) -> str:
-    """The beginning of an error message, for a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _check_files(folder: Path) -> None:

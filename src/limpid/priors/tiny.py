@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.temporal.shift import shift_time
+from limpid.networks.temporal.shift import shift_time
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
 
@@ -229,7 +229,7 @@ class TinyCondition:
 
 
 class TinyPrior:
-    """The denoiser with its way from frames to latents and back (see `limpid.types.Prior`)."""
+    """The denoiser with its way from frames to latents and back (see `limpid.method.Prior`)."""
 
     def __init__(self, network: TinyNetwork, *, device: torch.device, dtype: torch.dtype) -> None:
         layout = torch.channels_last

@@ -23,7 +23,7 @@ MAX_NOISE_LEVEL = 350
 
 
 class Networks(Protocol):
-    """Gives a network that is ready on the device; see `limpid.models.offload.Parts`."""
+    """Gives a network that is ready on the device; see `limpid.priors.load.offload.Parts`."""
 
     def use(self, name: Literal["unet", "vae"]) -> Any: ...
 
@@ -63,7 +63,7 @@ class UpscalerCondition:
 
 @dataclass(frozen=True, kw_only=True)
 class UpscalerPrior:
-    """See `limpid.types.Prior`.
+    """See `limpid.method.Prior`.
 
     ``low_res_alphas_cumprod``: the schedule by which LR frames are noised, ``sqrt(a) lr + sqrt(1 - a) noise`` with
     ``a`` its value at ``noise_level`` (0 to 350); more noise lets the model invent more (UAV section 3.4).

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from limpid.method import Weights
 from limpid.tiling.plan import Span, chunked_spans, haloed_spans, overlapping_spans, visited_spans
-from limpid.types import Tile, Weights, Window
+from limpid.types import Tile, Window
 
 GAUSSIAN_VARIANCE = 0.01
 """Of the Gaussian weights, in units of the piece's length squared (StableSR and MGLD-VSR use this value)."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from limpid.checkpoints.tensor_files import write_safetensors
-from limpid.engine.files import write_atomic
+from limpid.durable.files import write_atomic
 from limpid.train.learner import ClipBatch
 from limpid.train.stage import Stage
 from limpid.train.step import NotFinite

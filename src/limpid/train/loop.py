@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from limpid.engine.files import remove, write_atomic
-from limpid.engine.interrupt import Interrupts
-from limpid.engine.lock import locked
+from limpid.durable.files import remove, write_atomic
+from limpid.durable.interrupt import Interrupts
+from limpid.durable.lock import locked
 from limpid.train.facts import check_same, facts_of, plain
 from limpid.train.freezing import model_of
 from limpid.train.saving import save_learner

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import torch
 
-from limpid.engine.files import write_atomic
+from limpid.durable.files import write_atomic
 from limpid.train.curves import curves_svg
 
 LOG = "log.jsonl"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limpid.engine.files import fsync_path, move_durably, remove
+from limpid.durable.files import fsync_path, move_durably, remove
 from limpid.train.learner import Learner
 
 

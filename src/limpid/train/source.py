@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from limpid.engine.files import digest_of
+from limpid.durable.files import digest_of
 from limpid.train.learner import ClipBatch
 from limpid.train.stage import ClipSpec
 

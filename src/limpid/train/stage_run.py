@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from limpid.engine.interrupt import Interrupts
+from limpid.durable.interrupt import Interrupts
 from limpid.train.average import Average
 from limpid.train.counting import numbers_from, step_numbers
 from limpid.train.diverged import diverged

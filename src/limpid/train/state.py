@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from limpid.checkpoints.tensor_files import SafetensorsFile, write_safetensors
-from limpid.engine.files import fsync_path, remove, write_atomic
+from limpid.durable.files import fsync_path, remove, write_atomic
 from limpid.train.step import Trainer
 from limpid.train.world import like, whole
 from limpid.types import WeightsError

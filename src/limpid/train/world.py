@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from limpid.engine.device import choose_device, cpu_has_fast_bf16
+from limpid.plan.device import choose_device, cpu_has_fast_bf16
 from limpid.types import SettingsError
 
 PRECISIONS = ("auto", "float32", "bf16")

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from limpid import autoencoders
 from limpid.checkpoints.folders import folder_facts, read_card, write_card
-from limpid.models.upscaler import UpscalerFiles, load_autoencoder
-from limpid.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, upscale_a_video
-from limpid.recipes.starts import random_converted, random_start
+from limpid.networks import autoencoder as autoencoders
+from limpid.priors.load.upscaler import UpscalerFiles, load_autoencoder
 from limpid.train.freezing import freeze
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.autoencoder import DecoderLearner, last_layer
 from limpid.train.objectives.autoencoder_start import Network, begin, trainable_kinds
 from limpid.train.players import checkpoint_gradients
+from limpid.train.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, upscale_a_video
+from limpid.train.recipes.small import random_converted, random_start
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.types import Placement, SettingsError, WeightsError
 

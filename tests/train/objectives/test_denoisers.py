@@ -14,21 +14,21 @@ from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
 from limpid.checkpoints.tensor_files import SafetensorsFile
+from limpid.convert.start_mgld_vsr import is_new
 from limpid.methods import find_method
-from limpid.priors.structured_start import is_new
-from limpid.priors.svd import SVDConditioning
-from limpid.recipes import find_recipe
-from limpid.recipes.starts import random_converted
+from limpid.priors.dc_vsr import SVDConditioning
 from limpid.settings import Settings
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_loss, expanded
-from limpid.train.objectives import mgld
+from limpid.train.objectives import mgld_vsr as mgld
+from limpid.train.objectives.dc_vsr import VideoDenoising
 from limpid.train.objectives.denoising import DenoisingLearner, Levels, clean_latent, target
 from limpid.train.objectives.distillation import FewSteps
 from limpid.train.objectives.folders import finish_folder
-from limpid.train.objectives.mgld import StructuredDenoising, kind_of
-from limpid.train.objectives.svd import VideoDenoising
+from limpid.train.objectives.mgld_vsr import StructuredDenoising, kind_of
 from limpid.train.plan import plan_stage
+from limpid.train.recipes import find_recipe
+from limpid.train.recipes.small import random_converted
 from limpid.train.stage import Objective, Stage, Start
 from limpid.types import SettingsError, WeightsError
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from limpid.engine.loop import sample_segment
 from limpid.methods.upscalers import SD_X4_UPSCALER, compose
-from limpid.recipes.upscaler_unet import random_start
+from limpid.restoration.loop import sample_segment
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.latents import LatentSource, clip_key, denoiser, make_latents, stored
+from limpid.train.recipes.upscaler_unet import random_start
 from limpid.types import InputError, Placement, Scene, Segment, Window
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 import limpid
 from limpid.checkpoints.folders import folder_facts, read_card, write_card
+from limpid.convert.verify import verify
 from limpid.methods.upscalers import LIGHT
-from limpid.models.verify import verify
-from limpid.recipes.light_decoder import diffvsr, upscale_a_video
 from limpid.train.freezing import freeze
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.light_decoder import LightLearner, decoded_clips
+from limpid.train.recipes.light_decoder import diffvsr, upscale_a_video
 from limpid.train.stage import Stage, Start
 from limpid.types import SettingsError, WeightsError
 

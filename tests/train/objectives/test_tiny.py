@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from limpid.priors.tiny import TinyConfig, load_tiny
-from limpid.recipes.tiny import small, tiny
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.tiny import TINY_FILE, TinyDenoising, TinyLearner, latents, noise_levels
+from limpid.train.recipes.tiny import small, tiny
 from limpid.train.stage import Start
 from limpid.types import SettingsError
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from limpid.models.networks import make_official
-from limpid.models.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
-from limpid.priors.temporal_unet import TemporalUNet
-from limpid.priors.unet_inflate import trainable_kinds
-from limpid.recipes.starts import random_start
-from limpid.recipes.upscaler_unet import TEMPORAL, diffvsr, upscale_a_video
+from limpid.convert.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
+from limpid.convert.start_unet import trainable_kinds
+from limpid.networks.by_name import make_official
+from limpid.networks.unet.temporal_unet import TemporalUNet
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import expanded, noised
 from limpid.train.objectives.denoising import DenoisingLearner, even_timesteps, target
+from limpid.train.recipes.small import random_start
+from limpid.train.recipes.upscaler_unet import TEMPORAL, diffvsr, upscale_a_video
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.types import SettingsError, WeightsError
 

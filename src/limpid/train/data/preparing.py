@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from limpid import __version__
-from limpid.engine.files import write_atomic
+from limpid.durable.files import write_atomic
 from limpid.train.data.clips import Clips, open_clips
 from limpid.train.data.degrading import pipeline_of
 from limpid.train.data.pairs import FACTS, facts_of

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from limpid import autoencoders
-from limpid.autoencoders.official import KEPT
+from limpid.networks import autoencoder as autoencoders
+from limpid.networks.autoencoder.official import KEPT
 from limpid.train.freezing import by_kind
 from limpid.types import WeightsError
 
@@ -56,7 +56,7 @@ class Network:
     """Which autoencoder is trained."""
 
     kind: Literal["UpscalerVAE", "TemporalVAE", "CFWVAE"]
-    """A class of `limpid.autoencoders`."""
+    """A class of `limpid.networks.autoencoder`."""
     folder: str
     """Its folder in a set of weights."""
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas
-from limpid.models.offload import prepare
+from limpid.method import Prior
+from limpid.priors.load.offload import prepare
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import expanded, noised, per_clip, v_target
-from limpid.types import Placement, Prior, Step
+from limpid.types import Placement, Step
 
 
 class Levels(NamedTuple):

@@ -20,9 +20,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from limpid.checkpoints.tensor_files import write_safetensors
-from limpid.engine.loop import sample_segment
+from limpid.method import Method, Prior
+from limpid.restoration.loop import sample_segment
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.types import InputError, Method, Prior, Segment, Step, Window
+from limpid.types import InputError, Segment, Step, Window
 
 LATENT = "latent"
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limpid.autoencoders import LightVAE
-from limpid.autoencoders.official import KEPT
 from limpid.checkpoints.folders import read_card
 from limpid.methods.upscalers import LIGHT
-from limpid.models.upscaler import UpscalerFiles, from_folder, load_autoencoder
+from limpid.networks.autoencoder import LightVAE
+from limpid.networks.autoencoder.official import KEPT
+from limpid.priors.load.upscaler import UpscalerFiles, from_folder, load_autoencoder
 from limpid.train.freezing import by_kind
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.perceptual import Perceptual, find_perceptual
@@ -41,7 +41,7 @@ class LightDecoder:
     teacher: str
     """Folder of the full autoencoder in the method's weights."""
     decoder: Mapping[str, Any] = field(default_factory=dict)
-    """``width``, ``blocks`` and ``shifts`` of `limpid.autoencoders.LightVAE`, where they are not its defaults."""
+    """``width``, ``blocks``, ``shifts`` of `limpid.networks.autoencoder.LightVAE`, where they are not its defaults."""
     latents: LatentSource = field(default_factory=LatentSource)
     l1: float = 1.0
     """Weight of the pixel term, of frames in [-1, 1]."""

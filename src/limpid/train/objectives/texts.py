@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from limpid.priors.text import TextEncoder, free_memory
+from limpid.plan.allocator import free_memory
+from limpid.priors.text import TextEncoder
 
 REMEMBERED = 4096
 """Embeddings kept; captions of one epoch come back in the next."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.methods.shipped import TINY_SIGMA_MAX, TINY_WEIGHTS
+from limpid.methods.tiny import TINY_SIGMA_MAX, TINY_WEIGHTS
 from limpid.priors.tiny import (
     TinyConfig,
     TinyNetwork,

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
+from limpid.convert.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
+from limpid.convert.start_unet import make_identity, trainable_kinds
 from limpid.diffusion.schedules import Betas, vp_steps
-from limpid.models.networks import make_official
-from limpid.models.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
-from limpid.models.schedule_config import ScheduleConfig, read_betas, read_schedule, rewrite_schedule
-from limpid.models.upscaler import UpscalerFiles, load_autoencoder
-from limpid.priors.temporal_unet import TemporalUNet
-from limpid.priors.unet_inflate import make_identity, trainable_kinds
+from limpid.networks.by_name import make_official
+from limpid.networks.unet.temporal_unet import TemporalUNet
+from limpid.priors.load.schedule_config import ScheduleConfig, read_betas, read_schedule, rewrite_schedule
+from limpid.priors.load.upscaler import UpscalerFiles, load_autoencoder
 from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
 from limpid.train.freezing import sizes
 from limpid.train.learner import ClipBatch, ClipRandom

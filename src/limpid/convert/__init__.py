@@ -1,0 +1,1 @@
+"""The makers' files to ours, by explicit rename tables; random weights in their formats."""

@@ -1,0 +1,1 @@
+"""What survives a crash: files, locks, interrupts. Used by runs, training and video alike."""

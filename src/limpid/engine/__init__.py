@@ -1,1 +1,0 @@
-"""Plan, journal, memory and executor: what turns one long video into many small durable pieces."""

@@ -1,0 +1,332 @@
+"""What a method is made of: sampler, strategy, attention plan, guidance, and the method itself, a plain value.
+
+Nothing here needs torch at run time.
+How the parts are driven is `limpid.restoration.loop.sample_segment`, which reads top to bottom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from limpid.types import Placement, Prediction, Scene, Segment, Step, Tile, Window
+
+Weights = Literal["ramp", "gaussian", "gaussian_compat", "box"]
+"""How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean. ``gaussian_compat`` is
+the bump of the released code of MGLD-VSR, whose middle lies half a pixel low."""
+ColorFix = Literal["wavelet", "adain", "none"]
+
+
+class Sampler(Protocol):
+    """One update of the latent, ``z' = a x0 + b eps (+ noise)``; pure, its memory is the ``state`` it hands back."""
+
+    def step(
+        self, z: Tensor, x0: Tensor, eps: Tensor, step: Step, state: Any, draw: Callable[[], Tensor]
+    ) -> tuple[Tensor, Any]:
+        """``z, x0, eps``: ``1 c t h w``; ``state`` is None at first; ``draw()``: standard normal noise like ``z``."""
+        ...
+
+
+class Condition(Protocol):
+    """What `Prior.condition` returns: known for all frames it was made from, and cut to what one network call sees."""
+
+    def crop(self, window: Window, tile: Tile) -> Any:
+        """``window``: frames counted from the first frame of the condition; ``tile``: in latent pixels."""
+        ...
+
+
+class Prior(Protocol):
+    """A denoiser with what it needs to get from frames to latents and back. All calls are stateless.
+
+    ``scale``: output pixels per LR pixel. `decode` gives a fixed whole number of output pixels per latent pixel; where
+    `latent_size` rounds up, the canvas is larger than ``scale`` times the LR frame and the loop crops it.
+    """
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def latent_channels(self) -> int: ...
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """Latent height and width for an LR frame."""
+        ...
+
+    def condition(self, lr: Tensor, scene: Scene) -> Any:
+        """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given."""
+        ...
+
+    def encode(self, condition: Any) -> Tensor:
+        """The clean latent ``1 c t h w`` that stands for the plainly upscaled input (for ``--strength`` below 1)."""
+        ...
+
+    def denoise(self, z: Tensor, step: Step, condition: Any) -> Prediction:
+        """Noisy latent ``1 c t h w`` -> prediction of the same shape."""
+        ...
+
+    def decode(self, z: Tensor, condition: Any) -> Tensor:
+        """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped; a new tensor, which the caller may change."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- strategy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lane:
+    """Frames (absolute numbers) that are denoised with latents of their own."""
+
+    window: Window
+    padding: int = 0
+    """Frames that are appended by reflecting the segment at its end, and dropped again when lanes are merged."""
+
+    @property
+    def padded_stop(self) -> int:
+        return self.window.stop + self.padding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """Which part of a picture is seen: size of the whole, and where the part begins; noise belongs to the whole."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneContext:
+    """What a strategy may look at while one lane is denoised.
+
+    ``carry_in`` holds what the previous segment of the same shot left behind (empty for the first one); what hooks put
+    into ``carry_out`` is handed to the next segment, and the engine can journal it: tensors only.
+    """
+
+    segment: Segment
+    lane: Lane
+    lr: Tensor
+    """``t 3 h w`` in [0, 1], the frames of this lane."""
+    condition: Any
+    seed: int
+    view: View | None = None
+    """In latent pixels; None when ``lr`` is the whole picture."""
+    carry_in: Mapping[str, Tensor] = field(default_factory=dict)
+    carry_out: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> range:
+        """Absolute numbers; those of a lane's padding count on."""
+        return range(self.lane.window.start, self.lane.padded_stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """How frames are kept consistent beyond one window. This one does nothing: it is the plain sampler.
+
+    A strategy is a frozen dataclass of hyper-parameters that overrides some of these hooks; what it must remember
+    during a lane is the state it returns from `begin`, and its tensor maths are pure functions beside it.
+    """
+
+    carries: bool = False
+    """True when segments of a shot must run in order because ``carry_in`` is used."""
+
+    def check(self, steps: tuple[Step, ...]) -> None:
+        """Raises SettingsError for a schedule that the strategy cannot work with, or would have no effect with."""
+
+    def halo_frames(self, num_steps: int) -> tuple[int, int]:
+        """How many frames before and after the core of a segment the strategy wants to see."""
+        return 0, 0
+
+    def lanes(self, segment: Segment) -> tuple[Lane, ...]:
+        """Lanes in ascending order that cover ``segment.halo``; neighbours may overlap, see `merge`."""
+        return (Lane(window=segment.halo),)
+
+    def noise_frames(self, frames: Sequence[int], segment: Segment, seed: int) -> Sequence[int]:
+        """For each frame, the frame whose noise it takes; a pure map, so that it never depends on who computes it."""
+        return frames
+
+    def begin(self, context: LaneContext) -> Any:
+        """The state of one lane, for example optical flow of its frames."""
+        return None
+
+    def on_x0(self, x0: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
+        """Changes the prediction of the clean latent ``1 c t h w`` of the whole lane before the sampler uses it."""
+        return x0
+
+    def on_latent(self, z: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
+        """Changes the latent after a step; gradients are off, switch them on with ``torch.enable_grad``."""
+        return z
+
+    def merge(self, left: Tensor, right: Tensor) -> Tensor:
+        """Fuses what two neighbours made, after the last step, of ``p`` common frames: ``1 c p h w`` each.
+
+        The neighbours are lanes, or segments of one shot (`Method.joint_frames`). Here the weight goes from one to the
+        other in equal steps, neither end being all of one.
+        """
+        count = left.shape[2]
+        weight = left.new_tensor([(i + 0.5) / count for i in range(count)])[:, None, None]
+        return left + weight * (right - left)
+
+
+# ------------------------------------------------------------------------------- attention and guidance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """One pass over all spatial tiles of a temporal window. Only a phase that is ``kept`` makes the prediction."""
+
+    name: str
+    kept: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """Where in the predict loop one network call stands: what a bank of keys and values is addressed by."""
+
+    step: Step
+    phase: Phase
+    window: int
+    tile: int
+    branch: str = "main"
+    shape: tuple[int, ...] = ()
+    """Of the latents that the network is given, ``b c t h w``; ``b`` is 2 where guidance puts two calls in one."""
+
+
+Bank = dict[Any, Any]
+"""Keys and values kept between network calls, by (layer, branch, tile); made anew for every step."""
+
+
+class AttentionPlan(Protocol):
+    """Propagation between tiles through attention layers: the phases of a step, what calls are patched with."""
+
+    def phases(self, step: Step) -> tuple[Phase, ...]:
+        """In order; at least one, and exactly the last one is ``kept``."""
+        ...
+
+    def descending(self, step: Step) -> bool:
+        """Whether the windows are visited from last to first in this step."""
+        ...
+
+    def patch(self, prior: Prior, bank: Bank, call: Call) -> AbstractContextManager[None]:
+        """Around one network call; must restore what it found, also when the call raises."""
+        ...
+
+    def barrier(self, bank: Bank, step: Step, phase: Phase, window: int) -> None:
+        """All tiles of one window have run through ``phase``: aggregate what was collected, or forget what is old."""
+        ...
+
+
+Denoise = Callable[["Tensor", Any, str], "Prediction"]
+"""``(z, condition, branch)``: one network call; the branch name keeps the banks of guidance branches apart."""
+
+
+class Guidance(Protocol):
+    """Combines several network calls into one prediction: CFG, SAG, PAG, DSSAG."""
+
+    def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
+        """``z``: ``1 c t h w`` of one window and tile."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------ method
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """A restoration system as a value: a prior and what it is composed with. Lengths are in LR pixels and frames.
+
+    A ``local`` method sees only a neighbourhood: its tiles and windows get a halo that is cropped, and frames come out
+    with the same bits for any cut. Other methods blend overlapping tiles and windows, which belong to the result.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[Placement], Prior]
+    """Makes the prior ready to run; large libraries and the weights are imported and read only here."""
+    scale: int
+    steps: int
+    make_schedule: Callable[[int], tuple[Step, ...]]
+    sampler: Sampler
+    strategy: Strategy = Strategy()
+    attention: AttentionPlan | None = None
+    guidance: Guidance | None = None
+    start: Literal["noise", "noised_input"] = "noise"
+    """What a run of strength 1 starts from; below 1 it is always the noised input."""
+
+    local: bool = False
+    reach_frames: int = 0
+    """Local: how many frames to either side one denoiser call looks at. Otherwise: context frames around a segment."""
+    reach_px: int = 0
+    """Local: how far one denoiser call looks, in LR pixels."""
+    decode_reach_frames: int = 0
+    decode_reach_px: int = 0
+
+    joint_frames: int = 0
+    """Blended: how many frames of a segment's beginning are merged with what the segment before made of them."""
+    segment_grid_frames: int = 1
+    """Segments start at multiples of this, counted from the first frame of the shot."""
+    window_frames: int | None = None
+    """None: a segment is one window."""
+    window_overlap_frames: int = 0
+    window_weights: Weights = "ramp"
+    tile_px: int | None = None
+    """None: the frame is one tile, unless memory is short."""
+    tile_overlap_px: int = 0
+    tile_weights: Weights = "ramp"
+    decode_frames: int | None = None
+    """Frames per decoder call; None: all at once."""
+    decode_overlap_frames: int = 0
+    decode_tile_overlap_px: int = 0
+    """Blended: how far the tiles of one decoder call overlap, where the decoder's memory asks for tiles."""
+
+    released_cuts_compat: bool = False
+    """Windows and decoder chunks as in released code: windows averaged in visiting order (`Axis.visited`), chunks of
+    frames that know nothing of each other (`Axis.chunked`). For comparisons with it."""
+
+    color: ColorFix = "wavelet"
+    work_bytes_per_px: int = 0
+    """Peak memory of one network call per LR pixel and frame in float32, measured; 0: unknown."""
+    decode_bytes_per_px: int = 0
+    """The same of one decoder call; 0: as much as ``work_bytes_per_px``, and the decoder has the denoiser's tiles."""
+    latent_bytes_per_px: int = 16
+    """Of the latent of one frame per LR pixel, in float32."""
+    kept_bytes: Callable[[int, int, int, int | None], int] | None = None
+    """What attention propagation keeps between network calls, in float32: from width and height of the input, the
+    frames of a window and the side of a tile (None: the whole frame) to bytes. None: nothing."""
+    kept_device_bytes: int | None = None
+    """How much of that may lie on the device, the rest being on the host; None: all."""
+    weights_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes in float32 of each network that can be on the device; empty where they are too small to count."""
+    random_weights: bool = False
+    """Whether the weights were never trained, which sidecars and tables must say."""
+    weights_hash: Callable[[], str] = lambda: ""
+    """Identifies the weights (sha256 of the file); belongs to the journal key."""
+    options: frozenset[str] = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
+    """Settings that have an effect; any other one that the user gives is refused."""
+
+    @property
+    def carries(self) -> bool:
+        """Whether the segments of a shot must run in order, because one hands something on to the next."""
+        return self.strategy.carries or self.joint_frames > 0
+
+    def halo_frames(self, num_steps: int) -> int:
+        """Frames a segment needs before its core (fewer where the shot begins)."""
+        if self.local:
+            return self.reach_frames * num_steps + self.decode_reach_frames
+        return max(self.reach_frames, self.strategy.halo_frames(num_steps)[0])
+
+    def tail_frames(self, num_steps: int) -> int:
+        """Frames a segment needs after its core (fewer where the shot ends)."""
+        if self.local:
+            return self.halo_frames(num_steps)
+        return max(self.reach_frames, self.strategy.halo_frames(num_steps)[1], self.joint_frames)
+
+    def halo_px(self, num_steps: int) -> int:
+        """LR pixels that ``num_steps`` denoiser calls and the decoder look beyond a pixel; 0 for blended methods."""
+        return self.reach_px * num_steps + self.decode_reach_px if self.local else 0

@@ -1,0 +1,172 @@
+"""MGLD-VSR: Stable Diffusion 2.1 told of the input's structure, motion-guided sampling, a decoder over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.consistency.motion_guidance import MotionGuidance
+from limpid.diffusion.samplers import SAMPLERS
+from limpid.diffusion.schedules import Spacing, vp_steps
+from limpid.guidance.choice import changes_attention, choose_guidance
+from limpid.method import Guidance, Method, Prior, Strategy
+from limpid.methods.upscalers import OPTIONS, flow_estimator
+from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
+from limpid.priors.load.schedule_config import read_betas, read_schedule
+from limpid.priors.prompts import PromptBook, parse_prompts
+from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, parse_consistency
+from limpid.types import Placement, SettingsError, Step
+
+NAME = "mgld-vsr"
+SUMMARY = "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time"
+STEPS = 50
+SAMPLER: SamplerName = "ddpm"
+"""Unless the weights say otherwise, as those of students that take few steps do."""
+WINDOW_FRAMES = 5
+WINDOW_OVERLAP_FRAMES = 2
+TILE_PX = 128
+"""64 latent pixels: what the released network was trained on."""
+TILE_OVERLAP_PX = 64
+LATENT_PER_LR_PX = 0.5
+DECODER_WEIGHT = 0.5
+"""Of the encoder's features; the paper names none, 0.5 is the default of the released program."""
+TEXT_GUIDANCE = 3.0
+"""Where guidance is asked for without a weight; the network was trained without texts, so the paper has none."""
+RELEASED_GUIDANCE: dict[str, Any] = {
+    "pairing_compat": True,
+    "log_variance_compat": True,
+    "occlusion_compat": True,
+    "reduction": "mean",
+    "max_step": None,
+    "halvings": 0,
+}
+WORK_BYTES_PER_PX = 15_000
+"""Of one denoiser call per LR pixel and frame in float32: measured with 5 frames, 13 100 at 64x64 px (32x32 latents)
+and 7 300 at 128x128."""
+DECODE_BYTES_PER_PX = 75_000
+"""Of one decoder call with the features that it follows: measured 72 800 with 2 frames of 48x48 px, float32."""
+
+
+def mgld_vsr(
+    *,
+    weights: str | None = None,
+    prompt: str = "",
+    negative_prompt: str = "",
+    prompts: str | None = None,
+    guidance: GuidanceName | None = None,
+    guidance_scale: float | None = None,
+    sampler: SamplerName | None = None,
+    consistency: str = "motion",
+    motion_guidance: float | None = None,
+    joint_frames: int | None = None,
+    flow: Flow = "auto",
+    autoencoder: Autoencoder = "video",
+    decoder_weight: float | None = None,
+    released: bool = False,
+) -> Method:
+    """The method with its options.
+
+    Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
+    """
+    if autoencoder == "light":
+        raise SettingsError(f"the method {NAME} has no autoencoder light; it can be image or video")
+    if decoder_weight is not None and autoencoder == "image":
+        raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
+    folder = installed(NAME, weights)
+    book = PromptBook(
+        prompt=prompt, negative=negative_prompt, per_shot={} if prompts is None else parse_prompts(prompts)
+    )
+    trained = read_card(folder).defaults
+    guide = choose_text_guidance(guidance, guidance_scale, book)
+    weight = trained.get("decoder_weight", DECODER_WEIGHT) if decoder_weight is None else decoder_weight
+    files = MgldFiles(
+        folder=folder,
+        temporal_decoder=autoencoder == "video",
+        decoder_weight=float(weight),
+    )
+
+    def load(placement: Placement) -> Prior:
+        return load_mgld(files, placement, book=book)
+
+    return Method(
+        name=NAME,
+        summary=SUMMARY,
+        load=load,
+        scale=4,
+        steps=int(trained.get("steps", STEPS)),
+        make_schedule=lambda num_steps: schedule(folder, num_steps),
+        sampler=SAMPLERS[sampler or trained.get("sampler", SAMPLER)],
+        strategy=make_strategy(consistency, motion_guidance, flow, folder, released=released),
+        guidance=guide,
+        start="noised_input",
+        weights_hash=lambda: weights_digest(folder),
+        weights_bytes=files.parameter_bytes(),
+        random_weights=read_card(folder).random,
+        options=OPTIONS - {"compile"} if changes_attention(guide) else OPTIONS,
+        **cuts(joint_frames, released=released),
+        work_bytes_per_px=WORK_BYTES_PER_PX,
+        decode_bytes_per_px=DECODE_BYTES_PER_PX,
+    )
+
+
+def cuts(joint_frames: int | None, *, released: bool) -> dict[str, Any]:
+    """Windows, tiles, decoder chunks, and how segments meet; the released code's windows know nothing of each other."""
+    overlap = 0 if released else WINDOW_OVERLAP_FRAMES
+    if released and joint_frames:
+        raise SettingsError(f"joint_frames is {joint_frames}; with released, segments are not joined: leave it out")
+    joint = WINDOW_OVERLAP_FRAMES if joint_frames is None else joint_frames
+    return {
+        "window_frames": WINDOW_FRAMES,
+        "window_overlap_frames": overlap,
+        "segment_grid_frames": WINDOW_FRAMES - overlap,
+        "joint_frames": 0 if released else joint,
+        "tile_px": TILE_PX,
+        "tile_overlap_px": TILE_OVERLAP_PX,
+        "tile_weights": "gaussian_compat" if released else "gaussian",
+        "decode_frames": WINDOW_FRAMES,
+        "decode_overlap_frames": overlap,
+        "decode_tile_overlap_px": 16,
+        "color": "adain",
+    }
+
+
+def make_strategy(
+    consistency: str, scale: float | None, flow: Flow, folder: Path, *, released: bool = False
+) -> Strategy:
+    """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler."""
+    names = parse_consistency(consistency)
+    if names - {"motion"}:
+        raise SettingsError(f"consistency {consistency} does not fit the method {NAME}; it can be none or motion")
+    if not names:
+        for option, given in (("motion_guidance", scale is not None), ("flow", flow != "auto")):
+            if given:
+                raise SettingsError(f"{option} has no effect without motion; leave consistency out, or add it there")
+        return Strategy()
+    options: dict[str, Any] = {} if scale is None else {"scale": scale}
+    return MotionGuidance(
+        plane_px=LATENT_PER_LR_PX,
+        estimator=flow_estimator(flow, folder),
+        **options,
+        **(RELEASED_GUIDANCE if released else {}),
+    )
+
+
+def choose_text_guidance(name: GuidanceName | None, scale: float | None, book: PromptBook) -> Guidance | None:
+    """None unless it is asked for. Raises SettingsError where it would have no effect."""
+    told = any(text != book.negative for text in book.all())
+    chosen = name or ("none" if scale is None else "cfg")
+    if chosen == "cfg" and not told:
+        raise SettingsError("guidance cfg has no effect where prompt and negative prompt are the same; give a prompt")
+    if chosen == "none" and book.negative:
+        raise SettingsError("negative_prompt has no effect without guidance; choose guidance cfg, or leave it out")
+    return choose_guidance(chosen, scale, default_scale=TEXT_GUIDANCE, classifier_free=told)
+
+
+def schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
+    """DDPM's respacing: evenly spaced from the noisiest timestep to the first one, then to the clean latent.
+
+    Weights that were trained to take few steps begin alike and end further from the first one.
+    """
+    spacing: Spacing = "trailing" if read_schedule(folder / "scheduler").spacing == "trailing" else "linspace"
+    return vp_steps(num_steps, read_betas(folder / "scheduler", force_linear=False), spacing=spacing)

@@ -1,1 +1,0 @@
-"""Whole models: made from other people's files or at random, put on the device, described by captions."""

@@ -1,0 +1,86 @@
+"""Networks without numbers, on torch's meta device: to learn which tensors they have, and how large they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from limpid.types import WeightsError
+
+Kind = Literal["unet", "vae", "structured_unet", "cfw_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae"]
+"""Networks whose makers' configurations are told apart."""
+SD21_SCALING = 0.18215
+"""Of Stable Diffusion 2.1's latents; older configurations do not say it."""
+OWN = {"structured_unet": "StructuredUNet", "cfw_vae": "CFWVAE"}
+"""Networks that are configured in our words, because their makers' files hold no configuration."""
+OF_DIFFUSERS = {
+    "svd_unet": "UNetSpatioTemporalConditionModel",
+    "svd_vae": "AutoencoderKLTemporalDecoder",
+    "sd_unet": "UNet2DConditionModel",
+}
+"""Networks that stay those of the library."""
+
+
+def make_official(kind: Kind, config: Mapping[str, Any], *, temporal: bool = True) -> Any:
+    """Our network for the makers' configuration; ``temporal``: whether a U-Net has temporal layers.
+
+    Raises WeightsError for a configuration that is not known here.
+    """
+    try:
+        if kind in OWN:
+            return make_network(OWN[kind], config)
+        if kind in OF_DIFFUSERS:
+            return make_network(OF_DIFFUSERS[kind], config)
+        if kind == "unet":
+            from limpid.networks.unet.config import official_unet_config
+
+            options = official_unet_config(dict(config))
+            return make_network("TemporalUNet", options if temporal else {**options, "temporal": False})
+        from limpid.networks.autoencoder import official_vae_config
+
+        default = {"scaling_factor": SD21_SCALING} if kind == "sd_vae" else {}
+        return make_network(*official_vae_config({**default, **config}))
+    except (ValueError, KeyError, TypeError) as error:
+        text = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise WeightsError(f"the configuration of the {kind} is not usable: {text}") from error
+
+
+def make_network(name: str, config: Mapping[str, Any]) -> Any:
+    """A network by the name of its class, as ``config.json`` has it. Raises WeightsError."""
+    options = {key: value for key, value in config.items() if not key.startswith("_")}
+    with torch.device("meta"):
+        if name == "TemporalUNet":
+            from limpid.networks.unet.temporal_unet import TemporalUNet
+
+            return TemporalUNet(**options)
+        if name == "StructuredUNet":
+            from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
+
+            return StructuredUNet(**options)
+        if name in ("UpscalerVAE", "TemporalVAE", "CFWVAE", "LightVAE"):
+            from limpid.networks import autoencoder as autoencoders
+
+            return getattr(autoencoders, name)(**options)
+        if name == "CLIPTextModel":
+            from limpid.networks.of_transformers import import_transformers
+
+            transformers = import_transformers("text encoders are checked")
+            return transformers.CLIPTextModel(transformers.CLIPTextConfig(**options))
+        if name == "CLIPVisionModelWithProjection":
+            from limpid.networks.of_transformers import import_transformers
+
+            transformers = import_transformers("image encoders are checked")
+            return transformers.CLIPVisionModelWithProjection(transformers.CLIPVisionConfig(**options))
+        if name in OF_DIFFUSERS.values():
+            import diffusers
+
+            return getattr(diffusers, name)(**options)
+    raise WeightsError(f"a network called {name!r} is not known here")
+
+
+def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of everything that is saved."""
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

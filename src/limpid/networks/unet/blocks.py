@@ -1,0 +1,177 @@
+"""The blocks of a U-Net on frames: downwards, in the middle, upwards.
+
+``emb`` is what the residual blocks are told: the time embedding ``b e`` after SiLU, or more than it (`priors.spade`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limpid.networks.temporal.layout import channels_last
+from limpid.networks.temporal.norm import NormScope
+from limpid.networks.temporal.positions import FramePositions
+from limpid.networks.temporal.resnet import ResnetBlock
+from limpid.networks.unet.transformer import SpatialTransformer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockOptions:
+    """What all blocks of a U-Net have in common."""
+
+    time_channels: int
+    heads: int
+    cross_attention_dim: int
+    groups: int
+    norm_scope: NormScope
+    temporal: bool
+    msta: bool
+
+    def resnet(self, in_channels: int, out_channels: int) -> ResnetBlock:
+        return ResnetBlock(
+            in_channels,
+            out_channels,
+            time_channels=self.time_channels,
+            groups=self.groups,
+            norm_scope=self.norm_scope,
+        )
+
+    def transformer(self, channels: int, only_cross: bool) -> SpatialTransformer:
+        return SpatialTransformer(
+            channels,
+            self.heads,
+            self.cross_attention_dim,
+            groups=self.groups,
+            norm_scope=self.norm_scope,
+            only_cross=only_cross,
+            temporal=self.temporal,
+            msta=self.msta,
+        )
+
+
+class Resample(nn.Module):
+    """A 3x3 convolution called ``conv``: with stride 2, or after enlarging to ``size`` by nearest neighbours."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=stride, padding=1)
+
+    def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        if size is not None:
+            x = channels_last(F.interpolate(x, size, mode="nearest"))
+        return channels_last(self.conv(x))
+
+
+class Block(nn.Module):
+    """Residual blocks, each followed by a transformer where the level has them."""
+
+    def __init__(
+        self,
+        widths: Sequence[tuple[int, int]],
+        options: BlockOptions,
+        *,
+        attentions: int = 0,
+        only_cross: bool = False,
+    ) -> None:
+        """``widths``: channels in and out of each residual block; ``attentions``: how many of them have one after."""
+        super().__init__()
+        out = widths[-1][1]
+        self.resnets = nn.ModuleList([options.resnet(*width) for width in widths])
+        if attentions:
+            self.attentions = nn.ModuleList([options.transformer(out, only_cross) for _ in range(attentions)])
+        self.num_attentions = attentions
+        self.gradient_checkpointing = False
+        self._gradient_checkpointing_func: Any = None
+
+    def layer(self, index: int, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
+        """Residual block ``index`` and its transformer."""
+        x = self._run(self.resnets[index], x, positions.num_frames, emb)
+        if index < self.num_attentions:
+            x = self._run(self.attentions[index], x, text, positions)
+        return x
+
+    def _run(self, module: nn.Module, *args: Any) -> Tensor:
+        """Calls a part; in training, if asked to, without keeping what is inside it."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            out: Tensor = self._gradient_checkpointing_func(module, *args)
+        else:
+            out = module(*args)
+        return out
+
+
+class DownBlock(Block):
+    """Keeps what it computed for the way up; halves the size at its end unless it is the last."""
+
+    def __init__(
+        self, in_channels: int, channels: int, layers: int, options: BlockOptions, *, last: bool, **attention: Any
+    ) -> None:
+        super().__init__([(in_channels if n == 0 else channels, channels) for n in range(layers)], options, **attention)
+        self.downsamplers = None if last else nn.ModuleList([Resample(channels, stride=2)])
+
+    def forward(self, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> tuple[Tensor, list[Tensor]]:
+        """``x``: ``(b t) c h w``; ``emb``: see above; ``text``: ``b n e`` -> output, skip tensors."""
+        skips = []
+        for index in range(len(self.resnets)):
+            x = self.layer(index, x, emb, text, positions)
+            skips.append(x)
+        if self.downsamplers is not None:
+            x = self.downsamplers[0](x)
+            skips.append(x)
+        return x, skips
+
+
+class MidBlock(Block):
+    """Residual block, transformer, residual block."""
+
+    def __init__(self, channels: int, options: BlockOptions) -> None:
+        super().__init__([(channels, channels)] * 2, options, attentions=1)
+
+    def forward(self, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
+        """As `DownBlock`, without skip tensors."""
+        for index in range(len(self.resnets)):
+            x = self.layer(index, x, emb, text, positions)
+        return x
+
+
+class UpBlock(Block):
+    """Takes one skip tensor per residual block, the last one first; enlarges at its end unless it is the last."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        skips: Sequence[int],
+        options: BlockOptions,
+        *,
+        last: bool,
+        **attention: Any,
+    ) -> None:
+        """``skips``: channels of the skip tensors in the order in which they are used."""
+        widths = [((in_channels if n == 0 else channels) + skip, channels) for n, skip in enumerate(skips)]
+        super().__init__(widths, options, **attention)
+        self.upsamplers = None if last else nn.ModuleList([Resample(channels, stride=1)])
+
+    def forward(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Any,
+        text: Tensor,
+        positions: FramePositions,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """``skips``: used from the end, and dropped as they are used; ``size``: height and width of the output.
+
+        The caller must not count on the list being emptied: offloading hands over a copy.
+        """
+        for index in range(len(self.resnets)):
+            # a concatenation of channels_last tensors is channels_last
+            x = self.layer(index, torch.cat((x, skips.pop()), dim=1), emb, text, positions)
+        if self.upsamplers is not None:
+            x = self.upsamplers[0](x, size)
+        return x

@@ -1,0 +1,1 @@
+"""Folders of converted weights to priors that are ready to run."""

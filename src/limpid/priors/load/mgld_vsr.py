@@ -1,0 +1,72 @@
+"""A folder of converted weights of MGLD-VSR -> a prior that is ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from limpid.priors.load.upscaler import WEIGHTS, count_values, embed, from_folder
+from limpid.priors.mgld_vsr import StructuredPrior
+from limpid.priors.prompts import PromptBook
+from limpid.types import Placement
+
+
+@dataclass(frozen=True, kw_only=True)
+class MgldFiles:
+    """What of a folder is used, and how."""
+
+    folder: Path
+    temporal_decoder: bool = True
+    """False: the decoder of the image model, which neither looks at neighbours nor follows the input."""
+    decoder_weight: float = 0.5
+
+    def parameter_bytes(self) -> dict[str, int]:
+        """Bytes in float32 of each network, from the headers of their files. Raises WeightsError."""
+        return {name: 4 * count_values(self.folder / name / WEIGHTS) for name in ("unet", "vae")}
+
+
+def load_mgld(files: MgldFiles, placement: Placement, *, book: PromptBook) -> StructuredPrior:
+    """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
+    from limpid.plan.allocator import free_memory
+    from limpid.priors.load.offload import Parts
+
+    warnings: list[str] = []
+    prompts = embed(files.folder, book, placement, warnings.append)
+    unet, vae = load_networks(files, placement)
+    free_memory()  # of the files and of other layouts
+    return StructuredPrior(
+        networks=Parts(placement, unet=unet, vae=vae),
+        prompts=prompts,
+        device=placement.device,
+        dtype=placement.dtype,
+        decoder_weight=files.decoder_weight if files.temporal_decoder else 0.0,
+        latent_scale=float(vae.config.scaling_factor),
+        warnings=tuple(warnings),
+    )
+
+
+def load_networks(files: MgldFiles, placement: Placement) -> tuple[Any, Any]:
+    """Denoiser and autoencoder, prepared."""
+    from limpid.networks.autoencoder import CFWVAE
+    from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
+    from limpid.priors.load.offload import compiled, prepare, vae_dtype
+
+    unet = from_folder(StructuredUNet, files.folder / "unet", placement.dtype, {})
+    dtype = vae_dtype(placement)
+    vae = from_folder(CFWVAE, files.folder / "vae", dtype, {})
+    if not files.temporal_decoder:
+        rest_over_time(vae)
+    return compiled(prepare(unet, placement), placement), prepare(vae, placement, dtype)
+
+
+@torch.no_grad()
+def rest_over_time(network: Any) -> None:
+    """All layers over time that are mixed in do nothing from now on."""
+    from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
+
+    for module in network.modules():
+        if isinstance(module, TemporalMixing):
+            module.alpha.zero_()

@@ -1,0 +1,137 @@
+"""A folder of converted weights of the SD x4 upscaler family -> a prior that is ready to run.
+
+Everything that is large is read here and nowhere else. Texts are embedded first and their encoder is freed, so that it
+never lies in memory beside the denoiser.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from limpid.checkpoints.tensor_files import SafetensorsFile
+from limpid.priors.load.schedule_config import read_betas
+from limpid.priors.prompts import PromptBook
+from limpid.priors.upscaler import UpscalerPrior
+from limpid.types import Placement, WeightsError
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscalerFiles:
+    """Which parts of a folder are used, and how."""
+
+    folder: Path
+    autoencoder: str = "vae"
+    """Name of the folder of the autoencoder in it."""
+    unet_options: Mapping[str, Any] | None = None
+    """In place of what ``unet/config.json`` says."""
+    autoencoder_options: Mapping[str, Any] | None = None
+
+    def parameter_bytes(self) -> dict[str, int]:
+        """Bytes in float32 of each network, from the headers of their files. Raises WeightsError."""
+        return {
+            name: 4 * count_values(self.folder / sub / WEIGHTS)
+            for name, sub in (("unet", "unet"), ("vae", self.autoencoder))
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedPrompts:
+    """The texts of a run as embeddings ``1 n c``; see `limpid.priors.upscaler.Prompts`."""
+
+    book: PromptBook
+    embeddings: Mapping[str, Tensor]
+
+    def positive(self, shot: int) -> Tensor:
+        return self.embeddings[self.book.for_shot(shot)]
+
+    def negative(self) -> Tensor:
+        return self.embeddings[self.book.negative]
+
+
+def load_upscaler(
+    files: UpscalerFiles,
+    placement: Placement,
+    *,
+    book: PromptBook,
+    noise_level: int,
+) -> UpscalerPrior:
+    """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
+    from limpid.plan.allocator import free_memory
+    from limpid.priors.load.offload import Parts
+
+    warnings: list[str] = []
+    prompts = embed(files.folder, book, placement, warnings.append)
+    unet = load_unet(files, placement)
+    vae = load_autoencoder(files, placement)
+    free_memory()  # of the files and of other layouts
+    return UpscalerPrior(
+        networks=Parts(placement, unet=unet, vae=vae),
+        prompts=prompts,
+        low_res_alphas_cumprod=read_betas(files.folder / "low_res_scheduler", force_linear=False).alphas_cumprod(),
+        noise_level=noise_level,
+        device=placement.device,
+        dtype=placement.dtype,
+        latent_scale=float(vae.config.scaling_factor),
+        warnings=tuple(warnings),
+    )
+
+
+def embed(
+    folder: Path, book: PromptBook, placement: Placement, tell: Callable[[str], None] | None = None
+) -> EmbeddedPrompts:
+    from limpid.priors.text import encode_once
+
+    texts = book.all()
+    embeddings = encode_once(folder, texts, placement.device, placement.dtype, tell)
+    return EmbeddedPrompts(book=book, embeddings={text: e[None] for text, e in zip(texts, embeddings, strict=True)})
+
+
+def load_unet(files: UpscalerFiles, placement: Placement) -> Any:
+    from limpid.networks.unet.temporal_unet import TemporalUNet
+    from limpid.priors.load.offload import compiled, prepare
+
+    unet = from_folder(TemporalUNet, files.folder / "unet", placement.dtype, files.unet_options or {})
+    return compiled(prepare(unet, placement), placement)
+
+
+def load_autoencoder(files: UpscalerFiles, placement: Placement) -> Any:
+    from limpid.networks import autoencoder as autoencoders
+    from limpid.priors.load.offload import prepare, vae_dtype
+
+    folder, dtype = files.folder / files.autoencoder, vae_dtype(placement)
+    kind = getattr(autoencoders, _class_name(folder), None)
+    if kind is None:
+        raise WeightsError(f"{folder / 'config.json'} names the network {_class_name(folder)!r}, which is not known")
+    return prepare(from_folder(kind, folder, dtype, files.autoencoder_options or {}), placement, dtype)
+
+
+def _class_name(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"])
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{folder / 'config.json'} is missing or damaged; convert the weights again") from error
+
+
+def from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any]) -> Any:
+    """``from_pretrained`` without a network connection; what it raises becomes one sentence."""
+    if not (folder / WEIGHTS).is_file():
+        raise WeightsError(f"{folder / WEIGHTS} is missing; convert the weights again")
+    try:
+        return kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, **options)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+
+
+def count_values(path: Path) -> int:
+    """Numbers in all tensors of a safetensors file; reads its header only. Raises WeightsError."""
+    file = SafetensorsFile(path)
+    return sum(math.prod(file.file.get_slice(name).get_shape()) for name in file)

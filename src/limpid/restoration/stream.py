@@ -1,0 +1,218 @@
+"""Restoring frames as they come: segments are cut by the same rule as for files, only with the end still unknown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from limpid.method import Method
+from limpid.plan.device import Machine, choose_machine, computing, empty_cache, is_out_of_memory
+from limpid.plan.segments import Cutting, Rung, Span, ladder, make_segment, next_core
+from limpid.restoration.restorer import Restorer, num_steps, target_size
+from limpid.run.prepare import choose_sizes
+from limpid.settings import Settings
+from limpid.types import InputError, ResourceError, Segment, SettingsError
+from limpid.video.picture import quantise
+
+ABOUT_FILES = ("codec", "crf", "bit_depth", "preset", "deinterlace", "fps", "preview", "detect_cuts", "caption")
+
+
+def restore_stream(
+    frames: Iterable[Any], *, method: Method, settings: Settings, fps: Fraction, cuts: Iterable[int]
+) -> Iterator[Any]:
+    """See `limpid.restore`; checks at once, computes when the first frame is asked for."""
+    defaults = Settings()
+    for name in ABOUT_FILES:
+        if getattr(settings, name) != getattr(defaults, name):
+            raise SettingsError(f"{name} is about files and has no effect on a stream of frames; leave it out")
+    starts = [0, *(cut for cut in cuts if cut != 0)]
+    if any(a >= b for a, b in pairwise(starts)):
+        raise SettingsError(f"cuts must be ascending frame numbers, but are {starts[1:]}")
+    machine = choose_machine(settings.device, settings.dtype, settings.threads)
+    return _run(frames, method, settings, fps, starts[1:], machine)
+
+
+def _run(
+    frames: Iterable[Any], method: Method, settings: Settings, fps: Fraction, cuts: list[int], machine: Machine
+) -> Iterator[Any]:
+    source = iter(frames)
+    first = next(source, None)
+    if first is None:
+        return
+    kind = Kind.of(first)
+    stream = Stream.make(method, settings, machine, fps, kind)
+    for shot, pictures in enumerate(split_shots(_chain(first, source), cuts)):
+        for tensor in stream.restore_shot(shot, (kind.to_tensor(picture, i) for i, picture in pictures)):
+            yield kind.from_tensor(tensor)
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+    yield 0, first
+    yield from enumerate(rest, 1)
+
+
+def split_shots(frames: Iterator[tuple[int, Any]], cuts: list[int]) -> Iterator[Iterator[tuple[int, Any]]]:
+    """Numbered frames -> one iterator per shot; each must be used up before the next is asked for."""
+    pending = next(frames, None)
+    bounds = deque(cuts)
+
+    def shot() -> Iterator[tuple[int, Any]]:
+        nonlocal pending
+        while pending is not None and not (bounds and pending[0] >= bounds[0]):
+            yield pending
+            pending = next(frames, None)
+
+    while pending is not None:
+        yield shot()
+        if bounds:
+            bounds.popleft()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the frames are, so that results can be given back in the same form."""
+
+    is_tensor: bool
+    dtype: Any
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, frame: Any) -> Kind:
+        shape = tuple(getattr(frame, "shape", ()))
+        if isinstance(frame, Tensor) and len(shape) == 3 and shape[0] == 3 and frame.is_floating_point():
+            return cls(is_tensor=True, dtype=frame.dtype, height=shape[1], width=shape[2])
+        known = isinstance(frame, np.ndarray) and (frame.dtype in (np.uint8, np.uint16) or frame.dtype.kind == "f")
+        if known and len(shape) == 3 and shape[2] == 3:
+            return cls(is_tensor=False, dtype=frame.dtype, height=shape[0], width=shape[1])
+        says = f"{type(frame).__name__} {getattr(frame, 'dtype', '')} {shape}"
+        raise InputError(f"a frame is {says}; give numpy arrays h w 3 or float torch tensors 3 h w")
+
+    @property
+    def most(self) -> float:
+        """What stands for 1.0."""
+        whole = not self.is_tensor and self.dtype.kind == "u"
+        return float(np.iinfo(self.dtype).max) if whole else 1.0
+
+    def to_tensor(self, frame: Any, index: int) -> Tensor:
+        """``3 h w`` float32 in [0, 1] on the CPU."""
+        if Kind.of(frame) != self:
+            raise InputError(f"frame {index} is not like the first one: {Kind.of(frame)} instead of {self}")
+        if self.is_tensor:
+            tensor: Tensor = frame.detach().to("cpu", torch.float32)
+            return tensor
+        scaled = np.divide(frame.transpose(2, 0, 1), np.float32(self.most), dtype=np.float32)
+        return torch.from_numpy(np.ascontiguousarray(scaled))
+
+    def from_tensor(self, frame: Tensor) -> Any:
+        """``3 H W`` in [0, 1] -> a frame as they came."""
+        if self.is_tensor:
+            return frame.to(self.dtype)
+        if self.dtype.kind == "f":
+            return np.ascontiguousarray(frame.permute(1, 2, 0).numpy(), dtype=self.dtype)
+        # Rounded where files are, so that both give the same pixels.
+        return quantise(frame[None], 8 * self.dtype.itemsize, frame.shape[1], frame.shape[2])[0]
+
+
+@dataclasses.dataclass
+class Stream:
+    """The state of one call: which frames wait, and what is in memory at once."""
+
+    method: Method
+    restorer: Restorer
+    cutting: Cutting
+    rungs: list[Rung]
+    """The one in use first."""
+    position: int = 0
+    """Number of the next frame to come out."""
+    index: int = 0
+    """Of the next segment."""
+    carry: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: Kind) -> Stream:
+        steps, budget = num_steps(method, settings), machine.budget(capped=method.local)
+        size = {"width": kind.width, "height": kind.height}
+        sizes = choose_sizes(method, settings, machine, fps=fps, num_steps=steps, budget=budget, **size)
+        cutting, (rung, _) = sizes.cutting, sizes.rung(sizes.cutting.longest_frames)
+        if method.local:  # any cut gives the same pixels, so nothing is waited for that is not needed
+            cutting = dataclasses.replace(cutting, frames=rung.chunk_frames, longest_frames=rung.chunk_frames)
+        width, height = target_size(kind.width, kind.height, method.scale, settings)
+        restorer = Restorer(
+            method=method, settings=settings, machine=machine, width=width, height=height, offload=sizes.offload
+        )
+        rungs = [rung, *ladder(rung, local=method.local, overlap_px=method.tile_overlap_px, **size)]
+        return cls(method=method, restorer=restorer, cutting=cutting, rungs=rungs)
+
+    def restore_shot(self, shot: int, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+        """All frames of one shot, restored; keeps those that a later segment needs."""
+        waiting: deque[Tensor] = deque()
+        start = first = known = self.position
+        ended, self.carry = False, {}
+        while True:
+            segment = self._next_segment(shot, start, known, ended)
+            if segment is None:
+                if ended:
+                    return
+                frame = next(frames, None)
+                ended = frame is None
+                if frame is not None:
+                    waiting.append(frame)
+                    known += 1
+                continue
+            for _ in range(segment.halo.start - first):
+                waiting.popleft()
+            first = max(first, segment.halo.start)
+            lr = torch.stack([waiting[i] for i in range(len(segment.halo))])
+            yield from self._compute(lr, segment)
+            self.position = segment.core.stop
+
+    def _next_segment(self, shot: int, start: int, known: int, ended: bool) -> Segment | None:
+        """The next segment, once every frame of its halo is there."""
+        core = next_core(self.position, known, self.cutting, ended=ended)
+        if core is None:
+            return None
+        margin = 0 if ended else self.cutting.after_frames + self.cutting.grid_frames
+        if core.stop + margin > known:
+            return None
+        # What comes after the known frames is not read; the shot ends there as far as this segment is concerned.
+        return make_segment(self.index, shot, (start, known), core, self.cutting)
+
+    def _compute(self, lr: Tensor, segment: Segment) -> Iterator[Tensor]:
+        """One segment, in smaller and smaller pieces while memory runs out."""
+        position, carry_in, carry_out = segment.core.start, self.carry, dict[str, Tensor]()
+        while position < segment.core.stop:
+            rung, local = self.rungs[0], self.method.local
+            halo, length = self.cutting.halo_frames, rung.chunk_frames
+            chunk = Span(segments=(segment,)).chunk(position, chunk_frames=length, halo_frames=halo, local=local)
+            part = lr[chunk.halo.start - segment.halo.start : chunk.halo.stop - segment.halo.start]
+            frames = self._try(part, chunk, carry_in, carry_out)
+            if frames is None:
+                self.rungs.pop(0)
+                empty_cache(self.restorer.machine.torch_device)
+                continue
+            yield from frames
+            position = chunk.core.stop
+        self.carry, self.index = carry_out, self.index + 1
+
+    def _try(
+        self, lr: Tensor, chunk: Segment, carry_in: dict[str, Tensor], carry_out: dict[str, Tensor]
+    ) -> Tensor | None:
+        """None when memory ran out and there is something smaller to try."""
+        try:
+            with computing(self.restorer.machine, keep_memory=self.restorer.method.local):
+                return self.restorer(lr, chunk, self.rungs[0], carry_in=carry_in, carry_out=carry_out)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(self.rungs) == 1:
+                raise ResourceError(f"out of memory, and there is nothing smaller to try ({error})") from error
+            return None

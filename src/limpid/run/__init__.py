@@ -1,0 +1,1 @@
+"""A run over files: journal, executor, resume, sidecar, report."""

@@ -1,0 +1,106 @@
+"""What a run tells while it works: plain dicts with an ``event`` key, safe to write as JSON lines.
+
+====================  ==============================================================================================
+event                 further keys
+====================  ==============================================================================================
+``stage``             ``stage``: "probe", "scan", "caption", "plan", "calibrate", "run", "assemble" or "finish"
+``clip``              ``path width height fps codec duration_s num_frames``: what the header says
+``progress``          ``stage done total fps eta_s``: frames; ``total`` and ``eta_s`` are None while they are unknown
+``plan``              ``plan``: see `limpid.plan.segments.Plan.to_dict`, with ``segments`` as a count
+``estimate``          ``seconds frames_per_s segment_bytes output_bytes free_bytes calibrated``
+``resume``            ``segments of frames``: what a former run left finished and is used again
+``segment``           ``index of start stop bytes``: durable on disk from now on
+``rung``              ``tile_px chunk_frames window_frames``: memory ran out, the run goes on with these
+``warning``           ``message``: something about the result or the input that the user should know
+``note``              ``message``: something that was decided, sizes rounded to even for instance
+``done``              ``output frames seconds fps resumed_segments notes warnings``: as in `limpid.Report`
+====================  ==============================================================================================
+
+All events come from the thread that called `limpid.upscale`. A callback may raise; the run then stops cleanly, and
+finished segments are kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from limpid.types import Progress
+
+PROGRESS_INTERVAL_S = 0.2
+
+
+@dataclass
+class Teller:
+    """Sends events to a callback and keeps what must be in the report."""
+
+    callback: Progress | None = None
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    stage_s: dict[str, float] = field(default_factory=dict)
+    """Seconds that each stage took."""
+    _stage: tuple[str, float] | None = None
+
+    def tell(self, event: str, **values: Any) -> None:
+        if self.callback is not None:
+            self.callback({"event": event, **values})
+
+    def stage(self, stage: str) -> None:
+        now = time.monotonic()
+        if self._stage is not None:
+            name, since = self._stage
+            self.stage_s[name] = round(self.stage_s.get(name, 0.0) + now - since, 3)
+        self._stage = (stage, now)
+        self.tell("stage", stage=stage)
+
+    def note(self, message: str) -> None:
+        if message not in self.notes:
+            self.notes.append(message)
+            self.tell("note", message=message)
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+            self.tell("warning", message=message)
+
+
+@dataclass
+class Meter:
+    """Turns counts of finished frames into progress events with rate and time left, not more often than is useful."""
+
+    teller: Teller
+    stage: str
+    total: int | None = None
+    before: int = 0
+    """Frames that were finished before this run, counted as done but not for the rate."""
+    clock: Callable[[], float] = time.monotonic
+    done: int = 0
+    _started: float | None = None
+    _told: float = -1e9
+
+    def start(self) -> None:
+        self._started = self.clock()
+        self._tell(self._started)
+
+    def add(self, frames: int) -> None:
+        self.update(self.done + frames)
+
+    def update(self, done: int) -> None:
+        """``done``: frames finished in this run so far."""
+        self.done = done
+        now = self.clock()
+        if now - self._told >= PROGRESS_INTERVAL_S or self.done + self.before == self.total:
+            self._tell(now)
+
+    def rate(self) -> float | None:
+        """Frames per second of this run; None before the first frame."""
+        elapsed = self.clock() - self._started if self._started is not None else 0.0
+        return self.done / elapsed if self.done and elapsed > 0 else None
+
+    def _tell(self, now: float) -> None:
+        self._told = now
+        rate, done = self.rate(), self.done + self.before
+        left = None if self.total is None or rate is None else max(self.total - done, 0) / rate
+        self.teller.tell("progress", stage=self.stage, done=done, total=self.total, fps=rate, eta_s=left)

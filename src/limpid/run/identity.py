@@ -1,0 +1,90 @@
+"""The facts that decide the bytes of a result. Segments of a former run are used again only when all of them agree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from limpid.durable.files import digest_of, sha256_of
+from limpid.method import Method
+from limpid.plan.device import Machine, versions
+from limpid.settings import Settings
+from limpid.types import Clip, InputError, OutputSpec, Timeline
+
+NOT_IN_THE_PIXELS = (
+    *("device", "threads", "preview", "detect_cuts", "deinterlace", "fps", "scale", "height"),
+    *("weights", "caption", "caption_model", "offload"),
+)
+"""Settings that show in other facts, as what they led to."""
+
+
+def input_identity(clip: Clip, on_bytes: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """Size and content of the input, wherever it lies: a file that was moved is the same one."""
+    try:
+        if clip.kind == "video":
+            path = Path(clip.path)
+            return {"kind": "video", "size": path.stat().st_size, "sha256": sha256_of(path, on_bytes)}
+        digest, size = hashlib.sha256(), 0
+        for image in map(Path, clip.image_paths):
+            digest.update(f"{image.name}\0{sha256_of(image, on_bytes)}\n".encode())
+            size += image.stat().st_size
+        return {"kind": "images", "size": size, "sha256": digest.hexdigest()}
+    except OSError as error:
+        raise InputError(f"{clip.path} cannot be read: {error.strerror}") from error
+
+
+def run_facts(
+    *,
+    identity: Mapping[str, Any],
+    timeline: Timeline,
+    settings: Settings,
+    method: Method,
+    machine: Machine,
+    size: tuple[int, int],
+    spec: OutputSpec,
+    segment_spec: OutputSpec,
+    frames: tuple[int, int],
+) -> dict[str, Any]:
+    """All facts as plain JSON values."""
+    chosen = {name: value for name, value in settings.to_dict().items() if name not in NOT_IN_THE_PIXELS}
+    machine_facts = {name: value for name, value in machine.to_dict().items() if name != "threads"}
+    facts = {
+        "input": dict(identity),
+        "timeline": {"frames": list(frames), "digest": timeline_digest(timeline)},
+        "settings": chosen,
+        "threads": settings.threads,
+        "size": list(size),
+        "method": {"name": method.name, "weights": method.weights_hash()},
+        "machine": machine_facts,
+        "output": asdict(spec),
+        "segments": asdict(segment_spec),
+        "versions": versions(),
+    }
+    values: dict[str, Any] = json.loads(json.dumps(facts, default=_plain))
+    return values
+
+
+def timeline_digest(timeline: Timeline) -> str:
+    values = [timeline.pts, str(timeline.time_base), timeline.cuts, timeline.last_duration, timeline.interlaced]
+    return digest_of(values)
+
+
+def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
+    """Plain JSON values: the scan of a long film is kept in the work folder."""
+    return {**asdict(timeline), "time_base": str(timeline.time_base)}
+
+
+def timeline_from_dict(values: Mapping[str, Any]) -> Timeline:
+    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings")}
+    return Timeline(**{**values, **tuples, "time_base": Fraction(values["time_base"])})
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Fraction):
+        return str(value)
+    raise TypeError(f"{value!r} is not JSON")

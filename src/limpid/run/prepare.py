@@ -1,0 +1,170 @@
+"""From what the user asks for to what is run: options against the method, the preview's frames, the plan."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from collections.abc import Callable
+from fractions import Fraction
+
+from limpid.cuts.blended import blended_load, choose
+from limpid.diffusion.schedules import truncate
+from limpid.method import Method
+from limpid.plan.device import Machine
+from limpid.plan.memory import Budget
+from limpid.plan.segments import (
+    Cutting,
+    Plan,
+    Rung,
+    choose_cutting,
+    fit,
+    ladder,
+    method_load,
+    plan_segments,
+    spans,
+)
+from limpid.run.events import Teller
+from limpid.settings import Settings, parse_preview
+from limpid.types import Clip, InputError, Offload, OutputSpec, SettingsError, Timeline, Window
+
+METHOD_OPTIONS = ("steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile")
+"""Settings that only some methods can follow; see `Method.options`."""
+LEAST_PX = 16
+
+
+def check_options(method: Method, settings: Settings) -> None:
+    """Raises SettingsError for an option that would have no effect with the method."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    for name in METHOD_OPTIONS:
+        if getattr(settings, name) != defaults[name] and name not in method.options:
+            raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out")
+    method.strategy.check(truncate(method.make_schedule(settings.steps or method.steps), settings.strength))
+
+
+def check_clip(clip: Clip) -> None:
+    """Raises InputError for pictures that are too small to restore."""
+    if min(clip.width, clip.height) < LEAST_PX:
+        raise InputError(
+            f"{clip.path} is {clip.width}x{clip.height}; the smallest size is {LEAST_PX}x{LEAST_PX} pixels"
+        )
+
+
+def tell_clip(clip: Clip, teller: Teller) -> None:
+    """What the header of the input says."""
+    size = {"width": clip.width, "height": clip.height, "fps": str(clip.fps)}
+    rest = {"codec": clip.codec, "duration_s": clip.duration_s, "num_frames": clip.num_frames}
+    teller.tell("clip", path=clip.path, **size, **rest)
+
+
+def unused_options(clip: Clip, settings: Settings, spec: OutputSpec) -> list[str]:
+    """Sentences on options that have no effect with this input or output."""
+    found = []
+    if clip.kind == "images" and settings.deinterlace != "auto":
+        found.append("deinterlace has no effect on a folder of images")
+    if spec.codec in ("ffv1", "prores", "images") and settings.crf != Settings().crf:
+        found.append(f"crf has no effect with {spec.codec}")
+    return found
+
+
+def preview_frames(timeline: Timeline, preview: str | None) -> Window:
+    """The frames shown in the asked part, times counted from the first frame; all frames without a preview."""
+    if preview is None:
+        return Window(start=0, stop=timeline.num_frames)
+    start_s, stop_s = parse_preview(preview)
+    first, unit = timeline.pts[0], timeline.time_base
+    times = [(pts - first) * unit for pts in timeline.pts]
+    # The frame that is on screen at the start of the range, then all that appear before its end.
+    start = max(bisect.bisect_right(times, start_s) - 1, 0)
+    stop = bisect.bisect_left(times, stop_s)
+    length = times[-1] + timeline.last_duration * unit
+    if start_s >= length:
+        raise SettingsError(f"preview {preview} begins after the end of the input, which is {float(length):.2f} s long")
+    return Window(start=start, stop=max(stop, start + 1))
+
+
+def make_plan(
+    *,
+    timeline: Timeline,
+    frames: Window,
+    fps: Fraction,
+    size: tuple[int, int],
+    settings: Settings,
+    method: Method,
+    machine: Machine,
+    num_steps: int,
+    budget: Budget,
+) -> Plan:
+    """The plan of a run. ``size``: width and height of the input."""
+    sizes = choose_sizes(
+        method, settings, machine, width=size[0], height=size[1], fps=fps, num_steps=num_steps, budget=budget
+    )
+    segments = plan_segments(timeline.shots(), frames, sizes.cutting)
+    longest = max(len(span.core) for span in spans(segments, local=method.local))
+    rung, peak_bytes = sizes.rung(longest)
+    return Plan(
+        segments=segments,
+        frames=frames,
+        local=method.local,
+        halo_frames=max(sizes.cutting.halo_frames, sizes.cutting.after_frames),
+        grid_frames=sizes.cutting.grid_frames,
+        rung=rung,
+        threads=machine.threads,
+        peak_bytes=peak_bytes,
+        offload=sizes.offload,
+        reasons=sizes.reasons,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How a method is cut on one picture size."""
+
+    cutting: Cutting
+    rung: Callable[[int], tuple[Rung, int]]
+    """From the longest stretch of frames there is: what is in memory at once at first, and its expected peak."""
+    offload: Offload = "none"
+    reasons: tuple[str, ...] = ()
+
+
+def choose_sizes(
+    method: Method,
+    settings: Settings,
+    machine: Machine,
+    *,
+    width: int,
+    height: int,
+    fps: Fraction,
+    num_steps: int,
+    budget: Budget,
+) -> Sizes:
+    """Both planning of a whole file and streaming cut by this."""
+    if method.local:
+        return _local_sizes(method, settings, width, height, fps, num_steps, budget.device)
+    value_bytes = machine.torch_dtype.itemsize
+    load = blended_load(method, settings, width=width, height=height, bytes_per_value=value_bytes)
+    choice = choose(method, settings, load, budget, fps=fps, num_steps=num_steps)
+
+    def rung(longest: int) -> tuple[Rung, int]:
+        return dataclasses.replace(choice.rung, chunk_frames=longest), choice.peak_bytes
+
+    return Sizes(cutting=choice.cutting, rung=rung, offload=choice.offload, reasons=choice.reasons)
+
+
+def _local_sizes(
+    method: Method, settings: Settings, width: int, height: int, fps: Fraction, num_steps: int, budget_bytes: int
+) -> Sizes:
+    load = method_load(method, num_steps=num_steps, width=width, height=height)
+
+    def rung(longest: int) -> tuple[Rung, int]:
+        found = fit(load, budget_bytes, most_frames=longest, tile_px=settings.tile_px or method.tile_px)
+        return dataclasses.replace(found, window_frames=settings.window_frames), load.peak_bytes(
+            found.chunk_frames, found.tile_px
+        )
+
+    cutting = choose_cutting(fps=fps, method=method, num_steps=num_steps, segment_frames=settings.segment_frames)
+    return Sizes(cutting=cutting, rung=rung)
+
+
+def ladder_of(plan: Plan, method: Method, width: int, height: int) -> tuple[Rung, ...]:
+    """What to step down to from the first rung of a plan. ``width`` and ``height`` of the input."""
+    return ladder(plan.rung, width=width, height=height, local=method.local, overlap_px=method.tile_overlap_px)

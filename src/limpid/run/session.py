@@ -1,0 +1,207 @@
+"""One run with everything resolved: what is read, computed and written, before and after the plan is made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from limpid.durable.interrupt import Interrupts
+from limpid.method import Method
+from limpid.plan.device import Machine, choose_machine, versions
+from limpid.plan.segments import Plan
+from limpid.restoration.compute import FrameCompute
+from limpid.restoration.restorer import Restorer, num_steps, target_size
+from limpid.run.estimate import Estimate, calibrate, check_space, free_bytes, guess, suffix_of, worth_a_trial
+from limpid.run.events import Teller
+from limpid.run.executor import Job
+from limpid.run.feed import Read, group_frames
+from limpid.run.identity import run_facts
+from limpid.run.journal import Journal
+from limpid.run.places import Places
+from limpid.run.prepare import ladder_of, make_plan, preview_frames, unused_options
+from limpid.settings import Settings
+from limpid.types import Clip, InputError, Offload, OutputSpec, Timeline, Window
+from limpid.video import SegmentWriter, resolve_output, segment_spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """All that a run is made of; nothing in here changes while it works."""
+
+    places: Places
+    settings: Settings
+    method: Method
+    machine: Machine
+    clip: Clip
+    timeline: Timeline
+    frames: Window
+    identity: dict[str, Any]
+    spec: OutputSpec
+    segment_spec: OutputSpec
+    restorer: Restorer
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        return run_facts(
+            identity=self.identity,
+            timeline=self.timeline,
+            settings=self.settings,
+            method=self.method,
+            machine=self.machine,
+            size=(self.restorer.width, self.restorer.height),
+            spec=self.spec,
+            segment_spec=self.segment_spec,
+            frames=(self.frames.start, self.frames.stop),
+        )
+
+    @cached_property
+    def _computes(self) -> dict[Offload, FrameCompute]:
+        return {}
+
+    def compute(self, plan: Plan) -> FrameCompute:
+        """What computes chunks; the trial of an estimate and the run share one, and so the loaded weights."""
+        if plan.offload not in self._computes:
+            restorer = replace(self.restorer, offload=plan.offload)
+            self._computes[plan.offload] = FrameCompute(restorer=restorer, alpha=self.spec.alpha)
+        return self._computes[plan.offload]
+
+    def tell_warnings(self, teller: Teller) -> None:
+        """What the prior has to say, once it was loaded."""
+        for compute in self._computes.values():
+            prior = vars(compute.restorer).get("prior")
+            for sentence in getattr(prior, "warnings", ()):
+                teller.warn(sentence)
+
+    def plan(self) -> Plan:
+        """The plan for the memory that is free now."""
+        return make_plan(
+            timeline=self.timeline,
+            frames=self.frames,
+            fps=self.clip.fps,
+            size=(self.clip.width, self.clip.height),
+            settings=self.settings,
+            method=self.method,
+            machine=self.machine,
+            num_steps=num_steps(self.method, self.settings),
+            budget=self.machine.budget(capped=self.method.local),
+        )
+
+    def estimate(self, plan: Plan, read: Read, *, trial: bool) -> Estimate:
+        if not (trial and worth_a_trial(plan)):
+            return guess(plan, self.spec, self.segment_spec)
+        return calibrate(
+            plan,
+            read=read,
+            compute=self.compute(plan),
+            open_as=SegmentWriter,
+            spec=self.spec,
+            segment_spec=self.segment_spec,
+            shared=self.machine.torch_device.type == "cpu",
+        )
+
+    def check_space(self, estimate: Estimate, teller: Teller, *, left: float) -> None:
+        warning = check_space(
+            estimate,
+            work=self.places.work,
+            output=self.places.output,
+            left=left,
+            num_side_streams=len(self.clip.side_streams),
+            duration_s=self.clip.duration_s or 0.0,
+        )
+        if warning is not None:
+            teller.warn(warning)
+
+    def tell_plan(self, plan: Plan, estimate: Estimate, teller: Teller) -> None:
+        teller.tell("plan", plan={**plan.to_dict(), "segments": len(plan.segments)})
+        teller.tell("estimate", **estimate.to_dict(), free_bytes=free_bytes(self.places.output))
+
+    def job(self, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> Job:
+        return Job(
+            journal=journal,
+            read=read,
+            group_frames=group_frames(self.clip.width, self.clip.height),
+            compute=self.compute(journal.plan),
+            open_writer=lambda path, first: SegmentWriter(path, self.segment_spec, first_frame=first),
+            suffix=suffix_of(self.segment_spec),
+            pts=self.timeline.pts,
+            rungs=ladder_of(journal.plan, self.method, self.clip.width, self.clip.height),
+            teller=teller,
+            carries=self.method.carries,
+            device=self.machine.torch_device,
+            interrupts=interrupts,
+        )
+
+    def resolved(self, plan: Plan) -> dict[str, Any]:
+        """What Limpid chose where the user did not, by the names of `Settings`."""
+        return {
+            "method": self.method.name,
+            "steps": num_steps(self.method, self.settings),
+            **({"color": self.restorer.color} if "color" in self.method.options else {}),
+            "dtype": self.machine.dtype,
+            "threads": plan.threads,
+            "codec": self.spec.codec,
+            "bit_depth": self.spec.bit_depth,
+        }
+
+    def sidecar_facts(self, plan: Plan) -> dict[str, Any]:
+        """What else is worth knowing of an output."""
+        return {
+            "input_identity": self.identity,
+            "seed": self.settings.seed,
+            "output": {**asdict(self.spec), "path": str(self.places.output)},
+            "machine": self.machine.to_dict(),
+            "weights": {self.method.name: self.method.weights_hash()},
+            "random_weights": self.method.random_weights,
+            "versions": versions(),
+            "plan": {**plan.to_dict(), "segments": len(plan.segments)},
+        }
+
+
+def make_session(
+    places: Places,
+    settings: Settings,
+    method: Method,
+    clip: Clip,
+    timeline: Timeline,
+    identity: dict[str, Any],
+    former: Journal | None,
+    teller: Teller,
+) -> Session:
+    """Resolve sizes, machine and output. What a former run chose by itself stays chosen: its threads."""
+    if timeline.num_frames == 0:
+        raise InputError(f"{clip.path} shows no frame")
+    machine = choose_machine(
+        settings.device, settings.dtype, settings.threads or (former.plan.threads if former else None)
+    )
+    width, height = target_size(clip.width, clip.height, method.scale, settings)
+    spec, notes = resolve_output(
+        clip,
+        timeline,
+        places.output,
+        width=width,
+        height=height,
+        codec=settings.codec,
+        crf=settings.crf,
+        bit_depth=settings.bit_depth,
+        threads=machine.threads,
+        preset=settings.preset,
+    )
+    pieces, reason = segment_spec(spec, timeline)
+    for note in (*notes, *([reason] if reason else [])):
+        teller.note(note)
+    for warning in (*timeline.warnings, *unused_options(clip, settings, spec)):
+        teller.warn(warning)
+    return Session(
+        places=places,
+        settings=settings,
+        method=method,
+        machine=machine,
+        clip=clip,
+        timeline=timeline,
+        frames=preview_frames(timeline, settings.preview),
+        identity=identity,
+        spec=spec,
+        segment_spec=pieces,
+        restorer=Restorer(method=method, settings=settings, machine=machine, width=width, height=height),
+    )

@@ -1,0 +1,57 @@
+"""Recipes: what is trained, with the papers' numbers. Each module has functions that return one; all are listed here.
+
+A recipe of your own is a Python file with ``RECIPE``, or with a function ``recipe()`` that returns one.
+"""
+
+from __future__ import annotations
+
+import runpy
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limpid.types import SettingsError
+
+if TYPE_CHECKING:
+    from limpid.train.stage import Recipe
+
+RECIPES = {
+    "tiny": ".tiny:tiny",
+    "tiny/few-step": ".few_step:tiny",
+    "upscale-a-video/unet": ".upscaler_unet:upscale_a_video",
+    "upscale-a-video/vae": ".autoencoders:upscale_a_video",
+    "upscale-a-video/few-step": ".few_step:upscale_a_video",
+    "upscale-a-video/light-decoder": ".light_decoder:upscale_a_video",
+    "diffvsr/unet": ".upscaler_unet:diffvsr",
+    "diffvsr/vae": ".autoencoders:diffvsr",
+    "diffvsr/few-step": ".few_step:diffvsr",
+    "diffvsr/light-decoder": ".light_decoder:diffvsr",
+    "mgld-vsr/unet": ".mgld_vsr_unet:mgld",
+    "mgld-vsr/vae": ".autoencoders:mgld",
+    "dc-vsr/unet": ".dc_vsr_unet:dc_vsr",
+    "dc-vsr/few-step": ".few_step:dc_vsr",
+}
+"""Name -> module and function; nothing is imported before it is asked for."""
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by name, or from a Python file. Raises SettingsError when there is none."""
+    if name in RECIPES:
+        module, _, function = RECIPES[name].partition(":")
+        found: Recipe = getattr(import_module(module, __name__), function)()
+        return found
+    if name.endswith(".py"):
+        return _from_file(Path(name))
+    raise SettingsError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}, or a Python file")
+
+
+def _from_file(path: Path) -> Recipe:
+    from limpid.train.stage import Recipe
+
+    if not path.is_file():
+        raise SettingsError(f"{path}: there is no such file; a recipe is a name or a Python file")
+    values = runpy.run_path(str(path))
+    found = values["recipe"]() if callable(values.get("recipe")) else values.get("RECIPE")
+    if not isinstance(found, Recipe):
+        raise SettingsError(f"{path} defines neither RECIPE nor a function recipe() that returns a Recipe")
+    return found

@@ -1,0 +1,117 @@
+"""Names of outputs and work folders, and what of them is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limpid.run.events import Meter, Teller
+from limpid.run.places import check_output, choose_places, default_output
+from limpid.run.workspace import workspace
+from limpid.settings import Settings
+from limpid.types import Clip, OutputError
+
+
+def clip_at(path: Path, **changes: Any) -> Clip:
+    values: dict[str, Any] = {
+        "path": str(path),
+        "kind": "video",
+        "width": 64,
+        "height": 48,
+        "fps": 25,
+        "time_base": 1,
+        "codec": "h264",
+        "pix_fmt": "yuv420p",
+        "bit_depth": 8,
+    }
+    return Clip(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "images", "name"),
+    [
+        ("film.mp4", {}, False, "film_x4.mp4"),
+        ("film.MKV", {}, False, "film_x4.mkv"),
+        ("film.webm", {}, False, "film_x4.mkv"),
+        ("film.avi", {}, False, "film_x4.mkv"),
+        ("film.mov", {"scale": 1.5}, False, "film_x1.5.mov"),
+        ("film.mp4", {"height": 1080, "preview": "1-2"}, False, "film_1080p_preview.mp4"),
+        ("film.mp4", {"codec": "ffv1"}, False, "film_x4.mkv"),
+        ("film.mp4", {"codec": "prores"}, False, "film_x4.mov"),
+        ("film.mp4", {"codec": "images"}, False, "film_x4"),
+        ("a.b", {}, True, "a.b_x4"),
+        ("frames", {"codec": "h265"}, True, "frames_x4.mp4"),
+    ],
+)
+def test_default_names(source: str, options: dict[str, Any], images: bool, name: str) -> None:
+    assert default_output(Path("/x") / source, Settings(**options), images=images) == Path("/x") / name
+
+
+def test_work_folders_do_not_meet(tmp_path: Path) -> None:
+    clip = clip_at(tmp_path / "in.mp4")
+    beside = choose_places(clip, tmp_path / "out.mp4", Settings(), None)
+    assert beside.work == tmp_path / ".out.mp4.limpid"
+    assert beside.sidecar == tmp_path / "out.mp4.limpid.json"
+    a, b = (choose_places(clip, tmp_path / d / "out.mp4", Settings(), tmp_path / "work").work for d in "ab")
+    assert a.parent == b.parent == tmp_path / "work"
+    assert a != b
+
+
+def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    clip = clip_at(tmp_path / "in.mp4")
+    (tmp_path / "full.mp4").mkdir()
+    (tmp_path / "full.mp4" / "x").touch()
+    with pytest.raises(OutputError, match="is a folder"):
+        check_output(choose_places(clip, tmp_path / "full.mp4", Settings(), None), overwrite=True)
+    check_output(choose_places(clip, tmp_path / "new" / "folder" / "out.mp4", Settings(), None), overwrite=False)
+    if os.geteuid():
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(OutputError, match="no permission"):
+            check_output(choose_places(clip, tmp_path / "locked" / "out.mp4", Settings(), None), overwrite=False)
+
+
+def test_a_workspace_without_segments_goes_away_whatever_happens(tmp_path: Path) -> None:
+    for fails in (False, True):
+        try:
+            with workspace(tmp_path / "work") as space:
+                assert space.folder == tmp_path / "work"
+                (tmp_path / "work" / "scan.json").touch()
+                assert not fails
+        except AssertionError:
+            pass
+        assert list(tmp_path.iterdir()) == []
+    with workspace(tmp_path / "work", dry_run=True) as space:
+        assert space.folder is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_meter_tells_rate_and_time_left() -> None:
+    events: list[dict[str, Any]] = []
+    now = [0.0]
+    meter = Meter(Teller(events.append), "run", total=100, before=20, clock=lambda: now[0])
+    meter.start()
+    for second in range(1, 5):
+        now[0] = float(second)
+        meter.add(10)
+    assert [e["done"] for e in events] == [20, 30, 40, 50, 60]
+    assert events[0]["fps"] is None
+    assert events[-1]["fps"] == 10
+    assert events[-1]["eta_s"] == 4
+    now[0] += 0.01
+    meter.add(1)
+    assert len(events) == 5
+    meter.add(39)
+    assert events[-1]["done"] == 100
+
+
+def test_notes_and_warnings_are_told_once() -> None:
+    events: list[dict[str, Any]] = []
+    teller = Teller(events.append)
+    for _ in range(2):
+        teller.note("a")
+        teller.warn("b")
+    assert events == [{"event": "note", "message": "a"}, {"event": "warning", "message": "b"}]
+    assert (teller.notes, teller.warnings) == (["a"], ["b"])
