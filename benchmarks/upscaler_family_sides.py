@@ -77,14 +77,14 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     clock = Clock()
     import torch
 
-    from limpid.methods.upscalers import SD_X4_UPSCALER, compose
+    from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
     from limpid.restoration.loop import sample_segment
     from limpid.types import Placement, Segment, Window
 
     frames = 1 if "1 frame" in task["side"] else task["frames"]
     folder = Path(task["folder"]) / ("video" if "temporal" in task["side"] else "image")
     words = {"prompt": PROMPT, "negative_prompt": NEGATIVE}
-    method = compose(SD_X4_UPSCALER, weights=str(folder), noise_level=NOISE_LEVEL, guidance_scale=GUIDANCE, **words)
+    method = sd_x4_upscaler(weights=str(folder), noise_level=NOISE_LEVEL, guidance_scale=GUIDANCE, **words)
     text_s, prior = timed_text(lambda: method.load(Placement(device=torch.device("cpu"), dtype=torch.float32)))
     load_s = clock.lap() - text_s
     lr, _, generator = inputs(task, frames)

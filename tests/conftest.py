@@ -58,6 +58,7 @@ def _no_weights(placement: object) -> None:
 @pytest.fixture(scope="session")
 def local_method() -> Any:
     """A local method with a halo of 4 frames."""
+    from limpid.cuts.local import Local
     from limpid.diffusion.samplers import Euler
     from limpid.diffusion.schedules import karras_steps
     from limpid.method import Method
@@ -70,9 +71,7 @@ def local_method() -> Any:
         steps=1,
         make_schedule=lambda n: karras_steps(n, sigma_min=0.1, sigma_max=10.0, rho=7.0),
         sampler=Euler(),
-        local=True,
-        reach_frames=4,
-        reach_px=8,
+        cuts=Local(reach_frames=4, reach_px=8),
     )
 
 

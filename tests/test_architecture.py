@@ -15,12 +15,13 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
     {"types", "settings", "lazy"},
+    {"tiling", "color", "checkpoints", "durable", "plan"},
+    {"video", "cuts"},
     {"method"},
-    {"diffusion", "tiling", "color", "video", "checkpoints", "durable", "plan"},
-    {"networks", "attention"},
+    {"diffusion", "attention", "networks"},
     {"flow"},
     {"priors", "guidance", "consistency", "degrade", "metrics"},
-    {"cuts", "convert"},
+    {"convert"},
     {"restoration", "methods"},
     {"run"},
     {"api"},

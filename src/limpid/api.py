@@ -84,7 +84,7 @@ def upscale(
         teller.stage("plan")
         former = recall(space.folder)
         session = make_session(places, settings, method, clip, timeline, identity, former, teller)
-        ready = computing(session.machine, keep_memory=session.method.local)
+        ready = computing(session.machine, keep_memory=session.method.cuts.reuses_freed_memory)
         with ready, FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
             if space.folder is None:
                 return dry_run_of(session, reader.read, teller, trial=calibrate)

@@ -11,15 +11,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from limpid.cuts.cost import Cost, Demand
+
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from torch import Tensor
 
-    from limpid.types import Placement, Prediction, Scene, Segment, Step, Tile, Window
-
-Weights = Literal["ramp", "gaussian", "gaussian_compat", "box"]
-"""How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean. ``gaussian_compat`` is
-the bump of the released code of MGLD-VSR, whose middle lies half a pixel low."""
-ColorFix = Literal["wavelet", "adain", "none"]
+    from limpid.cuts.base import Cuts
+    from limpid.plan.memory import Budget
+    from limpid.settings import Settings
+    from limpid.types import ColorFix, Placement, Prediction, Scene, Segment, Step, Tile, Window
 
 
 class Sampler(Protocol):
@@ -52,6 +54,11 @@ class Prior(Protocol):
 
     @property
     def latent_channels(self) -> int: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the user on what was found when it was loaded, a prompt that is too long for instance."""
+        ...
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         """Latent height and width for an LR frame."""
@@ -135,6 +142,10 @@ class Strategy:
 
     carries: bool = False
     """True when segments of a shot must run in order because ``carry_in`` is used."""
+    causal: bool = False
+    """True when a lane depends on the decoded frames of the one before: each lane is then decoded as soon as it is
+    clean (`on_frames`), and its ``carry_out`` is the ``carry_in`` of the next lane. Needs ``carries``, and lanes side
+    by side that do not reach beyond the segment's core."""
 
     def check(self, steps: tuple[Step, ...]) -> None:
         """Raises SettingsError for a schedule that the strategy cannot work with, or would have no effect with."""
@@ -155,6 +166,10 @@ class Strategy:
         """The state of one lane, for example optical flow of its frames."""
         return None
 
+    def on_condition(self, condition: Any, context: LaneContext, state: Any) -> Any:
+        """Changes what the network is told of a lane before its first step, by what ``context.carry_in`` holds."""
+        return condition
+
     def on_x0(self, x0: Tensor, step: Step, context: LaneContext, state: Any) -> Tensor:
         """Changes the prediction of the clean latent ``1 c t h w`` of the whole lane before the sampler uses it."""
         return x0
@@ -163,11 +178,14 @@ class Strategy:
         """Changes the latent after a step; gradients are off, switch them on with ``torch.enable_grad``."""
         return z
 
+    def on_frames(self, frames: Tensor, context: LaneContext, state: Any) -> None:
+        """Told of the frames of a lane once they are decoded, ``t 3 H W``, not clipped; causal strategies only."""
+
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
         """Fuses what two neighbours made, after the last step, of ``p`` common frames: ``1 c p h w`` each.
 
-        The neighbours are lanes, or segments of one shot (`Method.joint_frames`). Here the weight goes from one to the
-        other in equal steps, neither end being all of one.
+        The neighbours are lanes, or segments of one shot that have frames in common. Here the weight goes from one to
+        the other in equal steps, neither end being all of one.
         """
         count = left.shape[2]
         weight = left.new_tensor([(i + 0.5) / count for i in range(count)])[:, None, None]
@@ -238,95 +256,72 @@ class Guidance(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Method:
-    """A restoration system as a value: a prior and what it is composed with. Lengths are in LR pixels and frames.
+class Weights:
+    """The weights of a method, as far as they are known before they are loaded."""
 
-    A ``local`` method sees only a neighbourhood: its tiles and windows get a halo that is cropped, and frames come out
-    with the same bits for any cut. Other methods blend overlapping tiles and windows, which belong to the result.
-    """
+    digest: Callable[[], str] = lambda: ""
+    """Identifies them (sha256 of the files); belongs to the journal key."""
+    network_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes in float32 of each network that can be on the device; empty where they are too small to count."""
+    random: bool = False
+    """Whether they were never trained, which sidecars and tables must say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """A restoration system as a value: a prior and what it is composed with."""
 
     name: str
     summary: str
     load: Callable[[Placement], Prior]
     """Makes the prior ready to run; large libraries and the weights are imported and read only here."""
     scale: int
+    """Output pixels per LR pixel."""
     steps: int
+    """Steps of the schedule, unless the user asks for others."""
     make_schedule: Callable[[int], tuple[Step, ...]]
     sampler: Sampler
+    cuts: Cuts
+    """How frames are cut into pieces, and how the pieces meet: `Local` or `Blended`."""
     strategy: Strategy = Strategy()
     attention: AttentionPlan | None = None
     guidance: Guidance | None = None
     start: Literal["noise", "noised_input"] = "noise"
     """What a run of strength 1 starts from; below 1 it is always the noised input."""
-
-    local: bool = False
-    reach_frames: int = 0
-    """Local: how many frames to either side one denoiser call looks at. Otherwise: context frames around a segment."""
-    reach_px: int = 0
-    """Local: how far one denoiser call looks, in LR pixels."""
-    decode_reach_frames: int = 0
-    decode_reach_px: int = 0
-
-    joint_frames: int = 0
-    """Blended: how many frames of a segment's beginning are merged with what the segment before made of them."""
-    segment_grid_frames: int = 1
-    """Segments start at multiples of this, counted from the first frame of the shot."""
-    window_frames: int | None = None
-    """None: a segment is one window."""
-    window_overlap_frames: int = 0
-    window_weights: Weights = "ramp"
-    tile_px: int | None = None
-    """None: the frame is one tile, unless memory is short."""
-    tile_overlap_px: int = 0
-    tile_weights: Weights = "ramp"
-    decode_frames: int | None = None
-    """Frames per decoder call; None: all at once."""
-    decode_overlap_frames: int = 0
-    decode_tile_overlap_px: int = 0
-    """Blended: how far the tiles of one decoder call overlap, where the decoder's memory asks for tiles."""
-
-    released_cuts_compat: bool = False
-    """Windows and decoder chunks as in released code: windows averaged in visiting order (`Axis.visited`), chunks of
-    frames that know nothing of each other (`Axis.chunked`). For comparisons with it."""
-
     color: ColorFix = "wavelet"
-    work_bytes_per_px: int = 0
-    """Peak memory of one network call per LR pixel and frame in float32, measured; 0: unknown."""
-    decode_bytes_per_px: int = 0
-    """The same of one decoder call; 0: as much as ``work_bytes_per_px``, and the decoder has the denoiser's tiles."""
-    latent_bytes_per_px: int = 16
-    """Of the latent of one frame per LR pixel, in float32."""
-    kept_bytes: Callable[[int, int, int, int | None], int] | None = None
-    """What attention propagation keeps between network calls, in float32: from width and height of the input, the
-    frames of a window and the side of a tile (None: the whole frame) to bytes. None: nothing."""
-    kept_device_bytes: int | None = None
-    """How much of that may lie on the device, the rest being on the host; None: all."""
-    weights_bytes: Mapping[str, int] = field(default_factory=dict)
-    """Bytes in float32 of each network that can be on the device; empty where they are too small to count."""
-    random_weights: bool = False
-    """Whether the weights were never trained, which sidecars and tables must say."""
-    weights_hash: Callable[[], str] = lambda: ""
-    """Identifies the weights (sha256 of the file); belongs to the journal key."""
+    cost: Cost = field(default_factory=Cost)
+    weights: Weights = field(default_factory=Weights)
     options: frozenset[str] = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
     """Settings that have an effect; any other one that the user gives is refused."""
 
     @property
     def carries(self) -> bool:
         """Whether the segments of a shot must run in order, because one hands something on to the next."""
-        return self.strategy.carries or self.joint_frames > 0
+        return self.strategy.carries or self.cuts.joint_frames > 0
 
-    def halo_frames(self, num_steps: int) -> int:
-        """Frames a segment needs before its core (fewer where the shot begins)."""
-        if self.local:
-            return self.reach_frames * num_steps + self.decode_reach_frames
-        return max(self.reach_frames, self.strategy.halo_frames(num_steps)[0])
+    def num_steps(self, settings: Settings) -> int:
+        """Steps of the schedule in a run with these settings."""
+        return settings.steps or self.steps
 
-    def tail_frames(self, num_steps: int) -> int:
-        """Frames a segment needs after its core (fewer where the shot ends)."""
-        if self.local:
-            return self.halo_frames(num_steps)
-        return max(self.reach_frames, self.strategy.halo_frames(num_steps)[1], self.joint_frames)
+    def demand(
+        self, settings: Settings, *, width: int, height: int, fps: Fraction, bytes_per_value: int, budget: Budget
+    ) -> Demand:
+        """What a plan for an input of this size is made for; see `Cuts.sizes`."""
+        num_steps = self.num_steps(settings)
 
-    def halo_px(self, num_steps: int) -> int:
-        """LR pixels that ``num_steps`` denoiser calls and the decoder look beyond a pixel; 0 for blended methods."""
-        return self.reach_px * num_steps + self.decode_reach_px if self.local else 0
+        return Demand(
+            width=width,
+            height=height,
+            fps=fps,
+            scale=self.scale,
+            num_steps=num_steps,
+            around=self.cuts.around(num_steps, self.strategy.halo_frames(num_steps)),
+            cost=self.cost,
+            budget=budget,
+            weights_bytes=self.weights.network_bytes,
+            bytes_per_value=bytes_per_value,
+            tile_px=settings.tile_px,
+            window_frames=settings.window_frames,
+            segment_frames=settings.segment_frames,
+            offload=settings.offload,
+        )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+ColorFix = Literal["wavelet", "adain", "none"]
+"""How the colours of finished frames are held to those of the input."""
 Offload = Literal["none", "model", "group"]
 """Everything stays on the device; one network (text encoder, denoiser, autoencoder) at a time; layers in turn."""
 

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fakes import cuts_of, sample
 from torch import Tensor
 
+from limpid.cuts.blended import Blended
 from limpid.diffusion.parametrisations import from_x0
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.method import Method, Strategy
 from limpid.plan.segments import Cutting, plan_segments
-from limpid.restoration.loop import sample_segment
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
 SCALE = 4
@@ -141,23 +142,24 @@ def method(prior: Hallucinating, strategy: Strategy, **changes: Any) -> Method:
         ),
         "sampler": DDIM(),
         "strategy": strategy,
-        "window_frames": 8,
-        "window_overlap_frames": 4,
-        "segment_grid_frames": 4,
         "color": "none",
     }
-    return Method(**{**fields, **changes})
+    geometry = {"window_frames": 8, "window_overlap_frames": 4, "segment_grid_frames": 4}
+    changes = {**geometry, **changes}
+    return Method(**{**fields, "cuts": cuts_of(changes), **changes})
 
 
 def run(m: Method, prior: Hallucinating, lr: Tensor, *, segment_frames: int | None = None, seed: int = 0) -> Tensor:
     """The whole clip as one shot, segment by segment as the engine would cut and run it; ``t 3 4h 4w``."""
-    length = -(-(segment_frames or len(lr)) // m.segment_grid_frames) * m.segment_grid_frames
+    assert isinstance(m.cuts, Blended)
+    grid, (before, after) = m.cuts.segment_grid_frames, m.cuts.around(m.steps, m.strategy.halo_frames(m.steps))
+    length = -(-(segment_frames or len(lr)) // grid) * grid
     cutting = Cutting(
         frames=length,
         longest_frames=max(2 * length - 1, length),
-        grid_frames=m.segment_grid_frames,
-        halo_frames=m.halo_frames(m.steps),
-        tail_frames=m.tail_frames(m.steps),
+        grid_frames=grid,
+        halo_frames=before,
+        tail_frames=after,
     )
     carry: dict[str, Tensor] = {}
     parts = []
@@ -165,6 +167,6 @@ def run(m: Method, prior: Hallucinating, lr: Tensor, *, segment_frames: int | No
         left: dict[str, Tensor] = {}
         frames = lr[segment.halo.start : segment.halo.stop]
         steps = m.make_schedule(m.steps)
-        parts.append(sample_segment(m, prior, frames, segment, steps=steps, seed=seed, carry_in=carry, carry_out=left))
+        parts.append(sample(m, prior, frames, segment, steps=steps, seed=seed, carry_in=carry, carry_out=left))
         carry = left
     return torch.cat(parts)

@@ -12,6 +12,7 @@ from torch import Tensor
 from limpid.attention.layers import sampled_positions
 from limpid.consistency.attention_bank import Kept, LayerSize, bank_bytes, store
 from limpid.consistency.attention_propagation import AttentionPropagation, key_deviation, most_detailed
+from limpid.cuts.blended import Blended
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.arithmetic import extrapolated
 from limpid.guidance.classifier_free import ClassifierFree
@@ -44,6 +45,7 @@ def method(attention: Any = None, guidance: Any = None) -> Any:
         steps=4,
         make_schedule=lambda n: STEPS,
         sampler=None,  # type: ignore[arg-type]
+        cuts=Blended(),
         attention=attention,
         guidance=guidance,
     )

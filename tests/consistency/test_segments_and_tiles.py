@@ -14,7 +14,7 @@ from .hallucination import Hallucinating, clip, method, run, to_arrays
 
 HARD_TILES: dict[str, Any] = {"tile_px": 32}
 BLENDED_TILES: dict[str, Any] = {"tile_px": 48, "tile_overlap_px": 32, "tile_weights": "gaussian"}
-JOINED: dict[str, Any] = {"joint_frames": 4, "reach_frames": 8}
+JOINED: dict[str, Any] = {"joint_frames": 4, "context_frames": 8}
 
 
 @pytest.mark.parametrize(

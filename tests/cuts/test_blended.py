@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from fakes import method
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limpid.cuts.blended import BlendedLoad, blended_load, choose
-from limpid.method import Method
+from limpid.cuts.blended import Blended
+from limpid.cuts.blended_memory import BlendedLoad, blended_load
+from limpid.cuts.cost import Cost, Demand
+from limpid.method import Method, Weights
 from limpid.plan.memory import Budget
 from limpid.settings import Settings
 
@@ -41,9 +44,22 @@ def large_method(**changes: Any) -> Method:
 
 
 def chosen(m: Method, budget: Budget, width: int = 320, height: int = 180, **settings: Any) -> Any:
-    options = Settings(**settings)
-    load = blended_load(m, options, width=width, height=height)
-    return choose(m, options, load, budget, fps=Fraction(25), num_steps=30), load
+    demand = demand_of(m, budget, width, height, **settings)
+    sizes = m.cuts.sizes(demand)
+    rung, peak_bytes = sizes.rung(sizes.cutting.longest_frames)
+    values = {f.name: getattr(sizes, f.name) for f in dataclasses.fields(sizes)}
+    return SimpleNamespace(**{**values, "rung": rung, "peak_bytes": peak_bytes}), load_of(m, demand)
+
+
+def demand_of(m: Method, budget: Budget, width: int, height: int, value_bytes: int = 4, **settings: Any) -> Demand:
+    options = Settings(steps=30, **settings)
+    size = {"width": width, "height": height, "fps": Fraction(25)}
+    return m.demand(options, **size, bytes_per_value=value_bytes, budget=budget)
+
+
+def load_of(m: Method, demand: Demand) -> BlendedLoad:
+    assert isinstance(m.cuts, Blended)
+    return blended_load(m.cuts, demand)
 
 
 def test_plenty_of_memory_needs_no_tiles_and_gives_no_reasons(large: Method) -> None:
@@ -107,16 +123,14 @@ def test_more_memory_never_means_smaller_pieces(width: int, height: int, power: 
 
 
 def test_half_the_bytes_per_number_halve_weights_and_work(large: Method) -> None:
-    full = blended_load(large, Settings(), width=64, height=64)
-    half = blended_load(large, Settings(), width=64, height=64, bytes_per_value=2)
-    assert isinstance(half, BlendedLoad)
+    full, half = (load_of(large, demand_of(large, Budget(device=GIB), 64, 64, size)) for size in (4, 2))
     assert half.work_bytes_per_px * 2 == full.work_bytes_per_px
     assert half.resident_bytes("none") * 2 == full.resident_bytes("none")
     assert full.resident_bytes("model") == 3 * GIB > full.resident_bytes("group")
 
 
 def test_a_method_without_figures_is_planned_all_the_same() -> None:
-    unknown = dataclasses.replace(large_method(), work_bytes_per_px=0, decode_bytes_per_px=0, weights_bytes={})
+    unknown = dataclasses.replace(large_method(), cost=Cost(), weights=Weights())
     choice, _ = chosen(unknown, Budget(device=2 * GIB))
     assert choice.peak_bytes > 0
 
@@ -129,7 +143,7 @@ def test_keys_and_values_between_calls_are_counted_and_said() -> None:
         (with_kept, _), (without, _) = chosen(keeps, budget, tile_px=96), chosen(large_method(), budget, tile_px=96)
         assert with_kept.peak_bytes - without.peak_bytes == kept
         assert "up to 8.58 GiB of keys and values are kept" in with_kept.reasons[-1]
-    part = large_method(kept_bytes=keeps.kept_bytes, kept_device_bytes=GIB)
+    part = large_method(kept_bytes=keeps.cost.kept_bytes, kept_device_bytes=GIB)
     for host, shorter in ((64, False), (9, True)):
         budget = Budget(device=64 * GIB, host=host * GIB)
         (some, _), (without, _) = chosen(part, budget, tile_px=96), chosen(large_method(), budget, tile_px=96)

@@ -6,19 +6,25 @@ The latent of most fakes is the LR frame itself (3 channels at LR size), and the
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from limpid.cuts.base import Cut, Cuts
+from limpid.cuts.blended import Blended
+from limpid.cuts.cost import Cost
+from limpid.cuts.local import Local
 from limpid.diffusion.parametrisations import from_x0
 from limpid.diffusion.samplers import DDIM, posterior_variance
 from limpid.diffusion.schedules import karras_steps
-from limpid.method import Bank, Call, Lane, LaneContext, Method, Phase, Prior, Strategy
+from limpid.method import Bank, Call, Lane, LaneContext, Method, Phase, Prior, Strategy, View, Weights
+from limpid.restoration.chunk import Chunk
+from limpid.restoration.loop import sample_segment
 from limpid.types import Placement, Prediction, Scene, Segment, Step, Tile, Window
 
 SCALE = 2
@@ -71,6 +77,7 @@ class PixelPrior:
 
     scale = SCALE
     latent_channels = 3
+    warnings: tuple[str, ...] = ()
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height, width
@@ -143,7 +150,20 @@ def mix_time(x: Tensor) -> Tensor:
     return 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
 
 
+def cuts_of(changes: dict[str, Any]) -> Cuts:
+    """Takes what belongs to the geometry out of the changes of a method."""
+    kind = Local if changes.pop("local", False) else Blended
+    names = {f.name for f in fields(kind)}
+    return kind(**{name: changes.pop(name) for name in list(changes) if name in names})
+
+
+def cost_of(changes: dict[str, Any]) -> Cost:
+    names = {f.name for f in fields(Cost)}
+    return Cost(**{name: changes.pop(name) for name in list(changes) if name in names})
+
+
 def method(prior: Callable[[], Prior] = PixelPrior, **changes: Any) -> Method:
+    """A method of `prior`; geometry and cost by the names of their fields, ``local=True`` for a local one."""
     defaults: dict[str, Any] = {
         "name": "fake",
         "summary": "a fake",
@@ -154,7 +174,45 @@ def method(prior: Callable[[], Prior] = PixelPrior, **changes: Any) -> Method:
         "sampler": DDIM(),
         "color": "none",
     }
-    return Method(**{**defaults, **changes})
+    if "cuts" not in changes:
+        changes["cuts"] = cuts_of(changes)
+    if "weights_bytes" in changes:
+        changes["weights"] = Weights(network_bytes=changes.pop("weights_bytes"))
+    return Method(**{**defaults, "cost": cost_of(changes), **changes})
+
+
+def sample(
+    m: Method,
+    prior: Prior,
+    lr: Tensor,
+    segment: Segment,
+    *,
+    steps: tuple[Step, ...],
+    seed: int,
+    tile_px: int | None = None,
+    window_frames: int | None = None,
+    decode_tile_px: int | None = None,
+    carry_in: Mapping[str, Tensor] | None = None,
+    carry_out: dict[str, Tensor] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    view: View | None = None,
+    **options: Any,
+) -> Tensor:
+    """`sample_segment` of one segment with pieces of these sizes."""
+    chunk = Chunk(
+        frames=lr,
+        segment=segment,
+        carry_in=carry_in or {},
+        carry_out={} if carry_out is None else carry_out,
+        on_step=on_step or (lambda done, total: None),
+        view=view,
+    )
+    cut = Cut(
+        tile_px=tile_px or m.cuts.tile_px,
+        window_frames=window_frames or m.cuts.window_frames,
+        decode_tile_px=decode_tile_px,
+    )
+    return sample_segment(m, prior, chunk, steps=steps, seed=seed, cut=cut, **options)
 
 
 def local_method(**changes: Any) -> Method:

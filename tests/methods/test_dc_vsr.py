@@ -103,8 +103,8 @@ def test_composition(folder: Path) -> None:
     assert (only.attention.spatial_rate, only.attention.temporal_frames) == (0.0, 2)
     plain = method(folder, attention="none", guidance="cfg", guidance_scale=4.0)
     assert plain.attention is None and "compile" in plain.options
-    assert set(made.weights_bytes) == {"unet", "vae"} and made.random_weights
-    assert set(method(folder, image_embedding="clip").weights_bytes) == {"unet", "vae", "image_encoder"}
+    assert set(made.weights.network_bytes) == {"unet", "vae"} and made.weights.random
+    assert set(method(folder, image_embedding="clip").weights.network_bytes) == {"unet", "vae", "image_encoder"}
     steps = made.make_schedule(25)
     assert (steps[0].sigma, len(steps)) == (pytest.approx(700.0), 25) and steps[-1].sigma == pytest.approx(0.002)
 
@@ -120,8 +120,10 @@ def test_memory_between_calls(folder: Path) -> None:
     assert whole == found * (136 * 240) // (28 * 64 * 64)  # nothing overlaps
     for changes, branches in (({}, 2), ({"guidance": "none"}, 1), ({"guidance": "sag"}, 3), ({"guidance": "pag"}, 3)):
         made = method(folder, **changes)
-        assert made.kept_bytes is not None and made.kept_bytes(480, 270, 14, 128) == found * 32 * branches // 640
-    assert method(folder, attention="none").kept_bytes is None
+        assert (
+            made.cost.kept_bytes is not None and made.cost.kept_bytes(480, 270, 14, 128) == found * 32 * branches // 640
+        )
+    assert method(folder, attention="none").cost.kept_bytes is None
 
 
 def test_a_dry_run_says_what_is_kept_between_calls(folder: Path, tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_a_dry_run_says_what_is_kept_between_calls(folder: Path, tmp_path: Path)
     import media
 
     film = media.make_video(tmp_path / "film.mp4", width=32, height=32, frames=5)
-    options = {"tile_px": 16, "calibrate": False, "dry_run": True, "weights": str(folder)}
+    options = {"tile_px": 16, "calibrate": False, "dry_run": True, "weights": str(folder), "dtype": "float32"}
     with_bank, without = (
         limpid.upscale(film, tmp_path / "x.mkv", method="dc-vsr", attention=attention, guidance="cfg", **options)
         for attention in ("sap+tap", "none")

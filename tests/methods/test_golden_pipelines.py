@@ -7,12 +7,13 @@ one loop.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fakes import sample
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.convert.unet_keys import LAVIE_UNET, UAV_UNET
 from limpid.convert.vae_keys import DIFFVSR_VAE, UAV_VAE_3D, UAV_VAE_VIDEO
+from limpid.cuts.blended import Blended
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.guidance.classifier_free import ClassifierFree
@@ -153,10 +155,14 @@ def run(
     whole = Window(start=0, stop=lr.shape[2])
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=lr.shape[2], core=whole, halo=whole)
     frames = (lr[0].transpose(0, 1) + 1) / 2
-    return loop.sample_segment(method, prior, frames, segment, steps=method.make_schedule(steps), seed=0) * 2 - 1
+    return sample(method, prior, frames, segment, steps=method.make_schedule(steps), seed=0) * 2 - 1
+
+
+GEOMETRY = {field.name for field in fields(Blended)}
 
 
 def released(betas: Betas, **values: Any) -> Method:
+    geometry = {name: values.pop(name) for name in GEOMETRY & set(values)}
     return Method(
         name="released",
         summary="",
@@ -165,8 +171,7 @@ def released(betas: Betas, **values: Any) -> Method:
         steps=1,
         make_schedule=lambda n: vp_steps(n, betas, spacing="leading", offset=1, final_alpha="first"),
         sampler=DDIM(),
-        window_frames=8,
-        released_cuts_compat=True,
+        cuts=Blended(window_frames=8, released_compat=True, **geometry),
         color="none",
         **values,
     )

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes import sample
 
 import limpid
 from limpid.convert.convert import convert
 from limpid.convert.random_weights import make_random
+from limpid.cuts.base import Cut
+from limpid.cuts.blended import Blended
 from limpid.method import Method, Prior
 from limpid.methods import find_method
 from limpid.methods.ablations import ABLATIONS
-from limpid.restoration.loop import sample_segment
-from limpid.restoration.predict import Cut, denoise_grid
+from limpid.restoration.loop import canvas_of
 from limpid.settings import Settings
 from limpid.types import Placement, Segment, SettingsError, WeightsError, Window
 from limpid.video import probe
@@ -49,7 +51,7 @@ def restored(method: Method, prior: Prior, frames: int, height: int, width: int,
     ramp = torch.linspace(0, 1, width).expand(frames, 3, height, width)
     noise = torch.rand(frames, 3, height, width, generator=torch.Generator().manual_seed(0))
     lr = 0.7 * ramp.roll(3, dims=-1) + 0.3 * noise
-    return sample_segment(method, prior, lr, segment, steps=method.make_schedule(steps), seed=0)
+    return sample(method, prior, lr, segment, steps=method.make_schedule(steps), seed=0)
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (60, 100)])
@@ -78,7 +80,7 @@ def test_a_wide_picture_is_seen_in_tiles(weights: str, loaded: Prior) -> None:
     whole = Window(start=0, stop=31)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=31, core=whole, halo=whole)
     z = torch.empty(1, 4, 31, *loaded.latent_size(180, 320))
-    grid = denoise_grid(method, loaded, Cut(tile_px=method.tile_px, window_frames=5), z, 0, segment)
+    grid = method.cuts.denoise_grid(canvas_of(loaded, z, segment, 0), Cut(tile_px=method.cuts.tile_px, window_frames=5))
     tiles = [grid.tile(index) for index in range(grid.num_tiles)]
     assert [(tile.top, tile.left) for tile in tiles] == [(row, column) for row in (0, 26) for column in (0, 32, 64, 96)]
     assert {(tile.height, tile.width) for tile in tiles} == {(64, 64)}
@@ -151,11 +153,18 @@ def test_ablation_rows_differ(made: Any) -> None:
         assert all(differ(first, second) for second in rows[i + 1 :])
 
 
+def geometry(method: Method) -> tuple[int, int, int]:
+    cuts = method.cuts
+    assert isinstance(cuts, Blended)
+    return cuts.window_overlap_frames, cuts.joint_frames, cuts.segment_grid_frames
+
+
 def test_released_windows_know_nothing_of_each_other(weights: str) -> None:
     ours, theirs = find(weights), find(weights, released=True)
-    assert (ours.window_overlap_frames, ours.joint_frames, ours.segment_grid_frames) == (2, 2, 3)
-    assert (theirs.window_overlap_frames, theirs.joint_frames, theirs.segment_grid_frames) == (0, 0, 5)
-    assert theirs.tile_weights == "gaussian_compat" and ours.color == theirs.color == "adain"
+    assert geometry(ours) == (2, 2, 3)
+    assert geometry(theirs) == (0, 0, 5)
+    assert isinstance(theirs.cuts, Blended) and theirs.cuts.tile_weights == "gaussian_compat"
+    assert ours.color == theirs.color == "adain"
 
 
 def test_the_schedule_is_that_of_the_makers(weights: str) -> None:

@@ -17,13 +17,16 @@ from limpid.checkpoints.renames import rename_all
 from limpid.consistency.lane_flow import LaneFlows
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.convert import ldm_keys
+from limpid.cuts.base import Cut
+from limpid.cuts.blended import Blended
 from limpid.diffusion.samplers import DDPM
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.method import LaneContext, Method
 from limpid.methods.mgld_vsr import RELEASED_GUIDANCE
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
 from limpid.priors.mgld_vsr import StructuredCondition, StructuredPrior
-from limpid.restoration.predict import Cut, denoise_grid, predict
+from limpid.restoration.loop import canvas_of
+from limpid.restoration.predict import predict
 from limpid.types import Segment, Tile, Window
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
@@ -67,9 +70,7 @@ def method(facts: dict[str, Any]) -> Method:
         steps=50,
         make_schedule=lambda count: STEPS,
         sampler=DDPM(),
-        tile_px=2 * facts["tile"],
-        tile_overlap_px=2 * facts["overlap"],
-        tile_weights="gaussian_compat",
+        cuts=Blended(tile_px=2 * facts["tile"], tile_overlap_px=2 * facts["overlap"], tile_weights="gaussian_compat"),
     )
 
 
@@ -101,7 +102,8 @@ def test_a_whole_step(prior: StructuredPrior, case: int) -> None:
     step = STEPS[49 - facts["index"]]
     assert step.t == facts["t"]
     z, composed = clip(given("x")), method(facts)
-    grid = denoise_grid(composed, prior, Cut(tile_px=composed.tile_px, window_frames=None), z, 0, SEGMENT)
+    cut = Cut(tile_px=composed.cuts.tile_px, window_frames=None)
+    grid = composed.cuts.denoise_grid(canvas_of(prior, z, SEGMENT, 0), cut)
     prediction = predict(composed, prior, z, step, condition(given), grid)
     found, _ = composed.sampler.step(z, prediction.x0, prediction.eps, step, None, lambda: clip(given("noise")))
     wanted = tensors[f"case{case}/out/sample_without_guidance"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fakes import sample
 from torch import Tensor
 
 import limpid
@@ -16,9 +17,8 @@ from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.propagation import LatentPropagation
 from limpid.flow.estimate import LastFlows
 from limpid.methods import find_method
-from limpid.methods.upscalers import make_strategy
+from limpid.methods.upscaler_family import family_strategy
 from limpid.priors.tiny import TinyConfig, from_latent, residual_picture
-from limpid.restoration.loop import sample_segment
 from limpid.settings import Settings
 from limpid.types import Placement, Segment, SettingsError, Window
 
@@ -69,7 +69,7 @@ def test_flow_is_estimated_once_in_a_lane_and_the_result_is_calmer() -> None:
     for scale in (0.0, 10.0):
         strategy = replace(method.strategy, scale=scale, estimator=counting)  # type: ignore[type-var,call-arg]
         guided, steps = replace(method, strategy=strategy), method.make_schedule(4)
-        found[scale] = sample_segment(guided, prior, lr, whole(4), steps=steps, seed=0)
+        found[scale] = sample(guided, prior, lr, whole(4), steps=steps, seed=0)
     assert counting.asked == 2
     assert found[0.0].shape == found[10.0].shape == (4, 3, 72, 100)
 
@@ -90,7 +90,7 @@ def test_the_plane_of_tiny_keeps_norms_and_is_its_residual() -> None:
 
 
 def test_propagation_and_guidance_share_one_flow(tmp_path: Path) -> None:
-    strategy = make_strategy(frozenset({"propagation", "motion"}), tmp_path, 4, steps="1", motion=3.0)
+    strategy = family_strategy(frozenset({"propagation", "motion"}), tmp_path, 4, steps="1", motion=3.0)
     assert isinstance(strategy, Combined)
     propagation, guidance = strategy.strategies
     assert isinstance(propagation, LatentPropagation)
@@ -103,7 +103,7 @@ def test_propagation_and_guidance_share_one_flow(tmp_path: Path) -> None:
     assert torch.equal(last(frames[:-1].clone(), frames[1:]), answers[0])
     assert torch.equal(last(frames[1:], frames[:-1]), answers[1])
     assert counting.asked == 2
-    assert isinstance(make_strategy(frozenset({"motion"}), tmp_path, 4, flow="dis"), MotionGuidance)
+    assert isinstance(family_strategy(frozenset({"motion"}), tmp_path, 4, flow="dis"), MotionGuidance)
 
 
 @pytest.mark.parametrize(

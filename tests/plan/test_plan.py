@@ -11,23 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limpid.plan.segments import (
-    Cutting,
-    Load,
-    Plan,
-    Rung,
-    choose_cutting,
-    chunks,
-    fit,
-    ladder,
-    next_core,
-    plan_segments,
-    spans,
-    tile_choices,
-)
+from limpid.cuts.base import Cuts
+from limpid.cuts.blended import Blended
+from limpid.cuts.local import Local
+from limpid.cuts.local_memory import Load, fit
+from limpid.plan.segments import Cutting, Plan, Rung, choose_cutting, next_core, plan_segments, tile_choices
+from limpid.run.estimate import chunks
 from limpid.types import Window
 
 GIB = 1 << 30
+KINDS: dict[bool, Cuts] = {True: Local(), False: Blended()}
+"""Local or not."""
 
 
 @st.composite
@@ -84,7 +78,8 @@ def test_chunks_cover_all_segments_and_have_the_whole_halo(
     plan = dataclasses.replace(
         make_plan(segments, clip[1], Rung(chunk_frames=length), cutting.halo_frames), local=local
     )
-    found = [chunk for span in spans(segments, local=local) for chunk in chunks(span, plan)]
+    cuts = KINDS[local]
+    found = [chunk for stretch in cuts.stretches(segments) for chunk in chunks(cuts, stretch, plan)]
     assert [f for c in found for f in range(c.core.start, c.core.stop)] == list(range(clip[1].start, clip[1].stop))
     if not local:
         assert found == list(segments)
@@ -99,7 +94,8 @@ def test_short_segments_do_not_make_short_chunks() -> None:
     frames = Window(start=0, stop=40)
     segments = plan_segments([(0, 30), (30, 40)], frames, cutting)
     plan = make_plan(segments, frames, Rung(chunk_frames=20), 2)
-    found = [len(chunk.core) for span in spans(segments, local=True) for chunk in chunks(span, plan)]
+    cuts = Local()
+    found = [len(chunk.core) for stretch in cuts.stretches(segments) for chunk in chunks(cuts, stretch, plan)]
     assert found == [22, 8, 10]
 
 
@@ -135,21 +131,20 @@ def test_streaming_cuts_in_the_same_places_as_planning(length: int, cutting: Cut
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(30), Fraction(60), Fraction(120)])
 @pytest.mark.parametrize("length", [1, 30, 47, 48, 95, 96, 500, 1001])
-def test_default_segments_last_two_seconds_where_the_shot_does(fps: Fraction, length: int, local_method) -> None:  # type: ignore[no-untyped-def]
-    cutting = choose_cutting(fps=fps, method=local_method, num_steps=1, segment_frames=None)
+def test_default_segments_last_two_seconds_where_the_shot_does(fps: Fraction, length: int) -> None:
+    cutting = choose_cutting(fps=fps, around=(4, 4), segment_frames=None)
     segments = plan_segments([(0, length)], Window(start=0, stop=length), cutting)
     assert all(len(s.core) >= min(2 * fps, length) for s in segments)
 
 
-def test_asked_segment_length_is_kept_to(local_method) -> None:  # type: ignore[no-untyped-def]
-    cutting = choose_cutting(fps=Fraction(25), method=local_method, num_steps=1, segment_frames=8)
+def test_asked_segment_length_is_kept_to() -> None:
+    cutting = choose_cutting(fps=Fraction(25), around=(4, 4), segment_frames=8)
     segments = plan_segments([(0, 20)], Window(start=0, stop=20), cutting)
     assert [len(s.core) for s in segments] == [8, 8, 4]
 
 
-def test_memory_limits_segments_of_methods_that_need_them_at_once(local_method) -> None:  # type: ignore[no-untyped-def]
-    method = dataclasses.replace(local_method, local=False, segment_grid_frames=4)
-    cutting = choose_cutting(fps=Fraction(25), method=method, num_steps=1, segment_frames=None, affordable_frames=30)
+def test_memory_limits_segments_of_methods_that_need_them_at_once() -> None:
+    cutting = choose_cutting(fps=Fraction(25), around=(4, 4), grid_frames=4, segment_frames=None, affordable_frames=30)
     assert cutting.longest_frames <= 30
     assert cutting.frames % 4 == 0
 
@@ -200,7 +195,7 @@ def test_every_rung_is_smaller_than_the_one_before(
     chunk: int, tile: int | None, local: bool, width: int, height: int
 ) -> None:
     rung = Rung(chunk_frames=chunk, tile_px=tile)
-    rungs = [rung, *ladder(rung, width=width, height=height, local=local)]
+    rungs = [rung, *KINDS[local].ladder(rung, width, height)]
     edge = max(width, height)
     sizes = [(r.chunk_frames * min(r.tile_px or edge, edge), r.chunk_frames, r.tile_px or edge) for r in rungs]
     assert all(b[1] <= a[1] and b[2] <= a[2] + 7 and b != a for a, b in itertools.pairwise(sizes))
@@ -212,7 +207,7 @@ def test_every_rung_is_smaller_than_the_one_before(
 
 def test_blended_methods_step_down_guidance_then_both_kinds_of_tiles() -> None:
     rung = Rung(chunk_frames=48, tile_px=None, decode_tile_px=320, batched_guidance=True)
-    rungs = ladder(rung, width=320, height=180, local=False, overlap_px=64)
+    rungs = Blended(tile_overlap_px=64).ladder(rung, 320, 180)
     assert [(r.batched_guidance, r.decode_tile_px, r.tile_px) for r in rungs] == [
         (False, 320, None),
         (False, 160, None),

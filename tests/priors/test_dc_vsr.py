@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
+from fakes import sample
 from safetensors.torch import load_file
 from torch import Tensor
 
+from limpid.cuts.blended import Blended
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.classifier_free import ClassifierFree
 from limpid.method import Method
 from limpid.priors.dc_vsr import SVDCondition, SVDConditioning, SVDPrior, embed_image, spatial_self_attentions
-from limpid.restoration.loop import sample_segment
 from limpid.types import Prediction, Scene, Segment, Tile, Window
 
 UNET: dict[str, Any] = {
@@ -146,6 +147,7 @@ def method_of(guidance: ClassifierFree | None) -> Method:
         make_schedule=lambda n: karras_steps(n, 0.002, 700.0),
         sampler=Euler(),
         guidance=guidance,
+        cuts=Blended(),
         color="none",
     )
 
@@ -193,7 +195,7 @@ def test_a_run_is_the_loop_of_the_library(prior: SVDPrior, w: float, monkeypatch
     whole = Window(start=0, stop=5)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=5, core=whole, halo=whole)
     method = method_of(None if w == 1.0 else ClassifierFree(scale=w))
-    frames = sample_segment(method, prior, lr, segment, steps=method.make_schedule(steps), seed=0)
+    frames = sample(method, prior, lr, segment, steps=method.make_schedule(steps), seed=0)
     assert frames.shape == (5, 3, 84, 132)
     wanted = library_loop(prior, prior.condition(lr, scene(5)), 700.0 * made["noise"], steps, w)
     assert made["z"].shape == (1, 4, 5, 16, 24)

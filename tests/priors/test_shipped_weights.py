@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from skimage import data
 
+from limpid.cuts.local import Local
 from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
 from limpid.methods import TINY_WEIGHTS, find_method
 from limpid.metrics import psnr
@@ -20,7 +21,7 @@ def test_limits_of_the_package() -> None:
     method = find_method("tiny")
     prior = method.load(CPU)
     assert sum(p.numel() for p in prior.network.parameters()) <= 3_000_000  # type: ignore[attr-defined]
-    assert method.reach_frames <= 4
+    assert isinstance(method.cuts, Local) and method.cuts.reach_frames <= 4
 
 
 def test_better_than_bicubic_on_a_photo_never_trained_on() -> None:

@@ -7,29 +7,38 @@ from fractions import Fraction
 
 import pytest
 import torch
-from fakes import CPU, FakeTransition, PooledPrior, method, video
+from fakes import CPU, FakeTransition, PooledPrior, method, sample, video
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from limpid.color import steady_levels
 from limpid.consistency.transition import LatentTransition
+from limpid.cuts.blended import Blended
 from limpid.method import Lane, Method, Strategy
 from limpid.plan.segments import choose_cutting, plan_segments
-from limpid.restoration.loop import JOINT, reflected, sample_segment
+from limpid.restoration.loop import JOINT, reflected
 from limpid.types import Segment, Window
 
 
 def run(m: Method, lr: Tensor, segment_frames: int, num_steps: int = 3) -> Tensor:
     """The whole clip, segment by segment, with what one hands to the next."""
-    cutting = choose_cutting(fps=Fraction(25), method=m, num_steps=num_steps, segment_frames=segment_frames)
+    around = m.cuts.around(num_steps, m.strategy.halo_frames(num_steps))
+    assert isinstance(m.cuts, Blended)
+    cutting = choose_cutting(
+        fps=Fraction(25),
+        around=around,
+        segment_frames=segment_frames,
+        grid_frames=m.cuts.segment_grid_frames,
+        joint_frames=m.cuts.joint_frames,
+    )
     segments = plan_segments([(0, len(lr))], Window(start=0, stop=len(lr)), cutting)
     prior, carry, parts = m.load(CPU), dict[str, Tensor](), []
     for segment in segments:
         out: dict[str, Tensor] = {}
         frames = lr[segment.halo.start : segment.halo.stop]
         steps = m.make_schedule(num_steps)
-        parts.append(sample_segment(m, prior, frames, segment, steps=steps, seed=0, carry_in=carry, carry_out=out))
+        parts.append(sample(m, prior, frames, segment, steps=steps, seed=0, carry_in=carry, carry_out=out))
         carry = out
     return torch.cat(parts)
 
@@ -59,10 +68,10 @@ def test_frames_at_a_joint_go_over_from_one_segment_to_the_next() -> None:
     right = Segment(
         index=1, shot=0, shot_start=0, shot_stop=16, core=Window(start=8, stop=16), halo=Window(start=8, stop=16)
     )
-    sample_segment(m, prior, lr[:12], left, steps=steps, seed=0, carry_out=carry)
+    sample(m, prior, lr[:12], left, steps=steps, seed=0, carry_out=carry)
     assert carry[JOINT].shape == (1, 3, 4, 4, 6)
-    own = sample_segment(m, prior, lr[8:], right, steps=steps, seed=0)
-    joined = sample_segment(m, prior, lr[8:], right, steps=steps, seed=0, carry_in=carry)
+    own = sample(m, prior, lr[8:], right, steps=steps, seed=0)
+    joined = sample(m, prior, lr[8:], right, steps=steps, seed=0, carry_in=carry)
     moved = (joined - own).abs().amax(dim=(1, 2, 3))
     assert (moved[:4] > 0).all()
     assert (moved[4:] == 0).all()
@@ -74,7 +83,7 @@ def test_the_last_segment_of_a_shot_hands_nothing_on() -> None:
     whole = Segment(
         index=0, shot=0, shot_start=0, shot_stop=6, core=Window(start=0, stop=6), halo=Window(start=0, stop=6)
     )
-    sample_segment(m, m.load(CPU), video(6), whole, steps=m.make_schedule(1), seed=0, carry_out=carry)
+    sample(m, m.load(CPU), video(6), whole, steps=m.make_schedule(1), seed=0, carry_out=carry)
     assert not carry
 
 

@@ -16,6 +16,7 @@ from fakes import (
     local_method,
     method,
     repeat_pixels,
+    sample,
     segment_of,
     video,
     whole,
@@ -28,7 +29,6 @@ from limpid.diffusion.noise import noise_clip
 from limpid.diffusion.samplers import DDIM, DDPM, DPMSolverPP2M, Euler
 from limpid.diffusion.schedules import vp_steps
 from limpid.method import Method, Strategy
-from limpid.restoration.loop import sample_segment
 from limpid.types import Segment, Window
 
 SAMPLERS = [DDIM(), DDIM(eta=0.5), DDPM(), Euler(), DPMSolverPP2M()]
@@ -39,11 +39,11 @@ def restore(m: Method, lr: Tensor, segment: Segment, num_steps: int = 3, seed: i
     prior = m.load(CPU)
     frames = lr[segment.halo.start : segment.halo.stop]
     steps = m.make_schedule(num_steps)
-    return sample_segment(m, prior, frames, segment, steps=steps, seed=seed, **options)
+    return sample(m, prior, frames, segment, steps=steps, seed=seed, **options)
 
 
 def segments(m: Method, count: int, length: int, num_steps: int) -> list[Segment]:
-    halo = m.halo_frames(num_steps)
+    halo, _ = m.cuts.around(num_steps, m.strategy.halo_frames(num_steps))
     cores = [(a, min(a + length, count)) for a in range(0, count, length)]
     return [segment_of((a, b), (max(a - halo, 0), min(b + halo, count)), (0, count)) for a, b in cores]
 

@@ -24,6 +24,7 @@ from fakes import (
     fuse_recurrently,
     method,
     repeat_pixels,
+    sample,
     segment_of,
     video,
     whole,
@@ -36,14 +37,13 @@ from limpid.diffusion.noise import noise_clip
 from limpid.diffusion.samplers import DDIM, DDPM, posterior_variance
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.method import Guidance, Method, Strategy
-from limpid.restoration.loop import sample_segment
 from limpid.types import Prediction, Segment, Step
 
 
 def restore(m: Method, lr: Tensor, segment: Segment, num_steps: int, **options: Any) -> Tensor:
     prior = m.load(CPU)
     frames = lr[segment.halo.start : segment.halo.stop]
-    return sample_segment(m, prior, frames, segment, steps=m.make_schedule(num_steps), seed=0, **options)
+    return sample(m, prior, frames, segment, steps=m.make_schedule(num_steps), seed=0, **options)
 
 
 def start(m: Method, frames: range | list[int], num_steps: int, height: int = 4, width: int = 6) -> Tensor:

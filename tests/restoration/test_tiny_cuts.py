@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fakes import sample
 from torch import Tensor
 
 from limpid.method import Method, Prior
 from limpid.methods import tiny
-from limpid.restoration.loop import sample_segment
 from limpid.types import Placement, Segment, Window
 
 FRAMES, HEIGHT, WIDTH = 11, 18, 110
@@ -32,14 +32,14 @@ def lr() -> Tensor:
 
 def run(method: Method, prior: Prior, lr: Tensor, *, segment_frames: int, steps: int, **cuts: int | None) -> Tensor:
     """The whole shot, segment by segment, each with the halo that the method asks for."""
-    halo, parts = method.halo_frames(steps), []
+    halo, parts = method.cuts.around(steps, (0, 0))[0], []
     for index, start in enumerate(range(0, FRAMES, segment_frames)):
         core = Window(start=start, stop=min(start + segment_frames, FRAMES))
         wide = Window(start=max(0, core.start - halo), stop=min(FRAMES, core.stop + halo))
         segment = Segment(index=index, shot=0, shot_start=0, shot_stop=FRAMES, core=core, halo=wide)
         frames = lr[wide.start : wide.stop]
         schedule = method.make_schedule(steps)
-        parts.append(sample_segment(method, prior, frames, segment, steps=schedule, seed=3, **cuts))
+        parts.append(sample(method, prior, frames, segment, steps=schedule, seed=3, **cuts))
     return torch.cat(parts)
 
 
@@ -65,11 +65,11 @@ def test_strength_and_steps_and_seed_do_something(method: Method, prior: Prior, 
         index=0, shot=0, shot_start=0, shot_stop=3, core=Window(start=0, stop=3), halo=Window(start=0, stop=3)
     )
 
-    def sample(seed: int, steps: int, strength: float) -> Tensor:
+    def drawn(seed: int, steps: int, strength: float) -> Tensor:
         schedule = method.make_schedule(steps)
-        return sample_segment(method, prior, lr[:3], segment, steps=schedule, seed=seed, strength=strength)
+        return sample(method, prior, lr[:3], segment, steps=schedule, seed=seed, strength=strength)
 
-    plain = sample(0, 4, 1.0)
-    assert torch.equal(plain, sample(0, 4, 1.0))
-    for other in (sample(1, 4, 1.0), sample(0, 1, 1.0), sample(0, 4, 0.3)):
+    plain = drawn(0, 4, 1.0)
+    assert torch.equal(plain, drawn(0, 4, 1.0))
+    for other in (drawn(1, 4, 1.0), drawn(0, 1, 1.0), drawn(0, 4, 0.3)):
         assert (plain - other).abs().mean() > 1e-4

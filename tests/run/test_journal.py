@@ -53,13 +53,13 @@ def load(folder: Path) -> Journal:
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, 2)
-    journal.add_rung(Rung(chunk_frames=4))
+    journal.add_rung(Rung(chunk_frames=4), 30)
     journal.add_assembling()
     journal.close()
     again = load(tmp_path)
     assert again.finished == journal.finished
     assert again.plan == make_plan()
-    assert again.rung == Rung(chunk_frames=4)
+    assert again.lowered == [(30, Rung(chunk_frames=4))]
     assert again.assembling
     assert again.key == journal.key
     assert again.estimate == {"seconds": 1.0}
@@ -79,10 +79,10 @@ def test_a_torn_journal_is_read_up_to_the_tear_and_goes_on(tmp_path_factory: pyt
         return
     assert journal is not None
     assert len(journal.finished) == lines - 1
-    journal.add_rung(Rung(chunk_frames=2))
+    journal.add_rung(Rung(chunk_frames=2), 10)
     journal.close()
     again = load(folder)
-    assert again.rungs == [Rung(chunk_frames=2)]
+    assert again.lowered == [(10, Rung(chunk_frames=2))]
     assert len(again.finished) == lines - 1
 
 
@@ -92,9 +92,9 @@ def test_lines_after_garbage_do_not_count_and_are_cut_off(tmp_path: Path) -> Non
     (tmp_path / NAME).write_bytes(b"".join([*lines[:2], b"\0\0garbage\n", *lines[2:]]))
     journal = load(tmp_path)
     assert list(journal.finished) == [0]
-    journal.add_rung(Rung(chunk_frames=2))
+    journal.add_rung(Rung(chunk_frames=2), 10)
     journal.close()
-    assert load(tmp_path).rungs == [Rung(chunk_frames=2)]
+    assert load(tmp_path).lowered == [(10, Rung(chunk_frames=2))]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "[]\n", "{}\n", '{"limpid_journal": 99}\n', '{"limpid_journal": 1}\n'])

@@ -16,6 +16,7 @@ import torch
 from fakes import ConvPrior, local_method
 
 import limpid
+from limpid.method import Weights
 from limpid.methods import METHODS
 from limpid.run.journal import Journal
 from limpid.types import InputError, Interrupted, OutputError, ResourceError, SettingsError, Window
@@ -302,7 +303,7 @@ def test_a_changed_setting_input_or_weight_never_reuses_segments(
     assert goes_on() >= 1
     assert goes_on(seed=1) == 0
     assert goes_on(segment_frames=6) == 0
-    assert goes_on(change=lambda: fast.update(weights_hash=lambda: "other")) == 0
+    assert goes_on(change=lambda: fast.update(weights=Weights(digest=lambda: "other"))) == 0
 
     def edit() -> None:
         data = bytearray(source.read_bytes())

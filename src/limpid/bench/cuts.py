@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 from limpid.method import Method
-from limpid.tiling.plan import Span, overlapping_spans
+from limpid.plan.segments import Plan
 
 EDGE_PX = 8
 """Seams nearer to the edge of the picture are left out: there is nothing on their other side to compare with."""
-ALIGN_PX = 8
-"""Tiles of local methods begin at multiples of this (`limpid.plan.segments.ALIGN_PX`)."""
 
 
 def time_cuts(plan: Mapping[str, Any], method: Method) -> tuple[int, ...]:
@@ -20,33 +17,14 @@ def time_cuts(plan: Mapping[str, Any], method: Method) -> tuple[int, ...]:
 
     ``plan``: as `limpid.plan.segments.Plan.to_dict` says it. Beginnings of shots are no cuts.
     """
-    window, cuts = plan["rung"]["window_frames"] or method.window_frames, set()
-    for _, shot_start, _, core_start, core_stop, halo_start, halo_stop in plan["segments"]:
-        if core_start > shot_start:
-            cuts.add(core_start)
-        if not plan["local"] and window is not None:
-            overlap = min(method.window_overlap_frames, window // 2)
-            spans = overlapping_spans(halo_stop - halo_start, window, overlap, halo_start - shot_start)
-            joints = {halo_start + place for place in _joints(spans)}
-            cuts |= {joint for joint in joints if max(core_start, shot_start + 1) <= joint < core_stop}
-    return tuple(sorted(cut - plan["frames"][0] for cut in cuts if cut > plan["frames"][0]))
+    made = Plan.from_dict(plan)
+    cuts = {segment.core.start for segment in made.segments if segment.core.start > segment.shot_start}
+    for segment in made.segments:
+        cuts |= method.cuts.seam_frames(segment, made.rung)
+    return tuple(sorted(cut - made.frames.start for cut in cuts if cut > made.frames.start))
 
 
 def tile_cuts(plan: Mapping[str, Any], method: Method, side: int, scale: int) -> tuple[int, ...]:
-    """First columns (or rows) behind each seam of tiles, in pixels of the result; ``side``: LR columns (or rows).
-
-    Where tiles overlap, that is where the overlap begins and where it ends. Tiles of the decoder count too.
-    """
-    rung, cuts = plan["rung"], set()
-    tile, decode_tile = rung["tile_px"], rung["decode_tile_px"]
-    if tile is not None and plan["local"]:
-        cuts |= set(range(-(-tile // ALIGN_PX) * ALIGN_PX, side, -(-tile // ALIGN_PX) * ALIGN_PX))
-    elif tile is not None:
-        cuts |= _joints(overlapping_spans(side, tile, min(method.tile_overlap_px, tile // 2)))
-    if decode_tile is not None and not plan["local"]:
-        cuts |= _joints(overlapping_spans(side, decode_tile, min(method.decode_tile_overlap_px, decode_tile // 2)))
+    """First columns (or rows) behind each seam of tiles, in pixels of the result; ``side``: LR columns (or rows)."""
+    cuts = method.cuts.seams_px(side, Plan.from_dict(plan).rung)
     return tuple(sorted(cut * scale for cut in cuts if EDGE_PX <= cut * scale < side * scale - EDGE_PX))
-
-
-def _joints(spans: Iterable[Span]) -> set[int]:
-    return {place for before, behind in pairwise(spans) for place in (behind.start, before.stop)}

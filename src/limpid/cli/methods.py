@@ -38,7 +38,7 @@ def _describe(name: str) -> dict[str, Any]:
 
     try:
         method = find_method(name)
-        sha256 = method.weights_hash()
+        sha256 = method.weights.digest()
     except WeightsError:
         return {"summary": SUMMARIES.get(name, name), "missing": f"limpid weights fetch {name} says where they are"}
     except Exception as error:  # noqa: BLE001  a broken plugin must not hide the other methods

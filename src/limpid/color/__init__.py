@@ -7,7 +7,7 @@ from torch import Tensor
 from limpid.color.adain import adain, adain_
 from limpid.color.steady import steady_levels
 from limpid.color.wavelet import wavelet, wavelet_
-from limpid.method import ColorFix
+from limpid.types import ColorFix
 
 __all__ = ["adain", "apply_color_", "steady_levels", "wavelet"]
 

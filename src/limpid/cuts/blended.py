@@ -1,212 +1,187 @@
-"""What a blended method needs of memory, and how large its pieces become for that: segment, tiles, decoder tiles.
+"""Blended geometry: networks that see all of what they are given read overlapping pieces, which are blended.
 
-Two memories count. On the device lie the weights and the work of one network call at a time; on the host the finished
-frames of a segment, which are sixteen times the input. On a CPU both are the same memory. A fact for the reader of a
-dry run: every choice comes with its reason.
+The cuts belong to the result: windows and decoder chunks lie on a grid counted from the shot's first frame, segments
+start on it, and neighbours of a shot have frames in common that are merged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
+from itertools import pairwise, zip_longest
+from typing import ClassVar
 
-from limpid.method import Method
-from limpid.plan.memory import Budget
-from limpid.plan.segments import (
-    FINISHED_COPIES,
-    LEAST_TILE_PX,
-    UNKNOWN_WORK_BYTES,
-    Cutting,
-    Rung,
-    choose_cutting,
-    tile_choices,
-)
-from limpid.settings import Settings
-from limpid.types import Offload
+import torch
+from torch import Tensor
 
-HOST_PART = 0.5
-"""Of a CPU's budget: what finished frames may take, the rest is for networks."""
-LATENT_COPIES = 8
-"""Latents, predictions and their sums, all of the whole segment, in float32."""
-MOST_TILE_PX = 512
-"""Attention takes time with the square of a tile's area, and the networks were trained on far smaller ones."""
+from limpid.color.steady import steady_levels
+from limpid.cuts.base import Canvas, Cut, Sizes
+from limpid.cuts.blended_memory import choose_sizes
+from limpid.cuts.cost import Demand
+from limpid.plan.segments import LEAST_TILE_PX, Cutting, Rung, Stretch, halved
+from limpid.tiling.blend import Axis, BlendWeights, Grid, kinds_of_axes
+from limpid.tiling.plan import Span, overlapping_spans
+from limpid.types import Segment
 
 
-MOST_DECODE_TILE_PX = 192
-"""The decoder attends from every latent pixel of a tile to every other. Beyond this that takes longer than overlapping
-tiles, and at 320x180 longer than all its convolutions."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blended:
+    """Lengths and overlaps of a method's pieces. See `limpid.cuts.base.Cuts` for the members that it shares."""
+
+    joint_frames: int = 0
+    """How many frames of a segment's beginning are merged with what the segment before made of them."""
+    context_frames: int = 0
+    """Frames around a segment that are read with it."""
+    segment_grid_frames: int = 1
+    """Segments start at multiples of this, counted from the first frame of the shot."""
+    window_frames: int | None = None
+    """None: a segment is one window."""
+    window_overlap_frames: int = 0
+    window_weights: BlendWeights = "ramp"
+    tile_px: int | None = None
+    """None: the frame is one tile, unless memory is short."""
+    tile_overlap_px: int = 0
+    tile_weights: BlendWeights = "ramp"
+    decode_frames: int | None = None
+    """Frames per decoder call; None: all at once."""
+    decode_overlap_frames: int = 0
+    decode_tile_overlap_px: int = 0
+    """How far the tiles of one decoder call overlap, where the decoder's memory asks for tiles."""
+    released_compat: bool = False
+    """Windows and decoder chunks as in released code: windows averaged in visiting order (`Axis.visited`), chunks of
+    frames that know nothing of each other (`Axis.chunked`). For comparisons with it."""
+
+    exact: ClassVar[bool] = False
+    most_memory_bytes: ClassVar[int | None] = None
+    reuses_freed_memory: ClassVar[bool] = False
+    lower_note: ClassVar[str] = "; the result differs slightly from one with enough memory"
+
+    def around(self, num_steps: int, strategy_frames: tuple[int, int]) -> tuple[int, int]:
+        before, after = (max(self.context_frames, frames) for frames in strategy_frames)
+        return before, max(after, self.joint_frames)
+
+    def check_halo(self, segment: Segment, num_steps: int) -> None:
+        """A segment of a blended method may have any halo."""
+
+    # -- segments and chunks
+
+    def stretches(self, segments: Sequence[Segment]) -> tuple[Stretch, ...]:
+        """Each segment by itself: its length belongs to the result."""
+        return tuple(Stretch(segments=(segment,)) for segment in segments)
+
+    def chunk(self, stretch: Stretch, position: int, rung: Rung, halo_frames: int) -> Segment:
+        """The segment itself."""
+        return stretch.segments[0]
+
+    def stream_cutting(self, cutting: Cutting, rung: Rung) -> Cutting:
+        """A stream is cut as a file is."""
+        return cutting
+
+    # -- pieces of a chunk
+
+    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[Span, Span]]:
+        """None: tiles are blended at every step."""
+        return []
+
+    def cut(self, rung: Rung) -> Cut:
+        return Cut(
+            tile_px=rung.tile_px or self.tile_px,
+            window_frames=rung.window_frames or self.window_frames,
+            decode_tile_px=rung.decode_tile_px,
+        )
+
+    def denoise_grid(self, canvas: Canvas, cut: Cut) -> Grid:
+        if self.released_compat:
+            time = Axis.visited(canvas.frames, cut.window_frames, self.window_overlap_frames)
+        else:
+            overlap = _fitting(self.window_overlap_frames, cut.window_frames)
+            time = Axis.overlapping(canvas.frames, cut.window_frames, overlap, self.window_weights, canvas.first)
+        return Grid(time, *self._space(canvas, cut.tile_px, self.tile_overlap_px))
+
+    def decode_grid(self, canvas: Canvas, cut: Cut, keep: range | None) -> Grid:
+        keep = range(canvas.frames) if keep is None else keep
+        if self.released_compat:
+            time = Axis.chunked(canvas.frames, self.decode_frames)
+        else:
+            overlap = _fitting(self.decode_overlap_frames, self.decode_frames)
+            time = Axis.overlapping(canvas.frames, self.decode_frames, overlap, offset=canvas.first)
+        if cut.decode_tile_px is None:
+            return Grid(time.touching(keep), *self._space(canvas, cut.tile_px, self.tile_overlap_px))
+        return Grid(time.touching(keep), *self._space(canvas, cut.decode_tile_px, self.decode_tile_overlap_px))
+
+    def encode_grid(self, canvas: Canvas, cut: Cut) -> Grid:
+        return self.decode_grid(canvas, cut, None)
+
+    def _space(self, canvas: Canvas, tile_px: int | None, overlap_px: int) -> tuple[Axis, Axis]:
+        tile = None if tile_px is None else canvas.latents(tile_px)
+        overlap = _fitting(canvas.latents(overlap_px) if overlap_px else 0, tile)
+        down, across = kinds_of_axes(self.tile_weights)
+        rows = Axis.overlapping(canvas.height, tile, overlap, down)
+        return rows, Axis.overlapping(canvas.width, tile, overlap, across)
+
+    def decoded_at_once(self) -> Blended:
+        return replace(self, decode_frames=None)
+
+    def decoded(self, grid: Grid, factor: int) -> Grid:
+        down, across = kinds_of_axes(self.tile_weights)
+        return Grid(grid.frames, grid.rows.scaled(factor, down), grid.columns.scaled(factor, across))
+
+    def finished(self, frames: Tensor) -> Tensor:
+        """On the CPU: the finished frames of a segment are the largest thing there is."""
+        return frames.to("cpu", torch.float32)
+
+    def levels(self, lr: Tensor) -> Tensor:
+        """Levels of the input, steadied over the whole segment."""
+        return steady_levels(lr)
+
+    # -- seams
+
+    def seam_frames(self, segment: Segment, rung: Rung) -> set[int]:
+        window, core = rung.window_frames or self.window_frames, segment.core
+        if window is None:
+            return set()
+        overlap, first = _fitting(self.window_overlap_frames, window), segment.halo.start
+        places = ends_of(overlapping_spans(len(segment.halo), window, overlap, first - segment.shot_start))
+        begins = max(core.start, segment.shot_start + 1)
+        return {first + place for place in places if begins <= first + place < core.stop}
+
+    def seams_px(self, side: int, rung: Rung) -> set[int]:
+        tiles = ((rung.tile_px, self.tile_overlap_px), (rung.decode_tile_px, self.decode_tile_overlap_px))
+        spans = (overlapping_spans(side, tile, _fitting(overlap, tile)) for tile, overlap in tiles if tile is not None)
+        return {place for one in spans for place in ends_of(one)}
+
+    # -- memory
+
+    def sizes(self, demand: Demand) -> Sizes:
+        return choose_sizes(self, demand)
+
+    def ladder(self, rung: Rung, width: int, height: int) -> tuple[Rung, ...]:
+        """Guidance in two halves, then smaller tiles; window lengths are kept, which a temporal network depends on.
+
+        It is not known which of the two networks ran out, so their tiles shrink in turn, the decoder's first.
+        """
+        rungs: list[Rung] = []
+        current, edge = rung, max(width, height)
+        if current.batched_guidance:
+            current = replace(current, batched_guidance=False)
+            rungs.append(current)
+        tiles = halved(min(current.tile_px or edge, edge), max(LEAST_TILE_PX, 2 * self.tile_overlap_px))
+        decode_tiles = halved(min(current.decode_tile_px, edge), LEAST_TILE_PX // 2) if current.decode_tile_px else []
+        for decode_tile, tile in zip_longest(decode_tiles, tiles):
+            if decode_tile is not None:
+                current = replace(current, decode_tile_px=decode_tile)
+                rungs.append(current)
+            if tile is not None:
+                current = replace(current, tile_px=tile)
+                rungs.append(current)
+        return tuple(rungs)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BlendedLoad:
-    """What a blended method costs on a picture size; bytes are those of the number format it runs in."""
-
-    width: int
-    height: int
-    window_frames: int
-    decode_frames: int
-    work_bytes_per_px: int
-    """Of one denoiser call, per LR pixel and frame."""
-    decode_bytes_per_px: int
-    weights_bytes: Mapping[str, int]
-    frame_bytes: int
-    """Of one finished frame on the host, its copies included."""
-    latent_bytes: int
-    """Of one frame's latents on the device."""
-    kept_bytes: int = 0
-    """Of keys and values that tiles see of each other."""
-    kept_device_bytes: int | None = None
-    """See `limpid.method.Method`."""
-
-    @property
-    def kept_on_device(self) -> int:
-        return self.kept_bytes if self.kept_device_bytes is None else min(self.kept_bytes, self.kept_device_bytes)
-
-    def area(self, tile_px: int | None) -> int:
-        return min(self.width, tile_px or self.width) * min(self.height, tile_px or self.height)
-
-    def denoise_bytes(self, tile_px: int | None, *, batched: bool = False) -> int:
-        return self.window_frames * self.area(tile_px) * self.work_bytes_per_px * (2 if batched else 1)
-
-    def decode_bytes(self, tile_px: int | None) -> int:
-        return self.decode_frames * self.area(tile_px) * self.decode_bytes_per_px
-
-    def work_bytes(self, rung: Rung, segment_frames: int) -> int:
-        """Of the largest network call on the device, with the latents of a segment."""
-        decode_tile = rung.decode_tile_px or rung.tile_px
-        calls = self.denoise_bytes(rung.tile_px, batched=rung.batched_guidance), self.decode_bytes(decode_tile)
-        return max(calls) + segment_frames * self.latent_bytes + self.kept_on_device
-
-    def resident_bytes(self, offload: Offload) -> int:
-        """Weights that lie on the device at once."""
-        sizes = sorted(self.weights_bytes.values())
-        if (
-            offload == "group"
-        ):  # a few layers of the largest, or all of another one: see `limpid.priors.load.offload.Parts`
-            return max(sizes[-1] // 8, *sizes[:-1], 0) if sizes else 0
-        return sum(sizes) if offload == "none" else max(sizes, default=0)
+def _fitting(overlap: int, length: int | None) -> int:
+    """Pieces that became shorter than planned overlap by half at most, so that every step makes progress."""
+    return overlap if length is None else min(overlap, length // 2)
 
 
-def blended_load(
-    method: Method, settings: Settings, *, width: int, height: int, bytes_per_value: int = 4
-) -> BlendedLoad:
-    """The load of a method by its own figures, which are for float32."""
-    window = settings.window_frames or method.window_frames or max(method.segment_grid_frames, 8)
-    work = method.work_bytes_per_px or UNKNOWN_WORK_BYTES
-    pixels = width * height
-    kept = method.kept_bytes or (lambda width, height, frames, tile_px: 0)
-    return BlendedLoad(
-        width=width,
-        height=height,
-        window_frames=window,
-        decode_frames=method.decode_frames or window,
-        work_bytes_per_px=work * bytes_per_value // 4,
-        # decoders that overflow in float16 run in float32
-        decode_bytes_per_px=method.decode_bytes_per_px or work,
-        weights_bytes={name: size * bytes_per_value // 4 for name, size in method.weights_bytes.items()},
-        frame_bytes=12 * method.scale**2 * pixels * FINISHED_COPIES,
-        latent_bytes=pixels * method.latent_bytes_per_px * LATENT_COPIES,
-        kept_bytes=kept(width, height, window, settings.tile_px or method.tile_px) * bytes_per_value // 4,
-        kept_device_bytes=method.kept_device_bytes,
-    )
-
-
-def kept_reasons(load: BlendedLoad) -> tuple[str, ...]:
-    """What is said of memory between network calls."""
-    if not load.kept_bytes:
-        return ()
-    return (f"up to {load.kept_bytes / (1 << 30):.2f} GiB of keys and values are kept, which tiles see of each other",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """How a blended method is cut, and why."""
-
-    cutting: Cutting
-    rung: Rung
-    offload: Offload
-    peak_bytes: int
-    reasons: tuple[str, ...]
-
-
-def choose(
-    method: Method, settings: Settings, load: BlendedLoad, budget: Budget, *, fps: Fraction, num_steps: int
-) -> Choice:
-    """Segment length by the host's memory, then offloading and tiles by the device's."""
-    cutting, reasons = _cut(method, settings, load, budget, fps, num_steps)
-    frames = cutting.longest_frames + cutting.halo_frames + cutting.after_frames
-    held = frames * load.frame_bytes + load.kept_bytes - load.kept_on_device
-    room = budget.device if budget.host is not None else max(budget.device - held, budget.device // 4)
-    first = Rung(chunk_frames=cutting.longest_frames, window_frames=settings.window_frames)
-    offload, why = _offload(settings, load, first, room, frames, on_host=budget.host is None)
-    left = room - load.resident_bytes(offload) - frames * load.latent_bytes - load.kept_on_device
-    rung, tile_reasons = _tiles(method, settings, load, first, left, batch=budget.host is not None)
-    peak = load.resident_bytes(offload) + load.work_bytes(rung, frames) + (held if budget.host is None else 0)
-    said = (*reasons, *why, *tile_reasons, *kept_reasons(load))
-    return Choice(cutting=cutting, rung=rung, offload=offload, peak_bytes=peak, reasons=said)
-
-
-def _cut(
-    method: Method, settings: Settings, load: BlendedLoad, budget: Budget, fps: Fraction, num_steps: int
-) -> tuple[Cutting, tuple[str, ...]]:
-    around = method.halo_frames(num_steps) + method.tail_frames(num_steps)
-    room = budget.host if budget.host is not None else _room_beside_networks(load, budget.device)
-    room -= load.kept_bytes - load.kept_on_device
-    affordable = max(room // (load.frame_bytes + load.latent_bytes) - around, 1)
-    asked = settings.segment_frames
-    cutting = choose_cutting(
-        fps=fps, method=method, num_steps=num_steps, segment_frames=asked, affordable_frames=affordable
-    )
-    free = choose_cutting(fps=fps, method=method, num_steps=num_steps, segment_frames=asked)
-    if cutting == free:
-        return cutting, ()
-    gib = load.frame_bytes * free.frames / (1 << 30)
-    return cutting, (
-        f"segments have {cutting.frames} frames instead of {free.frames}, whose result would take {gib:.1f} GiB",
-    )
-
-
-def _room_beside_networks(load: BlendedLoad, budget_bytes: int) -> int:
-    """For finished frames, on a CPU: not so much that the smallest tiles would not fit any more."""
-    least = max(load.denoise_bytes(LEAST_TILE_PX), load.decode_bytes(LEAST_TILE_PX))
-    return min(int(budget_bytes * HOST_PART), budget_bytes - load.resident_bytes("none") - least - load.kept_on_device)
-
-
-def _offload(
-    settings: Settings, load: BlendedLoad, first: Rung, room: int, frames: int, *, on_host: bool
-) -> tuple[Offload, tuple[str, ...]]:
-    if on_host:
-        return "none", ()
-    if settings.offload != "auto":
-        return settings.offload, (f"offload {settings.offload}, as asked for",)
-    from limpid.priors.load.offload import choose_offload
-
-    least = replace(first, tile_px=LEAST_TILE_PX, decode_tile_px=LEAST_TILE_PX)
-    offload, why = choose_offload(load.weights_bytes, load.work_bytes(least, frames), room)
-    return offload, (why,)
-
-
-def _tiles(
-    method: Method, settings: Settings, load: BlendedLoad, first: Rung, room: int, *, batch: bool
-) -> tuple[Rung, tuple[str, ...]]:
-    """The largest tiles that fit, the smallest when none does; guidance in one batch where that is faster."""
-    edge = max(load.width, load.height)
-    whole = (None,) if edge <= MOST_TILE_PX else ()
-    sizes = (*whole, *(t for t in tile_choices(edge) if t <= MOST_TILE_PX)) or (None,)
-    asked = settings.tile_px or method.tile_px
-    tile = asked or next((t for t in sizes if load.denoise_bytes(t) <= room), sizes[-1])
-    batched = batch and load.denoise_bytes(tile, batched=True) <= room
-    decode_sizes = [t for t in (edge, *tile_choices(edge)) if t <= MOST_DECODE_TILE_PX] or [edge]
-    decode_tile = next((t for t in decode_sizes if load.decode_bytes(t) <= room), decode_sizes[-1])
-    rung = replace(first, tile_px=tile, decode_tile_px=decode_tile, batched_guidance=batched)
-    reasons = []
-    if tile is not None and asked is None:
-        need = load.denoise_bytes(None) / (1 << 30)
-        why = f"one call over whole frames needs {need:.1f} GiB" if edge <= MOST_TILE_PX else "the frame is large"
-        reasons.append(f"tiles of {tile} px: {why}")
-    if decode_tile < edge:
-        need = load.decode_bytes(None) / (1 << 30)
-        why = "attention over more is slow" if decode_tile == decode_sizes[0] else f"whole frames need {need:.1f} GiB"
-        reasons.append(f"the decoder works on tiles of {decode_tile} px: {why}")
-    return rung, tuple(reasons)
+def ends_of(spans: Sequence[Span]) -> set[int]:
+    """Where pieces begin, or the ones before them have ended."""
+    return {place for before, behind in pairwise(spans) for place in (behind.start, before.stop)}

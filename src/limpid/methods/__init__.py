@@ -9,37 +9,32 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from limpid.method import Method
-from limpid.methods.dc_vsr import NAME as DC_VSR
-from limpid.methods.dc_vsr import SUMMARY as DC_VSR_SUMMARY
+from limpid.methods.common import SUMMARIES as SUMMARIES
 from limpid.methods.dc_vsr import dc_vsr
-from limpid.methods.mgld_vsr import NAME as MGLD_VSR
-from limpid.methods.mgld_vsr import SUMMARY as MGLD_VSR_SUMMARY
+from limpid.methods.diffvsr import diffvsr
+from limpid.methods.lavie_vsr import lavie_vsr
 from limpid.methods.mgld_vsr import mgld_vsr
+from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
 from limpid.methods.tiny import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.tiny import tiny
-from limpid.methods.upscalers import FAMILY, compose
+from limpid.methods.upscale_a_video import upscale_a_video
 from limpid.settings import Settings
 from limpid.types import SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
     "tiny": tiny,
-    MGLD_VSR: mgld_vsr,
-    DC_VSR: dc_vsr,
-    **{name: partial(compose, member) for name, member in FAMILY.items()},
+    "mgld-vsr": mgld_vsr,
+    "dc-vsr": dc_vsr,
+    "upscale-a-video": upscale_a_video,
+    "diffvsr": diffvsr,
+    "lavie-vsr": lavie_vsr,
+    "sd-x4-upscaler": sd_x4_upscaler,
 }
 """Name -> function that composes the method. Nothing is loaded before it is called."""
-
-SUMMARIES = {
-    MGLD_VSR: MGLD_VSR_SUMMARY,
-    DC_VSR: DC_VSR_SUMMARY,
-    **{name: member.summary for name, member in FAMILY.items()},
-}
-"""What methods are, also those whose weights are not here."""
 
 OWN_OPTIONS = (
     "weights",

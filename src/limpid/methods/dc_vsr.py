@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.attention_bank import LayerSize, bank_bytes
 from limpid.consistency.attention_propagation import AttentionPropagation
+from limpid.cuts.blended import Blended
+from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.guidance.choice import changes_attention, choose_guidance, most_calls
-from limpid.method import Method, Prior
+from limpid.guidance.choice import choose_guidance, most_calls
+from limpid.method import Method, Prior, Weights
+from limpid.methods.common import DC_VSR, SUMMARIES, guided
 from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
 from limpid.priors.load.dc_vsr import SVDFiles, load_svd
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
 from limpid.tiling.plan import plan_tiles
 from limpid.types import Placement, SettingsError, Step, WeightsError
 
-NAME = "dc-vsr"
-SUMMARY = "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"
 SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
 """Supplement E."""
-STEPS = 25
+_STEPS = 25
 """The only number of steps in the paper (Fig. 3), and that of SVD."""
-GUIDANCE: GuidanceName = "dssag"
+_GUIDANCE: GuidanceName = "dssag"
 """Unless the weights say otherwise: students that take few steps need none."""
-GUIDANCE_SCALE = 2.0
+_GUIDANCE_SCALE = 2.0
 """w; the paper gives none for video. SVD's rises from 1 in the first frame to 3 in the last, because only the first one
 is given to it; here every frame is, so all get the mean."""
-WINDOW_FRAMES, TILE_PX = 14, 128
+_WINDOW_FRAMES, _TILE_PX = 14, 128
 """64x64x14 latents, which stand for 128x128 LR pixels (section 3); all overlaps are one half."""
-WORK_BYTES_PER_PX = 24_000
+_WORK_BYTES_PER_PX = 24_000
 """Of a denoiser call; measured 24 000 with 14 frames of 16x16 latents, 11 000 with a whole tile of 64x64."""
-DECODE_BYTES_PER_PX = 180_000
+_DECODE_BYTES_PER_PX = 180_000
 """Of one decoder call; measured with 2 frames of 32x32."""
-OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
 
 
 def dc_vsr(
@@ -58,52 +59,66 @@ def dc_vsr(
 
     Raises SettingsError for an option without effect, WeightsError when the weights are not there.
     """
-    folder = installed(NAME, weights)
+    folder = installed(DC_VSR, weights)
     plan = attention_plan(attention, attention_rate, attention_frames)
     trained = read_card(folder).defaults
-    guide = choose_guidance(guidance or trained.get("guidance", GUIDANCE), guidance_scale, default_scale=GUIDANCE_SCALE)
+    chosen = guidance or trained.get("guidance", _GUIDANCE)
+    guide = choose_guidance(chosen, guidance_scale, default_scale=_GUIDANCE_SCALE)
     files = SVDFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
 
     def load(placement: Placement) -> Prior:
         return load_svd(files, placement)
 
     return Method(
-        name=NAME,
-        summary=SUMMARY,
+        name=DC_VSR,
+        summary=SUMMARIES[DC_VSR],
         load=load,
         scale=4,
-        steps=int(trained.get("steps", STEPS)),
-        make_schedule=schedule,
+        steps=int(trained.get("steps", _STEPS)),
+        make_schedule=_schedule,
         sampler=Euler(),
         attention=plan,
-        guidance=guide,
-        joint_frames=WINDOW_FRAMES // 2 if joint_frames is None else joint_frames,
-        segment_grid_frames=WINDOW_FRAMES // 2,
-        window_frames=WINDOW_FRAMES,
-        window_overlap_frames=WINDOW_FRAMES // 2,
+        cuts=_cuts(joint_frames),
+        cost=_cost(plan, folder, branches=most_calls(guide)),
+        weights=Weights(
+            digest=lambda: weights_digest(folder),
+            network_bytes=files.parameter_bytes(),
+            random=read_card(folder).random,
+        ),
+        **guided(guide, compiles=plan is None),
+    )
+
+
+def _cuts(joint_frames: int | None) -> Blended:
+    """Windows and tiles of section 3, all overlaps one half; segments meet like windows."""
+    half = _WINDOW_FRAMES // 2
+    return Blended(
+        joint_frames=half if joint_frames is None else joint_frames,
+        segment_grid_frames=half,
+        window_frames=_WINDOW_FRAMES,
+        window_overlap_frames=half,
         window_weights="gaussian",
-        tile_px=TILE_PX,
-        tile_overlap_px=TILE_PX // 2,
+        tile_px=_TILE_PX,
+        tile_overlap_px=_TILE_PX // 2,
         tile_weights="gaussian",
         decode_frames=9,  # with two in common they begin on the grid of segments
         decode_overlap_frames=2,
         decode_tile_overlap_px=16,
-        latent_bytes_per_px=4,
-        kept_bytes=None
-        if plan is None
-        else partial(kept_bytes, plan, channels=outer_channels(folder), branches=most_calls(guide)),
-        kept_device_bytes=None if plan is None else plan.device_bytes,
-        work_bytes_per_px=WORK_BYTES_PER_PX,
-        decode_bytes_per_px=DECODE_BYTES_PER_PX,
-        weights_bytes=files.parameter_bytes(),
-        weights_hash=lambda: weights_digest(folder),
-        random_weights=read_card(folder).random,
-        # A compiled network cannot follow layers that are exchanged from call to call.
-        options=OPTIONS - {"compile"} if plan is not None or changes_attention(guide) else OPTIONS,
     )
 
 
-def schedule(num_steps: int) -> tuple[Step, ...]:
+def _cost(plan: AttentionPropagation | None, folder: Path, *, branches: int) -> Cost:
+    """Memory of network calls, and of what is kept between them; ``branches``: calls that guidance makes of a tile."""
+    measured = Cost(
+        latent_bytes_per_px=4, work_bytes_per_px=_WORK_BYTES_PER_PX, decode_bytes_per_px=_DECODE_BYTES_PER_PX
+    )
+    if plan is None:
+        return measured
+    kept = partial(kept_bytes, plan, channels=outer_channels(folder), branches=branches)
+    return replace(measured, kept_bytes=kept, kept_device_bytes=plan.device_bytes)
+
+
+def _schedule(num_steps: int) -> tuple[Step, ...]:
     return karras_steps(num_steps, sigma_min=SIGMA_MIN, sigma_max=SIGMA_MAX)
 
 
@@ -130,9 +145,9 @@ def kept_bytes(
 
     ``channels``: of the layers that are changed; ``branches``: network calls that guidance makes of a tile.
     """
-    rows, columns = (latents(edge) for edge in (height, width))
-    tile = latents(tile_px or max(width, height))
-    count = len(plan_tiles(rows, columns, tile, min(latents(TILE_PX // 2), tile // 2)))
+    rows, columns = (_latents(edge) for edge in (height, width))
+    tile = _latents(tile_px or max(width, height))
+    count = len(plan_tiles(rows, columns, tile, min(_latents(_TILE_PX // 2), tile // 2)))
     layer = LayerSize(height=min(rows, tile), width=min(columns, tile), channels=channels)
     sizes = bank_bytes(
         [layer] * (plan.first_layers + plan.last_layers),
@@ -146,7 +161,7 @@ def kept_bytes(
     return max(sizes.values())
 
 
-def latents(edge_px: int) -> int:
+def _latents(edge_px: int) -> int:
     """Of the denoiser's canvas for an edge in LR pixels: see `limpid.priors.dc_vsr.SVDPrior.latent_size`."""
     return LATENT_MULTIPLE * -(-edge_px * 4 // (PIXELS_PER_LATENT * LATENT_MULTIPLE))
 

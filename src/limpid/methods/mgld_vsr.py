@@ -7,27 +7,27 @@ from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.motion_guidance import MotionGuidance
+from limpid.cuts.blended import Blended
+from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
-from limpid.guidance.choice import changes_attention, choose_guidance
-from limpid.method import Guidance, Method, Prior, Strategy
-from limpid.methods.upscalers import OPTIONS, flow_estimator
+from limpid.guidance.choice import choose_guidance
+from limpid.method import Guidance, Method, Prior, Strategy, Weights
+from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided
 from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, parse_consistency
 from limpid.types import Placement, SettingsError, Step
 
-NAME = "mgld-vsr"
-SUMMARY = "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time"
-STEPS = 50
-SAMPLER: SamplerName = "ddpm"
+_STEPS = 50
+_SAMPLER: SamplerName = "ddpm"
 """Unless the weights say otherwise, as those of students that take few steps do."""
-WINDOW_FRAMES = 5
-WINDOW_OVERLAP_FRAMES = 2
-TILE_PX = 128
+_WINDOW_FRAMES = 5
+_WINDOW_OVERLAP_FRAMES = 2
+_TILE_PX = 128
 """64 latent pixels: what the released network was trained on."""
-TILE_OVERLAP_PX = 64
+_TILE_OVERLAP_PX = 64
 LATENT_PER_LR_PX = 0.5
 DECODER_WEIGHT = 0.5
 """Of the encoder's features; the paper names none, 0.5 is the default of the released program."""
@@ -41,10 +41,10 @@ RELEASED_GUIDANCE: dict[str, Any] = {
     "max_step": None,
     "halvings": 0,
 }
-WORK_BYTES_PER_PX = 15_000
+_WORK_BYTES_PER_PX = 15_000
 """Of one denoiser call per LR pixel and frame in float32: measured with 5 frames, 13 100 at 64x64 px (32x32 latents)
 and 7 300 at 128x128."""
-DECODE_BYTES_PER_PX = 75_000
+_DECODE_BYTES_PER_PX = 75_000
 """Of one decoder call with the features that it follows: measured 72 800 with 2 frames of 48x48 px, float32."""
 
 
@@ -70,10 +70,10 @@ def mgld_vsr(
     Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
     """
     if autoencoder == "light":
-        raise SettingsError(f"the method {NAME} has no autoencoder light; it can be image or video")
+        raise SettingsError(f"the method {MGLD_VSR} has no autoencoder light; it can be image or video")
     if decoder_weight is not None and autoencoder == "image":
         raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
-    folder = installed(NAME, weights)
+    folder = installed(MGLD_VSR, weights)
     book = PromptBook(
         prompt=prompt, negative=negative_prompt, per_shot={} if prompts is None else parse_prompts(prompts)
     )
@@ -90,54 +90,54 @@ def mgld_vsr(
         return load_mgld(files, placement, book=book)
 
     return Method(
-        name=NAME,
-        summary=SUMMARY,
+        name=MGLD_VSR,
+        summary=SUMMARIES[MGLD_VSR],
         load=load,
         scale=4,
-        steps=int(trained.get("steps", STEPS)),
-        make_schedule=lambda num_steps: schedule(folder, num_steps),
-        sampler=SAMPLERS[sampler or trained.get("sampler", SAMPLER)],
-        strategy=make_strategy(consistency, motion_guidance, flow, folder, released=released),
-        guidance=guide,
+        steps=int(trained.get("steps", _STEPS)),
+        make_schedule=lambda num_steps: _schedule(folder, num_steps),
+        sampler=SAMPLERS[sampler or trained.get("sampler", _SAMPLER)],
+        strategy=motion_strategy(consistency, motion_guidance, flow, folder, released=released),
         start="noised_input",
-        weights_hash=lambda: weights_digest(folder),
-        weights_bytes=files.parameter_bytes(),
-        random_weights=read_card(folder).random,
-        options=OPTIONS - {"compile"} if changes_attention(guide) else OPTIONS,
-        **cuts(joint_frames, released=released),
-        work_bytes_per_px=WORK_BYTES_PER_PX,
-        decode_bytes_per_px=DECODE_BYTES_PER_PX,
+        weights=Weights(
+            digest=lambda: weights_digest(folder),
+            network_bytes=files.parameter_bytes(),
+            random=read_card(folder).random,
+        ),
+        **guided(guide),
+        color="adain",
+        cuts=_cuts(joint_frames, released=released),
+        cost=Cost(work_bytes_per_px=_WORK_BYTES_PER_PX, decode_bytes_per_px=_DECODE_BYTES_PER_PX),
     )
 
 
-def cuts(joint_frames: int | None, *, released: bool) -> dict[str, Any]:
+def _cuts(joint_frames: int | None, *, released: bool) -> Blended:
     """Windows, tiles, decoder chunks, and how segments meet; the released code's windows know nothing of each other."""
-    overlap = 0 if released else WINDOW_OVERLAP_FRAMES
+    overlap = 0 if released else _WINDOW_OVERLAP_FRAMES
     if released and joint_frames:
         raise SettingsError(f"joint_frames is {joint_frames}; with released, segments are not joined: leave it out")
-    joint = WINDOW_OVERLAP_FRAMES if joint_frames is None else joint_frames
-    return {
-        "window_frames": WINDOW_FRAMES,
-        "window_overlap_frames": overlap,
-        "segment_grid_frames": WINDOW_FRAMES - overlap,
-        "joint_frames": 0 if released else joint,
-        "tile_px": TILE_PX,
-        "tile_overlap_px": TILE_OVERLAP_PX,
-        "tile_weights": "gaussian_compat" if released else "gaussian",
-        "decode_frames": WINDOW_FRAMES,
-        "decode_overlap_frames": overlap,
-        "decode_tile_overlap_px": 16,
-        "color": "adain",
-    }
+    joint = _WINDOW_OVERLAP_FRAMES if joint_frames is None else joint_frames
+    return Blended(
+        window_frames=_WINDOW_FRAMES,
+        window_overlap_frames=overlap,
+        segment_grid_frames=_WINDOW_FRAMES - overlap,
+        joint_frames=0 if released else joint,
+        tile_px=_TILE_PX,
+        tile_overlap_px=_TILE_OVERLAP_PX,
+        tile_weights="gaussian_compat" if released else "gaussian",
+        decode_frames=_WINDOW_FRAMES,
+        decode_overlap_frames=overlap,
+        decode_tile_overlap_px=16,
+    )
 
 
-def make_strategy(
+def motion_strategy(
     consistency: str, scale: float | None, flow: Flow, folder: Path, *, released: bool = False
 ) -> Strategy:
     """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler."""
     names = parse_consistency(consistency)
     if names - {"motion"}:
-        raise SettingsError(f"consistency {consistency} does not fit the method {NAME}; it can be none or motion")
+        raise SettingsError(f"consistency {consistency} does not fit the method {MGLD_VSR}; it can be none or motion")
     if not names:
         for option, given in (("motion_guidance", scale is not None), ("flow", flow != "auto")):
             if given:
@@ -163,7 +163,7 @@ def choose_text_guidance(name: GuidanceName | None, scale: float | None, book: P
     return choose_guidance(chosen, scale, default_scale=TEXT_GUIDANCE, classifier_free=told)
 
 
-def schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
+def _schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
     """DDPM's respacing: evenly spaced from the noisiest timestep to the first one, then to the clean latent.
 
     Weights that were trained to take few steps begin alike and end further from the first one.

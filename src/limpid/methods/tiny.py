@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from limpid.consistency.combine import Combined
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.transition import NoiseRescheduling
+from limpid.cuts.base import Cuts
+from limpid.cuts.blended import Blended
+from limpid.cuts.cost import Cost
+from limpid.cuts.local import Local
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.method import Method, Prior, Strategy
+from limpid.method import Method, Prior, Strategy, Weights
+from limpid.methods.common import SUMMARIES
 from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_schedule
 from limpid.settings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
@@ -25,12 +30,7 @@ TINY_SIGMA_MIN = 6.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
 
 
-TINY_CUTS_WITH_MOTION = {
-    "window_frames": 16,
-    "window_overlap_frames": 8,
-    "tile_overlap_px": 32,
-    "joint_frames": 4,
-}
+TINY_CUTS_WITH_MOTION = Blended(window_frames=16, window_overlap_frames=8, tile_overlap_px=32, joint_frames=4)
 """Motion guidance looks along the flow, as far as things move. So pieces are blended, not cropped to what is exact."""
 
 
@@ -55,14 +55,16 @@ def tiny(
             f"consistency {consistency} does not fit the method tiny; it can be none, or noise, motion joined by +"
         )
     trained = trained_schedule(path)
-    cuts: dict[str, Any] = TINY_CUTS_WITH_MOTION if "motion" in names else {"local": True}
+    reach = Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2)
+    around = config.radius_frames
+    cuts: Cuts = replace(TINY_CUTS_WITH_MOTION, context_frames=around) if "motion" in names else reach
 
     def load(placement: Placement) -> Prior:
         return TinyPrior(load_tiny(path), device=placement.device, dtype=placement.dtype)
 
     return Method(
         name="tiny",
-        summary="small model that ships with Limpid; fast on a plain CPU",
+        summary=SUMMARIES["tiny"],
         load=load,
         scale=config.scale,
         steps=int(trained.get("steps", 1)),
@@ -73,13 +75,12 @@ def tiny(
         ),
         sampler=Euler(),
         strategy=_tiny_strategy(names, motion_guidance, config),
-        **cuts,
-        reach_frames=config.radius_frames,
-        reach_px=config.radius_px,
-        decode_reach_px=2,
-        latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
-        work_bytes_per_px=256,
-        weights_hash=lambda: _sha256(path),
+        cuts=cuts,
+        cost=Cost(
+            latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
+            work_bytes_per_px=256,
+        ),
+        weights=Weights(digest=lambda: _sha256(path)),
     )
 
 

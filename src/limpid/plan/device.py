@@ -43,9 +43,9 @@ class Machine:
     def placement(self, *, offload: Offload = "none", compile: bool = False) -> Placement:
         return Placement(device=self.torch_device, dtype=self.torch_dtype, offload=offload, compile=compile)
 
-    def budget(self, *, capped: bool = True) -> Budget:
-        """What the planner may count on; ``capped`` for small models, which more memory makes hardly faster."""
-        host = cpu_budget(most=MOST_BYTES if capped else None)
+    def budget(self, *, most: int | None = MOST_BYTES) -> Budget:
+        """What the planner may count on; ``most`` bytes for small models, which more memory makes hardly faster."""
+        host = cpu_budget(most=most)
         if self.torch_device.type == "cuda":
             free = torch.cuda.mem_get_info(self.torch_device)[0]
             return Budget(device=int(free * (1 + USABLE_PART) / 2), host=host)

@@ -118,6 +118,7 @@ class SVDPrior:
     """A latent of the autoencoder times this is what the denoiser works on."""
     scale: int = 4
     latent_channels: int = 4
+    warnings: tuple[str, ...] = ()
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         per_lr = PIXELS_PER_LATENT * LATENT_MULTIPLE // self.scale

@@ -238,6 +238,7 @@ class TinyPrior:
         self.config = network.config
         self.scale = self.config.scale
         self.latent_channels = self.config.latent_channels
+        self.warnings: tuple[str, ...] = ()
         self.device, self.dtype = device, dtype
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:

@@ -1,28 +1,30 @@
-"""The one loop: every method, local or blended, with any strategy, runs through `sample_segment`.
+"""The one loop: every method, whatever its geometry and strategy, runs through `sample_segment`.
 
-Local methods (`Method.local`): every denoiser call reads its tile and window with a halo of what one call can see
-(`reach_px`, `reach_frames`), and only the core is kept, step by step, on the canvas of the whole segment. That is
-exact: a kept pixel has seen just what it would see without cuts, padding only happens where the picture or the shot
-really ends, and the sampler works pixel by pixel. Only the segment's own ends are wrong, by `reach_frames` more each
-step, which is why a segment's halo must be ``method.halo_frames(steps)`` and is never returned.
-All other methods: overlapping pieces, blended at every step.
+The pieces of a call, how they meet and how far a segment's halo has to reach are for the method's geometry
+(`limpid.cuts`). Local networks read their pieces with a halo of what one call can see, and only the core is kept, step
+by step, on the canvas of the whole segment; that is exact, because the sampler works pixel by pixel. All others blend
+overlapping pieces at every step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from limpid.color import apply_color_, steady_levels
+from limpid.color import apply_color_
+from limpid.cuts.base import Canvas, Cut
 from limpid.diffusion.noise import Stream, add_noise, noise_clip, start_scale
 from limpid.diffusion.schedules import truncate
-from limpid.method import ColorFix, Lane, LaneContext, Method, Prior, Strategy, View
-from limpid.restoration.predict import Cut, decode, decode_grid, denoise_grid, encode, encode_grid, predict
-from limpid.types import Scene, Segment, Step, Window
+from limpid.method import Lane, LaneContext, Method, Prior, Strategy, View
+from limpid.restoration.chunk import Carry, Chunk
+from limpid.restoration.predict import decode, encode, predict
+from limpid.types import ColorFix, Scene, Segment, Step, Window
 
 JOINT = "joint"
 """Name under which the clean latents after a segment's core are handed to the next segment of the shot."""
@@ -30,72 +32,156 @@ COLOR_FRAMES = 4
 """Frames whose colours are corrected at once; more would only cost memory."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One chunk with everything that is the same for all of its lanes."""
+
+    method: Method
+    prior: Prior
+    chunk: Chunk
+    lr: Tensor
+    """The frames of the chunk, ``t 3 h w``."""
+    steps: tuple[Step, ...]
+    seed: int
+    cut: Cut
+    from_noise: bool
+    """Whether the first latent is pure noise, or the noised input."""
+    report: Callable[[], None]
+    """Called after every step; may raise to stop."""
+
+
 @torch.no_grad()
 def sample_segment(
     method: Method,
     prior: Prior,
-    lr: Tensor,
-    segment: Segment,
+    chunk: Chunk,
     *,
     steps: tuple[Step, ...],
     seed: int,
     strength: float = 1.0,
-    tile_px: int | None = None,
-    window_frames: int | None = None,
-    decode_tile_px: int | None = None,
     color: ColorFix | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-    carry_in: Mapping[str, Tensor] | None = None,
-    carry_out: dict[str, Tensor] | None = None,
-    view: View | None = None,
+    cut: Cut | None = None,
 ) -> Tensor:
-    """Restores one segment.
+    """Restores the core of one chunk, whose frames lie on the device to work on.
 
-    ``lr``: the frames of ``segment.halo``, ``t 3 h w`` float32 in [0, 1], on the device to work on. ``steps``: the
-    whole schedule, ``method.make_schedule(n)``; ``strength`` in (0, 1] is applied here. ``tile_px`` (LR pixels, with
-    the overlap of blended methods, without the halo of local ones) and ``window_frames`` override the method's;
-    ``decode_tile_px`` gives the decoder other tiles than the denoiser's. ``view`` (LR pixels): which part of a larger
-    picture ``lr`` is; its edges are then wrong by what the method sees. ``on_step(done, total)`` is called after each
-    step and may raise to stop. Returns the frames of ``segment.core``, ``t 3 H W`` float32 in [0, 1] with
-    ``H = h * method.scale``; those of blended methods are on the CPU, because they are too many for an accelerator.
+    ``steps``: the whole schedule, ``method.make_schedule(n)``; ``strength`` in (0, 1] is applied here. ``cut`` (None:
+    what the method's geometry makes of the chunk's rung) says how finely pieces are cut. Returns the frames of
+    ``chunk.segment.core``, ``t 3 H W`` float32 in [0, 1] with ``H = h * method.scale``; those of blended methods are on
+    the CPU, because they are too many for an accelerator.
     """
-    strategy, steps = method.strategy, truncate(steps, strength)
-    strategy.check(steps)
-    check_frames(method, lr, segment, len(steps))
-    cut = Cut(
-        tile_px=tile_px or method.tile_px,
-        window_frames=window_frames or method.window_frames,
-        decode_tile_px=decode_tile_px,
+    steps = truncate(steps, strength)
+    method.strategy.check(steps)
+    lr = chunk.lr()
+    check_frames(method, lr, chunk.segment, len(steps))
+    lanes = check_lanes(method.strategy.lanes(chunk.segment), chunk.segment)
+    work = Work(
+        method=method,
+        prior=prior,
+        chunk=chunk,
+        lr=lr,
+        steps=steps,
+        seed=seed,
+        cut=method.cuts.cut(chunk.rung) if cut is None else cut,
+        from_noise=strength == 1.0 and method.start == "noise",
+        report=step_counter(chunk.on_step, len(lanes) * len(steps)),
     )
-    lanes = check_lanes(strategy.lanes(segment), segment)
-    report = step_counter(on_step, len(lanes) * len(steps))
-    carry_in, carry_out = carry_in or {}, {} if carry_out is None else carry_out
+    frames = causal(work, lanes) if method.strategy.causal else joined(work, lanes)
+    height, width = (method.scale * size for size in lr.shape[-2:])
+    return colored(method, frames[..., :height, :width], lr, chunk.core, color or method.color)
+
+
+def joined(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
+    """Frames of the core, decoded when all lanes are clean and joined; at most two lanes are alive at once."""
+    method, prior, segment = work.method, work.prior, work.chunk.segment
     clean: Tensor | None = None
     for before, lane in zip([None, *lanes], lanes, strict=False):
-        context = lane_context(prior, lr, segment, lane, seed, view, carry_in, carry_out)
-        from_noise = strength == 1.0 and method.start == "noise"
-        z = start_latent(method, prior, context, steps[0], cut, from_noise=from_noise)
-        z = denoise_lane(method, prior, context, z, steps, cut, report)
-        clean = z if clean is None or before is None else join(strategy, clean, z, before, lane)
+        context = lane_context(work, lane, work.chunk.carry_in, work.chunk.carry_out)
+        z, context = sample_lane(work, context, method.strategy.begin(context))
+        clean = z if clean is None or before is None else join(method.strategy, clean, z, before, lane)
     assert clean is not None
-    clean = clean[:, :, : len(segment.halo)]
-    core = relative(segment.core, segment.halo.start)
-    join_segments(method, clean, core, segment, carry_in, carry_out)
+    clean, core = clean[:, :, : len(segment.halo)], work.chunk.core
+    join_segments(method, clean, work.chunk)
     one = len(lanes) == 1 and not lanes[0].padding
-    condition = context.condition if one else prior.condition(lr, scene_of(segment, segment.halo, seed))
-    grid = decode_grid(method, prior, cut, clean, core, segment.halo.start, segment)
-    frames = decode(method, prior, clean, condition, grid, core)
-    height, width = (method.scale * size for size in lr.shape[-2:])
-    return colored(method, frames[..., :height, :width], lr, core, color or method.color)
+    condition = context.condition if one else prior.condition(work.lr, scene_of(segment, segment.halo, work.seed))
+    grid = method.cuts.decode_grid(canvas_of(prior, clean, segment, segment.halo.start), work.cut, core)
+    return decode(method, prior, clean, condition, grid, core)
+
+
+def causal(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
+    """Frames of the core, lane after lane: each is decoded before the next begins, which is handed what it left.
+
+    What the last lane leaves is handed to the next segment of the shot, so lanes may not reach beyond the core.
+    """
+    method, prior, segment = work.method, work.prior, work.chunk.segment
+    if segment.core != segment.halo or any(lane.padding for lane in lanes):
+        raise ValueError(f"segment {segment.index} has frames around its core, which a causal strategy cannot use")
+    parts: list[Tensor] = []
+    carry: Carry = work.chunk.carry_in
+    for lane in lanes:
+        left: dict[str, Tensor] = {}
+        context = lane_context(work, lane, carry, left)
+        state = method.strategy.begin(context)
+        z, context = sample_lane(work, context, state)
+        keep = range(len(lane.window))
+        grid = method.cuts.decode_grid(canvas_of(prior, z, segment, lane.window.start), work.cut, keep)
+        parts.append(decode(method, prior, z, context.condition, grid, keep))
+        method.strategy.on_frames(parts[-1], context, state)
+        carry = left
+    work.chunk.carry_out.update(carry)
+    return torch.cat(parts)
+
+
+def sample_lane(work: Work, context: LaneContext, state: Any) -> tuple[Tensor, LaneContext]:
+    """A lane from noise to its clean latent ``1 c t h w``, and the context with what the network was told."""
+    condition = work.method.strategy.on_condition(context.condition, context, state)
+    context = replace(context, condition=condition)
+    return denoise_lane(work, context, start_latent(work, context), state), context
+
+
+def denoise_lane(work: Work, context: LaneContext, z: Tensor, state: Any) -> Tensor:
+    """All steps of one lane: noisy latent ``1 c t h w`` -> clean latent."""
+    method, prior, strategy = work.method, work.prior, work.method.strategy
+    grid = method.cuts.denoise_grid(canvas_of(prior, z, context.segment, context.frames.start), work.cut)
+    memory = None
+    for step in work.steps:
+        # D(z; sigma): what the network says of the whole canvas, as x0 and eps
+        prediction = predict(method, prior, z, step, context.condition, grid)
+        # x0 <- strategy(x0): propagation along the flow
+        x0 = strategy.on_x0(prediction.x0, step, context, state)
+        # z <- a x0 + b eps (+ noise), with eps of the prediction as it was
+        draw = partial(canvas_noise, context, "ancestral", step.index, z)
+        z, memory = method.sampler.step(z, x0, prediction.eps, step, memory, draw)
+        # z <- z - gradient: guidance by an energy of the latent
+        z = strategy.on_latent(z, step, context, state).detach()
+        work.report()
+    return z
+
+
+def start_latent(work: Work, context: LaneContext) -> Tensor:
+    """Pure noise at the level of the first step, or the latent of the upscaled input noised to it."""
+    method, prior, step = work.method, work.prior, work.steps[0]
+    height, width = prior.latent_size(*context.lr.shape[-2:])
+    like = context.lr.new_empty(1, prior.latent_channels, 1, height, width)
+    noise = canvas_noise(context, "init", 0, like, method.strategy)
+    if work.from_noise:
+        return noise.mul_(start_scale(step))
+    grid = method.cuts.encode_grid(canvas_of(prior, noise, context.segment, context.frames.start), work.cut)
+    return add_noise(encode(prior, context.condition, grid).to(noise), noise, step)
+
+
+def canvas_of(prior: Prior, z: Tensor, segment: Segment, start: int) -> Canvas:
+    """Where latents ``z``, whose first frame has the absolute number ``start``, lie in their shot."""
+
+    def latents(edge_px: int) -> int:
+        return max(prior.latent_size(edge_px, edge_px))
+
+    _, _, frames, height, width = z.shape
+    return Canvas(frames=frames, height=height, width=width, first=start - segment.shot_start, latents=latents)
 
 
 def colored(method: Method, frames: Tensor, lr: Tensor, core: range, color: ColorFix) -> Tensor:
-    """Frames of the core with corrected colours, in [0, 1]; ``lr`` holds those of the halo.
-
-    The levels that blended methods are held to are steadied over the whole segment first; local ones have to give the
-    same pixels for any cut, which rules that out.
-    """
-    targets = lr if method.local or color == "none" else steady_levels(lr)
+    """Frames of the core with corrected colours, in [0, 1]; ``lr`` holds those of the halo."""
+    targets = lr if color == "none" else method.cuts.levels(lr)
     targets = targets[core.start : core.stop]
     frames = frames.float()
     for start in range(0, len(frames), COLOR_FRAMES):
@@ -104,60 +190,18 @@ def colored(method: Method, frames: Tensor, lr: Tensor, core: range, color: Colo
     return frames
 
 
-def join_segments(
-    method: Method,
-    clean: Tensor,
-    core: range,
-    segment: Segment,
-    carry_in: Mapping[str, Tensor],
-    carry_out: dict[str, Tensor],
-) -> None:
+def join_segments(method: Method, clean: Tensor, chunk: Chunk) -> None:
     """Merge the first latents of a segment with what the one before made of them, and keep a tail for the next one.
 
     Both segments have denoised these frames, so that nothing jumps where they meet. Changes ``clean`` in place.
     """
-    if JOINT in carry_in:
-        tail = carry_in[JOINT].to(clean)[:, :, : len(core)]
+    core, joint = chunk.core, method.cuts.joint_frames
+    if JOINT in chunk.carry_in:
+        tail = chunk.carry_in[JOINT].to(clean)[:, :, : len(core)]
         head = slice(core.start, core.start + tail.shape[2])
         clean[:, :, head] = method.strategy.merge(tail, clean[:, :, head])
-    if method.joint_frames and segment.core.stop < segment.shot_stop:
-        carry_out[JOINT] = clean[:, :, core.stop : core.stop + method.joint_frames].clone()
-
-
-def denoise_lane(
-    method: Method,
-    prior: Prior,
-    context: LaneContext,
-    z: Tensor,
-    steps: tuple[Step, ...],
-    cut: Cut,
-    report: Callable[[], None],
-) -> Tensor:
-    """All steps of one lane: noisy latent ``1 c t h w`` -> clean latent."""
-    strategy, memory = method.strategy, None
-    grid = denoise_grid(method, prior, cut, z, context.frames.start, context.segment)
-    state = strategy.begin(context)
-    for step in steps:
-        prediction = predict(method, prior, z, step, context.condition, grid)
-        x0 = strategy.on_x0(prediction.x0, step, context, state)
-        draw = partial(canvas_noise, context, "ancestral", step.index, z)
-        z, memory = method.sampler.step(z, x0, prediction.eps, step, memory, draw)
-        z = strategy.on_latent(z, step, context, state).detach()
-        report()
-    return z
-
-
-def start_latent(
-    method: Method, prior: Prior, context: LaneContext, step: Step, cut: Cut, *, from_noise: bool
-) -> Tensor:
-    """Pure noise at the level of the first step, or the latent of the upscaled input noised to it."""
-    height, width = prior.latent_size(*context.lr.shape[-2:])
-    like = context.lr.new_empty(1, prior.latent_channels, 1, height, width)
-    noise = canvas_noise(context, "init", 0, like, method.strategy)
-    if from_noise:
-        return noise.mul_(start_scale(step))
-    grid = encode_grid(method, prior, cut, noise, context.frames.start, context.segment)
-    return add_noise(encode(prior, context.condition, grid).to(noise), noise, step)
+    if joint and chunk.segment.core.stop < chunk.segment.shot_stop:
+        chunk.carry_out[JOINT] = clean[:, :, core.stop : core.stop + joint].clone()
 
 
 def canvas_noise(
@@ -185,38 +229,31 @@ def join(strategy: Strategy, left: Tensor, right: Tensor, before: Lane, lane: La
     return torch.cat([left[:, :, :-shared], middle, right[:, :, shared:]], dim=2)
 
 
-def lane_context(
-    prior: Prior,
-    lr: Tensor,
-    segment: Segment,
-    lane: Lane,
-    seed: int,
-    view: View | None,
-    carry_in: Mapping[str, Tensor],
-    carry_out: dict[str, Tensor],
-) -> LaneContext:
-    frames = relative(lane.window, segment.halo.start)
-    lane_lr = reflected(lr, frames, lane.padding)
+def lane_context(work: Work, lane: Lane, carry_in: Carry, carry_out: dict[str, Tensor]) -> LaneContext:
+    """What the strategy may look at while a lane is denoised."""
+    segment, view = work.chunk.segment, work.chunk.view
+    lr = reflected(work.lr, relative(lane.window, segment.halo.start), lane.padding)
     return LaneContext(
         segment=segment,
         lane=lane,
-        lr=lane_lr,
-        condition=prior.condition(lane_lr, scene_of(segment, lane.window, seed, lane.padding)),
-        seed=seed,
-        view=None if view is None else latent_view(prior, view),
+        lr=lr,
+        condition=work.prior.condition(lr, scene_of(segment, lane.window, work.seed, lane.padding)),
+        seed=work.seed,
+        view=None if view is None else latent_view(work.prior, view),
         carry_in=carry_in,
         carry_out=carry_out,
     )
 
 
 def scene_of(segment: Segment, window: Window, seed: int, padding: int = 0) -> Scene:
+    """Which frames a prior is shown."""
     return Scene(seed=seed, frames=range(window.start, window.stop + padding), shot=segment.shot)
 
 
 def reflected(lr: Tensor, frames: range, padding: int) -> Tensor:
     """``frames`` of ``lr`` and ``padding`` more, as if ``lr`` went on backwards after its last frame.
 
-    Of a single frame all are that one.
+    A single frame is repeated.
     """
     if not padding:
         return lr[frames.start : frames.stop]
@@ -226,23 +263,21 @@ def reflected(lr: Tensor, frames: range, padding: int) -> Tensor:
 
 
 def latent_view(prior: Prior, view: View) -> View:
+    """A part of a picture in latent pixels."""
     (height, width), (top, left) = prior.latent_size(view.height, view.width), prior.latent_size(view.top, view.left)
     return View(height=height, width=width, top=top, left=left)
 
 
 def relative(window: Window, start: int) -> range:
+    """Absolute frames counted from ``start``."""
     return range(window.start - start, window.stop - start)
 
 
 def check_frames(method: Method, lr: Tensor, segment: Segment, num_steps: int) -> None:
-    """The frames are those of the halo, and the halo of a local method is wide enough for exact results."""
+    """The frames are those of the halo, and the halo is wide enough for the method's geometry. Raises ValueError."""
     if lr.ndim != 4 or lr.shape[1] != 3 or lr.shape[0] != len(segment.halo):
         raise ValueError(f"segment {segment.index} needs {len(segment.halo)} frames t 3 h w, got {tuple(lr.shape)}")
-    needed = method.halo_frames(num_steps) if method.local else 0
-    start = max(segment.core.start - needed, segment.shot_start)
-    stop = min(segment.core.stop + needed, segment.shot_stop)
-    if segment.halo.start > start or segment.halo.stop < stop:
-        raise ValueError(f"segment {segment.index} needs frames {start} to {stop}, its halo is {segment.halo}")
+    method.cuts.check_halo(segment, num_steps)
 
 
 def check_lanes(lanes: Iterable[Lane], segment: Segment) -> tuple[Lane, ...]:
@@ -256,13 +291,13 @@ def check_lanes(lanes: Iterable[Lane], segment: Segment) -> tuple[Lane, ...]:
     return lanes
 
 
-def step_counter(on_step: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+def step_counter(on_step: Callable[[int, int], None], total: int) -> Callable[[], None]:
+    """A function that tells how many steps of ``total`` are done each time it is called."""
     done = 0
 
     def report() -> None:
         nonlocal done
         done += 1
-        if on_step is not None:
-            on_step(done, total)
+        on_step(done, total)
 
     return report

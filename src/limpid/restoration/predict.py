@@ -3,94 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from limpid.method import Bank, Call, Condition, Denoise, Method, Phase, Prior
-from limpid.tiling.blend import Axis, Blender, Grid, kinds_of_axes
-from limpid.types import Prediction, Segment, Step
+from limpid.tiling.blend import Blender, Grid
+from limpid.types import Prediction, Step
 
 PLAIN = (Phase(name="plain"),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cut:
-    """How finely a segment is cut. Lengths are those of the method unless a user or the memory plan asks for others."""
-
-    tile_px: int | None
-    window_frames: int | None
-    decode_tile_px: int | None = None
-    """None: the decoder has the denoiser's tiles."""
-
-
-def denoise_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, start: int, segment: Segment) -> Grid:
-    """The cut of one denoiser call over latents ``z`` whose first frame is the absolute frame ``start``."""
-    tile, frames = cut.tile_px, cut.window_frames
-    count = z.shape[2]
-    if method.local:
-        time = Axis.haloed(count, frames, method.reach_frames)
-    elif method.released_cuts_compat:
-        time = Axis.visited(count, frames, method.window_overlap_frames)
-    else:
-        overlap = _fitting(method.window_overlap_frames, frames)
-        time = Axis.overlapping(count, frames, overlap, method.window_weights, start - segment.shot_start)
-    return Grid(time, *_space(method, prior, z, tile, method.reach_px, method.tile_overlap_px))
-
-
-def decode_grid(
-    method: Method, prior: Prior, cut: Cut, z: Tensor, keep: range | None, start: int, segment: Segment
-) -> Grid:
-    """The cut of the decoder over ``z``, in latent pixels, for the frames ``keep`` (counted from the first of ``z``).
-
-    ``keep`` None means all. Temporal chunks of blended methods lie on a grid counted from the shot's first frame.
-    """
-    count = z.shape[2]
-    keep = range(count) if keep is None else keep
-    if method.local:
-        time = Axis.haloed(count, method.decode_frames or cut.window_frames, method.decode_reach_frames, keep)
-    elif method.released_cuts_compat:
-        time = Axis.chunked(count, method.decode_frames).touching(keep)
-    else:
-        overlap = _fitting(method.decode_overlap_frames, method.decode_frames)
-        time = Axis.overlapping(count, method.decode_frames, overlap, offset=start - segment.shot_start).touching(keep)
-    if cut.decode_tile_px is None:
-        return Grid(time, *_space(method, prior, z, cut.tile_px, method.decode_reach_px, method.tile_overlap_px))
-    overlap_px = method.decode_tile_overlap_px
-    return Grid(time, *_space(method, prior, z, cut.decode_tile_px, method.decode_reach_px, overlap_px))
-
-
-def encode_grid(method: Method, prior: Prior, cut: Cut, z: Tensor, start: int, segment: Segment) -> Grid:
-    """The cut of the encoder for latents like ``z``: the decoder's, because they work at the same sizes.
-
-    Local methods run on tiles from beginning to end, so they encode what they are given at once.
-    """
-    if method.local:
-        return Grid(*(Axis.haloed(count, None, 0) for count in z.shape[-3:]))
-    return decode_grid(method, prior, cut, z, None, start, segment)
-
-
-def _space(
-    method: Method, prior: Prior, z: Tensor, tile_px: int | None, reach_px: int, overlap_px: int
-) -> tuple[Axis, Axis]:
-    tile = None if tile_px is None else max(prior.latent_size(tile_px, tile_px))
-    if method.local:
-        halo = max(prior.latent_size(reach_px, reach_px)) if reach_px else 0
-        rows, columns = (Axis.haloed(count, tile, halo) for count in z.shape[-2:])
-        return rows, columns
-    wanted = max(prior.latent_size(overlap_px, overlap_px)) if overlap_px else 0
-    overlap = _fitting(wanted, tile)
-    kinds = kinds_of_axes(method.tile_weights)
-    rows, columns = (
-        Axis.overlapping(count, tile, overlap, kind) for count, kind in zip(z.shape[-2:], kinds, strict=True)
-    )
-    return rows, columns
-
-
-def _fitting(overlap: int, length: int | None) -> int:
-    """Pieces that became shorter than planned overlap by half at most, so that every step makes progress."""
-    return overlap if length is None else min(overlap, length // 2)
 
 
 def predict(method: Method, prior: Prior, z: Tensor, step: Step, condition: Condition, grid: Grid) -> Prediction:
@@ -161,8 +82,7 @@ def decode(method: Method, prior: Prior, z: Tensor, condition: Condition, grid: 
     if grid.is_single:
         span = grid.frames.spans[0]
         return first[keep.start - span.start : keep.stop - span.start]
-    factor, (down, across) = first.shape[-1] // grid.tile(0).width, kinds_of_axes(method.tile_weights)
-    blender = Blender(Grid(grid.frames, grid.rows.scaled(factor, down), grid.columns.scaled(factor, across)))
+    blender = Blender(method.cuts.decoded(grid, first.shape[-1] // grid.tile(0).width))
     for window in range(len(grid.frames.spans)):
         for tile in range(grid.num_tiles):
             piece = first if window == tile == 0 else decode_piece(method, prior, z, condition, grid, window, tile)
@@ -177,4 +97,4 @@ def decode_piece(
     """One decoder call: frames ``t 3 H W`` of one window and tile."""
     frames, rows, columns = grid.slices(window, tile)
     piece = prior.decode(z[..., frames, rows, columns], condition.crop(grid.window(window), grid.tile(tile)))
-    return piece if method.local else piece.to("cpu", torch.float32)
+    return method.cuts.finished(piece)

@@ -1,23 +1,23 @@
-"""One method made ready for one picture size: LR frames of a chunk in, finished frames of the asked size out."""
+"""One method made ready for one picture size: a chunk of LR frames in, finished frames of the asked size out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.color import apply_color_
-from limpid.method import ColorFix, Method, Prior, View
+from limpid.method import Method, Prior, View
 from limpid.plan.device import Machine
-from limpid.plan.segments import ALIGN_PX, Rung
+from limpid.plan.segments import Rung
+from limpid.restoration.chunk import Chunk
 from limpid.restoration.loop import sample_segment
 from limpid.settings import Settings
-from limpid.types import Offload, Segment, SettingsError, Step
+from limpid.tiling.plan import Span
+from limpid.types import ColorFix, Offload, SettingsError, Step
 
 RESIZE_FRAMES = 4
 """Frames that are resized at once; more would only cost memory."""
@@ -34,6 +34,8 @@ class Restorer:
     """Of the output."""
     height: int
     offload: Offload = "none"
+    alpha: bool = False
+    """Whether the output holds transparency; it is upscaled by itself, bicubically."""
 
     @cached_property
     def prior(self) -> Prior:
@@ -41,47 +43,42 @@ class Restorer:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        return self.method.make_schedule(num_steps(self.method, self.settings))
+        return self.method.make_schedule(self.method.num_steps(self.settings))
 
     @property
     def color(self) -> ColorFix:
         return self.settings.color or self.method.color
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        lr: Tensor,
-        chunk: Segment,
-        rung: Rung,
-        *,
-        on_step: Callable[[int, int], None] | None = None,
-        carry_in: Mapping[str, Tensor] | None = None,
-        carry_out: dict[str, Tensor] | None = None,
-    ) -> Tensor:
-        """Frames of ``chunk.halo``, ``t 3 h w`` -> those of ``chunk.core`` on the CPU, ``t 3 H W``; both in [0, 1]."""
-        lr = lr.to(self.machine.torch_device)
-        if self.method.local:
-            frames = self._in_tiles(lr, chunk, rung, on_step)
-        else:
-            sizes = {"tile_px": rung.tile_px, "decode_tile_px": rung.decode_tile_px}
-            rest = {"color": self.color, "carry_in": carry_in, "carry_out": carry_out}
-            frames = self._sample(lr, chunk, rung, on_step=on_step, **sizes, **rest)
-        return resize(frames, self.height, self.width).to("cpu", torch.float32)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the prior has to say; nothing before it is loaded."""
+        return self.prior.warnings if "prior" in self.__dict__ else ()
 
-    def _in_tiles(self, lr: Tensor, chunk: Segment, rung: Rung, on_step: Callable[[int, int], None] | None) -> Tensor:
-        """A local method: each tile is computed from beginning to end, so that only finished frames are held whole."""
+    @torch.no_grad()
+    def __call__(self, chunk: Chunk) -> Tensor:
+        """The frames of the chunk's core on the CPU, ``t 3|4 H W`` in [0, 1]."""
+        lr = chunk.lr().to(self.machine.torch_device)
+        pictures = self.method.cuts.pictures(lr.shape[-2], lr.shape[-1], chunk.rung, len(self.steps))
+        if pictures:
+            frames = self._put_together(chunk, lr, pictures)
+        else:
+            frames = self._sample(replace(chunk, frames=lr), self.color)
+        finished = resize(frames, self.height, self.width).to("cpu", torch.float32)
+        return torch.cat([finished, self._alpha(chunk)], dim=1) if self.alpha else finished
+
+    def _put_together(self, chunk: Chunk, lr: Tensor, pictures: list[tuple[Span, Span]]) -> Tensor:
+        """Each picture is computed from beginning to end, so that only finished frames are held whole."""
         height, width = lr.shape[-2:]
-        scale, halo = self.method.scale, self.method.halo_px(len(self.steps))
+        scale = self.method.scale
         out = torch.empty(len(chunk.core), 3, height * scale, width * scale, device=lr.device)
-        for rows in tile_spans(height, rung.tile_px, halo):
-            for columns in tile_spans(width, rung.tile_px, halo):
-                part = lr[..., rows.halo_start : rows.halo_stop, columns.halo_start : columns.halo_stop]
-                view = View(height=height, width=width, top=rows.halo_start, left=columns.halo_start)
-                whole = part.shape == lr.shape
-                done = self._sample(part, chunk, rung, on_step=on_step, color="none", view=None if whole else view)
-                out[..., rows.core(scale), columns.core(scale)] = done[..., rows.kept(scale), columns.kept(scale)]
-                del done
-        return self._colored(out, lr[chunk.core.start - chunk.halo.start :])
+        for rows, columns in pictures:
+            part = lr[..., rows.start : rows.stop, columns.start : columns.stop]
+            view = View(height=height, width=width, top=rows.start, left=columns.start)
+            whole = part.shape == lr.shape
+            done = self._sample(replace(chunk, frames=part, view=None if whole else view), "none")
+            out[..., _core(rows, scale), _core(columns, scale)] = done[..., _kept(rows, scale), _kept(columns, scale)]
+            del done
+        return self._colored(out, lr[chunk.core.start :])
 
     def _colored(self, frames: Tensor, lr: Tensor) -> Tensor:
         for start in range(0, len(frames), RESIZE_FRAMES):
@@ -89,62 +86,39 @@ class Restorer:
             apply_color_(self.color, part, lr[start : start + len(part)]).clamp_(0.0, 1.0)
         return frames
 
-    def _sample(self, lr: Tensor, chunk: Segment, rung: Rung, **options: Any) -> Tensor:
+    def _sample(self, chunk: Chunk, color: ColorFix) -> Tensor:
         return sample_segment(
-            with_guidance_in_batch(self.method, rung.batched_guidance),
+            with_guidance_in_batch(self.method, chunk.rung),
             self.prior,
-            lr,
             chunk,
             steps=self.steps,
             seed=self.settings.seed,
             strength=self.settings.strength,
-            window_frames=rung.window_frames,
-            **options,
+            color=color,
         )
 
+    def _alpha(self, chunk: Chunk) -> Tensor:
+        alpha = chunk.alpha()
+        if alpha is None:
+            return torch.ones(len(chunk.core), 1, self.height, self.width)
+        return resize(alpha, self.height, self.width)
 
-def with_guidance_in_batch(method: Method, batched: bool) -> Method:
+
+def with_guidance_in_batch(method: Method, rung: Rung) -> Method:
     """The method with both guidance calls in one batch, where its guidance can do that."""
-    if not batched or not hasattr(method.guidance, "batched"):
+    if not rung.batched_guidance or not hasattr(method.guidance, "batched"):
         return method
     return replace(method, guidance=replace(method.guidance, batched=True))  # type: ignore[type-var]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TileSpan:
-    """Rows or columns of a tile, in LR pixels: what is kept, and what is read around it."""
-
-    start: int
-    stop: int
-    halo_start: int
-    halo_stop: int
-
-    def core(self, scale: int) -> slice:
-        """Where the kept part goes in the output."""
-        return slice(self.start * scale, self.stop * scale)
-
-    def kept(self, scale: int) -> slice:
-        """Where the kept part is in what was computed."""
-        return slice((self.start - self.halo_start) * scale, (self.stop - self.halo_start) * scale)
+def _core(span: Span, scale: int) -> slice:
+    """Where the kept part goes in the output."""
+    return slice(span.keep_start * scale, span.keep_stop * scale)
 
 
-def tile_spans(length: int, tile_px: int | None, halo_px: int) -> list[TileSpan]:
-    """Cut one axis of ``length`` LR pixels into tiles of about ``tile_px``, each with its halo inside the picture."""
-    tile = length if tile_px is None else _up(tile_px)
-    spans = []
-    for start in range(0, length, tile):
-        stop = min(start + tile, length)
-        before, after = max(start - _up(halo_px), 0), min(stop + _up(halo_px), length)
-        spans.append(TileSpan(start=start, stop=stop, halo_start=before, halo_stop=after))
-    return spans
-
-
-def _up(value: int) -> int:
-    return -(-value // ALIGN_PX) * ALIGN_PX
-
-
-def num_steps(method: Method, settings: Settings) -> int:
-    return settings.steps or method.steps
+def _kept(span: Span, scale: int) -> slice:
+    """Where the kept part is in what was computed."""
+    return slice((span.keep_start - span.start) * scale, (span.keep_stop - span.start) * scale)
 
 
 def resize(frames: Tensor, height: int, width: int) -> Tensor:

@@ -6,6 +6,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,12 +15,14 @@ import torch
 from torch import Tensor
 
 from limpid.method import Method
-from limpid.plan.device import Machine, choose_machine, computing, empty_cache, is_out_of_memory
-from limpid.plan.segments import Cutting, Rung, Span, ladder, make_segment, next_core
-from limpid.restoration.restorer import Restorer, num_steps, target_size
-from limpid.run.prepare import choose_sizes
+from limpid.plan.device import Machine, choose_machine, computing
+from limpid.plan.segments import Cutting, Stretch, make_segment, next_core
+from limpid.restoration.chunk import Carry
+from limpid.restoration.chunks import ChunkLoop, Ladder
+from limpid.restoration.restorer import Restorer, target_size
+from limpid.restoration.sizes import sizes_of
 from limpid.settings import Settings
-from limpid.types import InputError, ResourceError, Segment, SettingsError
+from limpid.types import InputError, Segment, SettingsError, Window
 from limpid.video.picture import quantise
 
 ABOUT_FILES = ("codec", "crf", "bit_depth", "preset", "deinterlace", "fps", "preview", "detect_cuts", "caption")
@@ -47,8 +50,8 @@ def _run(
     first = next(source, None)
     if first is None:
         return
-    kind = Kind.of(first)
-    stream = Stream.make(method, settings, machine, fps, kind)
+    kind = FrameKind.of(first)
+    stream = FrameStream.make(method, settings, machine, fps, kind)
     for shot, pictures in enumerate(split_shots(_chain(first, source), cuts)):
         for tensor in stream.restore_shot(shot, (kind.to_tensor(picture, i) for i, picture in pictures)):
             yield kind.from_tensor(tensor)
@@ -77,7 +80,7 @@ def split_shots(frames: Iterator[tuple[int, Any]], cuts: list[int]) -> Iterator[
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Kind:
+class FrameKind:
     """What the frames are, so that results can be given back in the same form."""
 
     is_tensor: bool
@@ -86,7 +89,7 @@ class Kind:
     width: int
 
     @classmethod
-    def of(cls, frame: Any) -> Kind:
+    def of(cls, frame: Any) -> FrameKind:
         shape = tuple(getattr(frame, "shape", ()))
         if isinstance(frame, Tensor) and len(shape) == 3 and shape[0] == 3 and frame.is_floating_point():
             return cls(is_tensor=True, dtype=frame.dtype, height=shape[1], width=shape[2])
@@ -104,8 +107,8 @@ class Kind:
 
     def to_tensor(self, frame: Any, index: int) -> Tensor:
         """``3 h w`` float32 in [0, 1] on the CPU."""
-        if Kind.of(frame) != self:
-            raise InputError(f"frame {index} is not like the first one: {Kind.of(frame)} instead of {self}")
+        if FrameKind.of(frame) != self:
+            raise InputError(f"frame {index} is not like the first one: {FrameKind.of(frame)} instead of {self}")
         if self.is_tensor:
             tensor: Tensor = frame.detach().to("cpu", torch.float32)
             return tensor
@@ -123,34 +126,29 @@ class Kind:
 
 
 @dataclasses.dataclass
-class Stream:
-    """The state of one call: which frames wait, and what is in memory at once."""
+class FrameStream:
+    """The state of one call: where it stands, and what was handed on."""
 
-    method: Method
     restorer: Restorer
     cutting: Cutting
-    rungs: list[Rung]
-    """The one in use first."""
+    ladder: Ladder
     position: int = 0
     """Number of the next frame to come out."""
     index: int = 0
-    """Of the next segment."""
-    carry: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    """Number of the next segment."""
+    carry: Carry = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: Kind) -> Stream:
-        steps, budget = num_steps(method, settings), machine.budget(capped=method.local)
-        size = {"width": kind.width, "height": kind.height}
-        sizes = choose_sizes(method, settings, machine, fps=fps, num_steps=steps, budget=budget, **size)
-        cutting, (rung, _) = sizes.cutting, sizes.rung(sizes.cutting.longest_frames)
-        if method.local:  # any cut gives the same pixels, so nothing is waited for that is not needed
-            cutting = dataclasses.replace(cutting, frames=rung.chunk_frames, longest_frames=rung.chunk_frames)
+    def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: FrameKind) -> FrameStream:
+        cuts, size = method.cuts, {"width": kind.width, "height": kind.height}
+        sizes = sizes_of(method, settings, machine, fps=fps, budget=machine.budget(most=cuts.most_memory_bytes), **size)
+        rung, _ = sizes.rung(sizes.cutting.longest_frames)
         width, height = target_size(kind.width, kind.height, method.scale, settings)
         restorer = Restorer(
             method=method, settings=settings, machine=machine, width=width, height=height, offload=sizes.offload
         )
-        rungs = [rung, *ladder(rung, local=method.local, overlap_px=method.tile_overlap_px, **size)]
-        return cls(method=method, restorer=restorer, cutting=cutting, rungs=rungs)
+        ladder = Ladder(first=rung, lower=cuts.ladder(rung, **size), device=machine.torch_device)
+        return cls(restorer=restorer, cutting=cuts.stream_cutting(sizes.cutting, rung), ladder=ladder)
 
     def restore_shot(self, shot: int, frames: Iterator[Tensor]) -> Iterator[Tensor]:
         """All frames of one shot, restored; keeps those that a later segment needs."""
@@ -188,31 +186,20 @@ class Stream:
 
     def _compute(self, lr: Tensor, segment: Segment) -> Iterator[Tensor]:
         """One segment, in smaller and smaller pieces while memory runs out."""
-        position, carry_in, carry_out = segment.core.start, self.carry, dict[str, Tensor]()
-        while position < segment.core.stop:
-            rung, local = self.rungs[0], self.method.local
-            halo, length = self.cutting.halo_frames, rung.chunk_frames
-            chunk = Span(segments=(segment,)).chunk(position, chunk_frames=length, halo_frames=halo, local=local)
-            part = lr[chunk.halo.start - segment.halo.start : chunk.halo.stop - segment.halo.start]
-            frames = self._try(part, chunk, carry_in, carry_out)
-            if frames is None:
-                self.rungs.pop(0)
-                empty_cache(self.restorer.machine.torch_device)
-                continue
-            yield from frames
-            position = chunk.core.stop
-        self.carry, self.index = carry_out, self.index + 1
 
-    def _try(
-        self, lr: Tensor, chunk: Segment, carry_in: dict[str, Tensor], carry_out: dict[str, Tensor]
-    ) -> Tensor | None:
-        """None when memory ran out and there is something smaller to try."""
-        try:
-            with computing(self.restorer.machine, keep_memory=self.restorer.method.local):
-                return self.restorer(lr, chunk, self.rungs[0], carry_in=carry_in, carry_out=carry_out)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(self.rungs) == 1:
-                raise ResourceError(f"out of memory, and there is nothing smaller to try ({error})") from error
-            return None
+        def take(window: Window) -> Tensor:
+            return lr[window.start - segment.halo.start : window.stop - segment.halo.start]
+
+        machine, cuts = self.restorer.machine, self.restorer.method.cuts
+        loop = ChunkLoop(
+            cuts=cuts,
+            compute=self.restorer,
+            take=take,
+            ladder=self.ladder,
+            halo_frames=self.cutting.halo_frames,
+            guard=partial(computing, machine, keep_memory=cuts.reuses_freed_memory),
+        )
+        left: dict[str, Tensor] = {}
+        for _, frames in loop.run(Stretch(segments=(segment,)), lambda core: True, self.carry, left):
+            yield from frames
+        self.carry, self.index = left, self.index + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any
 
 from torch import Tensor
 
+from limpid.cuts.base import Cuts
 from limpid.durable.files import bytes_text, existing_parent, size_of
 from limpid.plan.device import is_out_of_memory
-from limpid.plan.segments import Plan, add_halo, chunks, spans
-from limpid.run.executor import Compute
+from limpid.plan.segments import Plan, Stretch, add_halo
+from limpid.restoration.chunk import Chunk, Compute
 from limpid.run.feed import Read
 from limpid.run.sink import Writer
 from limpid.types import OutputSpec, ResourceError, Segment, Window
@@ -81,6 +82,7 @@ def calibrate(
     plan: Plan,
     *,
     read: Read,
+    cuts: Cuts,
     compute: Compute,
     open_as: OpenAs,
     spec: OutputSpec,
@@ -102,7 +104,7 @@ def calibrate(
     segment_size, encode_s = _timed_encode(open_as, segment_spec, result)
     output_size = segment_size if spec == segment_spec else _timed_encode(open_as, spec, result)[0]
     count, trial = len(plan.frames), len(chunk.core)
-    computed = sum(len(c.halo) for s in spans(plan.segments, local=plan.local) for c in chunks(s, plan))
+    computed = sum(len(c.halo) for stretch in cuts.stretches(plan.segments) for c in chunks(cuts, stretch, plan))
     compute_s, encode_s = seconds * computed / len(chunk.halo), encode_s * count / trial
     total = compute_s + encode_s if shared else max(compute_s, encode_s)
     return Estimate(
@@ -114,12 +116,21 @@ def calibrate(
     )
 
 
+def chunks(cuts: Cuts, stretch: Stretch, plan: Plan) -> Iterator[Segment]:
+    """All chunks of a stretch when memory never runs out."""
+    position = stretch.core.start
+    while position < stretch.core.stop:
+        chunk = cuts.chunk(stretch, position, plan.rung, plan.halo_frames)
+        yield chunk
+        position = chunk.core.stop
+
+
 def _timed_compute(plan: Plan, chunk: Segment, read: Read, compute: Compute) -> tuple[Tensor, float]:
     """The second of two tries when the first was quick: it loads weights and warms up."""
     frames = read(chunk.halo)
     for _ in range(2):
         started = time.perf_counter()
-        result = compute(frames, chunk, plan.rung, carry_out={})
+        result = compute(Chunk(frames=frames, segment=chunk, rung=plan.rung))
         seconds = time.perf_counter() - started
         if seconds > 5:
             break

@@ -5,44 +5,28 @@ Three threads and two bounded queues: `Feed` decodes ahead, the calling thread c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from limpid.cuts.base import Cuts
 from limpid.durable.files import fsync_path
 from limpid.durable.interrupt import Interrupts
-from limpid.plan.device import empty_cache, is_out_of_memory
-from limpid.plan.segments import Plan, Rung, Span, spans
+from limpid.plan.segments import Plan, Rung, Stretch, add_halo
+from limpid.restoration.chunk import Carry, Compute
+from limpid.restoration.chunks import ChunkLoop, Ladder
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Feed, Read
 from limpid.run.journal import Journal
 from limpid.run.sink import OpenWriter, Sink
-from limpid.types import ResourceError, Segment, VideoFrame
+from limpid.types import Segment, Window
 
 PIECE_BYTES = 64 << 20
 MOST_PIECE_FRAMES = 8
 """What waits to be encoded: at most three pieces of this size."""
-
-Carry = Mapping[str, Tensor]
-
-
-class Compute(Protocol):
-    """Frames of ``chunk.halo`` -> finished frames of ``chunk.core``, ``t 3|4 H W`` float32 in [0, 1] on the CPU."""
-
-    def __call__(
-        self,
-        frames: Sequence[VideoFrame],
-        chunk: Segment,
-        rung: Rung,
-        *,
-        on_step: Callable[[int, int], None] | None = None,
-        carry_in: Carry | None = None,
-        carry_out: dict[str, Tensor] | None = None,
-    ) -> Tensor: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +42,10 @@ class Job:
     """Of the names of segment files, ``.mp4`` for instance; empty for folders of images."""
     pts: Sequence[int]
     rungs: Sequence[Rung]
-    """What to step down to when memory runs out, see `limpid.plan.segments.ladder`."""
+    """What to step down to when memory runs out, see `limpid.cuts.base.Cuts.ladder`."""
     teller: Teller
+    cuts: Cuts
+    """How segments are joined into stretches, and these cut into chunks."""
     carries: bool = False
     """Whether a segment hands tensors on to the next one of its shot."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -71,6 +57,20 @@ class Job:
 
     def todo(self) -> list[Segment]:
         return [segment for segment in self.plan.segments if segment.index not in self.journal.finished]
+
+    def read_windows(self, stretch: Stretch) -> list[Window]:
+        """The frames that may be read for what is left of a stretch.
+
+        Chunks do not begin where segments do: a chunk that holds the first frame of a segment may begin a whole chunk
+        earlier, and reads its halo before that.
+        """
+        if len(stretch.segments) == 1:
+            return [stretch.segments[0].halo]
+        halo, first, core = self.plan.halo_frames, stretch.segments[0], stretch.core
+        start, stop = max(core.start - halo, first.shot_start), min(core.stop + halo, first.shot_stop)
+        longest = max(rung.chunk_frames for rung in (self.plan.rung, *self.rungs)) + 2 * halo
+        left = [s.core for s in stretch.segments if s.index not in self.journal.finished]
+        return [add_halo(core, shot_start=start, shot_stop=stop, halo=longest + halo) for core in left]
 
 
 def run_segments(job: Job) -> None:
@@ -87,14 +87,15 @@ def run_segments(job: Job) -> None:
     done = sum(len(s.core) for s in job.plan.segments) - sum(len(s.core) for s in todo)
     job.teller.stage("run")
     meter = Meter(job.teller, "run", total=len(job.plan.frames), before=done)
+    stretches = [s for s in job.cuts.stretches(job.plan.segments) if any(p in todo for p in s.segments)]
     with (
-        Feed(job.read, todo, job.group_frames) as feed,
+        Feed(job.read, [window for s in stretches for window in job.read_windows(s)], job.group_frames) as feed,
         Sink(job.open_writer, job.journal, job.suffix) as sink,
     ):
         meter.start()
         runner = _Runner(job=job, feed=feed, sink=sink, meter=meter)
-        for span in spans(todo, local=job.plan.local):
-            runner.run(span)
+        for stretch in stretches:
+            runner.run(stretch)
         sink.close()
         runner.tell_committed()
 
@@ -106,18 +107,44 @@ class _Runner:
     sink: Sink
     meter: Meter
 
-    def run(self, span: Span) -> None:
-        carry_in, carry_out = self._load_carry(span.segments[0]), dict[str, Tensor]()
-        for chunk, frames in self._chunks(span, carry_in, carry_out):
-            self._store(span, chunk, frames, carry_out)
+    def __post_init__(self) -> None:
+        job = self.job
+        ladder = Ladder(
+            first=job.plan.rung,
+            lower=job.rungs,
+            device=job.device,
+            taken=list(job.journal.lowered),
+            on_lower=self._tell_lower,
+        )
+        self.loop = ChunkLoop(
+            cuts=job.cuts,
+            compute=job.compute,
+            take=self.feed.window,
+            ladder=ladder,
+            halo_frames=job.plan.halo_frames,
+            on_step=self._on_step,
+            guard=job.interrupts.interruptible,
+        )
+
+    def run(self, stretch: Stretch) -> None:
+        todo = [s for s in stretch.segments if s.index not in self.job.journal.finished]
+        carry_out: dict[str, Tensor] = {}
+        carry_in = self._load_carry(todo[0])
+
+        def wanted(core: Window) -> bool:
+            return any(core.start < s.core.stop and s.core.start < core.stop for s in todo)
+
+        for chunk, frames in self.loop.run(stretch, wanted, carry_in, carry_out):
+            made = self._store(todo, chunk, frames, carry_out)
             del frames
-            self.meter.add(len(chunk.core))
+            self.meter.add(made)
             self.tell_committed()
             self.job.interrupts.check()
 
-    def _store(self, span: Span, chunk: Segment, frames: Tensor, carry_out: Carry) -> None:
-        """Hand the frames of a chunk to the segments that they belong to."""
-        for segment in span.segments:
+    def _store(self, todo: Sequence[Segment], chunk: Segment, frames: Tensor, carry_out: Carry) -> int:
+        """Hand the frames of a chunk to the segments that they belong to; returns how many were of use."""
+        made = 0
+        for segment in todo:
             start = max(chunk.core.start, segment.core.start)
             stop = min(chunk.core.stop, segment.core.stop)
             if start >= stop:
@@ -127,6 +154,8 @@ class _Runner:
             self._write(frames[start - chunk.core.start : stop - chunk.core.start], self.job.pts[start:stop])
             if stop == segment.core.stop:
                 self.sink.end(self._save_carry(segment, carry_out))
+            made += stop - start
+        return made
 
     def _write(self, frames: Tensor, pts: Sequence[int]) -> None:
         """Hand a chunk over in small copies, so that its memory is free while the next one is computed."""
@@ -142,55 +171,13 @@ class _Runner:
             core = {"start": segment.core.start, "stop": segment.core.stop}
             self.job.teller.tell("segment", index=done.index, of=of, **core, bytes=done.size)
 
-    def _chunks(self, span: Span, carry_in: Carry, carry_out: dict[str, Tensor]) -> Iterator[tuple[Segment, Tensor]]:
-        plan, position = self.job.plan, span.core.start
-        while position < span.core.stop:
-            rung = self.job.journal.rung
-            chunk = span.chunk(position, chunk_frames=rung.chunk_frames, halo_frames=plan.halo_frames, local=plan.local)
-            frames = self._try(chunk, rung, carry_in, carry_out)
-            if frames is None:
-                continue
-            if len(frames) != len(chunk.core):
-                raise RuntimeError(f"{len(frames)} frames were computed for {chunk.core}")
-            yield chunk, frames
-            del frames  # let go of the chunk before the next one is computed
-            position = chunk.core.stop
-
-    def _try(self, chunk: Segment, rung: Rung, carry_in: Carry, carry_out: dict[str, Tensor]) -> Tensor | None:
-        """One chunk; None after memory ran out and the next lower rung is set."""
-        out: dict[str, Tensor] = {}
-        frames = self.feed.window(chunk.halo)
-        try:
-            with self.job.interrupts.interruptible():
-                result = self.job.compute(frames, chunk, rung, on_step=self._on_step, carry_in=carry_in, carry_out=out)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            message = str(error).split("\n", 1)[0]
-        else:
-            carry_out.update(out)
-            return result
-        # Outside of the handler, where the traceback no longer keeps the tensors of the failed try alive.
-        self._step_down(rung, message)
-        return None
-
     def _on_step(self, done: int, total: int) -> None:
         self.sink.check()
 
-    def _step_down(self, rung: Rung, message: str) -> None:
-        rungs = list(self.job.rungs)
-        lower = rungs[rungs.index(rung) + 1 :] if rung in rungs else rungs
-        if not lower:
-            size = f"tiles of {rung.tile_px} px" if rung.tile_px else "the whole frame as one tile"
-            raise ResourceError(
-                f"out of memory with {rung.chunk_frames} frames at once and {size}, and there is nothing smaller to "
-                f"try: close other programs, use a smaller --segment-frames or another device ({message})"
-            )
-        empty_cache(self.job.device)
-        self.job.journal.add_rung(lower[0])
-        self.job.teller.tell("rung", **lower[0].to_dict())
-        same = "" if self.job.plan.local else "; the result differs slightly from one with enough memory"
-        self.job.teller.warn(f"out of memory: going on with {_describe(lower[0])}{same}")
+    def _tell_lower(self, frame: int, rung: Rung) -> None:
+        self.job.journal.add_rung(rung, frame)
+        self.job.teller.tell("rung", **rung.to_dict())
+        self.job.teller.warn(f"out of memory: going on with {_describe(rung)}{self.job.cuts.lower_note}")
 
     def _carry_path(self, index: int) -> Path:
         return self.job.journal.folder / f"{index:06d}.carry.safetensors"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
-from limpid.types import Segment, VideoFrame, Window
+from limpid.types import VideoFrame, Window
 
 Read = Callable[[Window], Sequence[VideoFrame]]
 GROUP_BYTES = 16 << 20
@@ -22,23 +22,22 @@ def group_frames(width: int, height: int) -> int:
     return max(1, min(MOST_GROUP_FRAMES, GROUP_BYTES // (width * height * 6)))
 
 
-def needed_windows(segments: Iterable[Segment]) -> list[Window]:
-    """The frames that segments read, as ascending windows without overlap: what two halos share is read once."""
-    windows: list[Window] = []
-    for halo in sorted((s.halo for s in segments), key=lambda w: w.start):
-        if windows and halo.start <= windows[-1].stop:
-            stop = max(windows[-1].stop, halo.stop)
-            windows[-1] = Window(start=windows[-1].start, stop=stop)
+def needed_windows(windows: Iterable[Window]) -> list[Window]:
+    """Windows in ascending order without overlap: what two of them share is read once."""
+    found: list[Window] = []
+    for window in sorted(windows, key=lambda w: w.start):
+        if found and window.start <= found[-1].stop:
+            found[-1] = Window(start=found[-1].start, stop=max(found[-1].stop, window.stop))
         else:
-            windows.append(halo)
-    return windows
+            found.append(window)
+    return found
 
 
 class Feed:
     """Hands out windows of frames whose starts never go back; keeps only what a later window can still ask for."""
 
-    def __init__(self, read: Read, segments: Iterable[Segment], group: int) -> None:
-        self._read, self._windows, self._group = read, needed_windows(segments), group
+    def __init__(self, read: Read, windows: Iterable[Window], group: int) -> None:
+        self._read, self._windows, self._group = read, needed_windows(windows), group
         self._queue: queue.Queue[Sequence[VideoFrame] | BaseException | None] = queue.Queue(QUEUED_GROUPS)
         self._frames: deque[VideoFrame] = deque()
         self._stop = threading.Event()

@@ -71,7 +71,7 @@ def finish(session: Session, journal: Journal, teller: Teller, *, resumed: int) 
         timings={"seconds": report.seconds, "fps": report.fps, "stages": dict(teller.stage_s)},
         frames=report.frames,
         resumed_segments=resumed,
-        rungs=[rung.to_dict() for rung in journal.rungs],
+        rungs=[rung.to_dict() for _, rung in journal.lowered],
         notes=report.notes,
         warnings=report.warnings,
         **session.sidecar_facts(journal.plan),

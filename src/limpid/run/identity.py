@@ -59,7 +59,7 @@ def run_facts(
         "settings": chosen,
         "threads": settings.threads,
         "size": list(size),
-        "method": {"name": method.name, "weights": method.weights_hash()},
+        "method": {"name": method.name, "weights": method.weights.digest()},
         "machine": machine_facts,
         "output": asdict(spec),
         "segments": asdict(segment_spec),

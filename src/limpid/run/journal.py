@@ -45,7 +45,8 @@ class Journal:
     plan: Plan
     estimate: Mapping[str, Any]
     finished: dict[int, Finished] = field(default_factory=dict)
-    rungs: list[Rung] = field(default_factory=list)
+    lowered: list[tuple[int, Rung]] = field(default_factory=list)
+    """Since which frame chunks are cut finer, because memory ran out there; in the order in which it did."""
     assembling: bool = False
     _file: IO[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -55,10 +56,6 @@ class Journal:
     def key(self) -> str:
         """Bytes are promised to be the same for one key and plan."""
         return digest_of(self.facts)
-
-    @property
-    def rung(self) -> Rung:
-        return self.rungs[-1] if self.rungs else self.plan.rung
 
     @classmethod
     def create(cls, folder: Path, facts: Mapping[str, Any], plan: Plan, estimate: Mapping[str, Any]) -> Journal:
@@ -94,7 +91,7 @@ class Journal:
             done = Finished(**line["segment"])
             self.finished[done.index] = done
         elif "rung" in line:
-            self.rungs.append(Rung(**line["rung"]))
+            self.lowered.append((int(line["frame"]), Rung(**line["rung"])))
         elif "assembling" in line:
             self.assembling = bool(line["assembling"])
 
@@ -116,10 +113,10 @@ class Journal:
         self.finished[index] = done
         return done
 
-    def add_rung(self, rung: Rung) -> None:
-        """Say, before it is tried, what is used since memory ran out."""
-        self._append({"rung": rung.to_dict()})
-        self.rungs.append(rung)
+    def add_rung(self, rung: Rung, frame: int) -> None:
+        """Say, before it is tried, what chunks are cut by from this frame on, where memory ran out."""
+        self._append({"rung": rung.to_dict(), "frame": frame})
+        self.lowered.append((frame, rung))
 
     def add_assembling(self) -> None:
         """Say that the output may appear under its final name from now on."""

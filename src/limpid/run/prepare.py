@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Callable
 from fractions import Fraction
 
-from limpid.cuts.blended import blended_load, choose
 from limpid.diffusion.schedules import truncate
 from limpid.method import Method
 from limpid.plan.device import Machine
 from limpid.plan.memory import Budget
 from limpid.plan.segments import (
-    Cutting,
     Plan,
-    Rung,
-    choose_cutting,
-    fit,
-    ladder,
-    method_load,
     plan_segments,
-    spans,
 )
+from limpid.restoration.sizes import sizes_of
 from limpid.run.events import Teller
 from limpid.settings import Settings, parse_preview
-from limpid.types import Clip, InputError, Offload, OutputSpec, SettingsError, Timeline, Window
+from limpid.types import Clip, InputError, OutputSpec, SettingsError, Timeline, Window
 
 METHOD_OPTIONS = ("steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile")
 """Settings that only some methods can follow; see `Method.options`."""
@@ -38,7 +30,7 @@ def check_options(method: Method, settings: Settings) -> None:
     for name in METHOD_OPTIONS:
         if getattr(settings, name) != defaults[name] and name not in method.options:
             raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out")
-    method.strategy.check(truncate(method.make_schedule(settings.steps or method.steps), settings.strength))
+    method.strategy.check(truncate(method.make_schedule(method.num_steps(settings)), settings.strength))
 
 
 def check_clip(clip: Clip) -> None:
@@ -91,20 +83,17 @@ def make_plan(
     settings: Settings,
     method: Method,
     machine: Machine,
-    num_steps: int,
     budget: Budget,
 ) -> Plan:
     """The plan of a run. ``size``: width and height of the input."""
-    sizes = choose_sizes(
-        method, settings, machine, width=size[0], height=size[1], fps=fps, num_steps=num_steps, budget=budget
-    )
+    sizes = sizes_of(method, settings, machine, width=size[0], height=size[1], fps=fps, budget=budget)
     segments = plan_segments(timeline.shots(), frames, sizes.cutting)
-    longest = max(len(span.core) for span in spans(segments, local=method.local))
+    longest = max(len(stretch.core) for stretch in method.cuts.stretches(segments))
     rung, peak_bytes = sizes.rung(longest)
     return Plan(
         segments=segments,
         frames=frames,
-        local=method.local,
+        local=method.cuts.exact,
         halo_frames=max(sizes.cutting.halo_frames, sizes.cutting.after_frames),
         grid_frames=sizes.cutting.grid_frames,
         rung=rung,
@@ -113,58 +102,3 @@ def make_plan(
         offload=sizes.offload,
         reasons=sizes.reasons,
     )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """How a method is cut on one picture size."""
-
-    cutting: Cutting
-    rung: Callable[[int], tuple[Rung, int]]
-    """From the longest stretch of frames there is: what is in memory at once at first, and its expected peak."""
-    offload: Offload = "none"
-    reasons: tuple[str, ...] = ()
-
-
-def choose_sizes(
-    method: Method,
-    settings: Settings,
-    machine: Machine,
-    *,
-    width: int,
-    height: int,
-    fps: Fraction,
-    num_steps: int,
-    budget: Budget,
-) -> Sizes:
-    """Both planning of a whole file and streaming cut by this."""
-    if method.local:
-        return _local_sizes(method, settings, width, height, fps, num_steps, budget.device)
-    value_bytes = machine.torch_dtype.itemsize
-    load = blended_load(method, settings, width=width, height=height, bytes_per_value=value_bytes)
-    choice = choose(method, settings, load, budget, fps=fps, num_steps=num_steps)
-
-    def rung(longest: int) -> tuple[Rung, int]:
-        return dataclasses.replace(choice.rung, chunk_frames=longest), choice.peak_bytes
-
-    return Sizes(cutting=choice.cutting, rung=rung, offload=choice.offload, reasons=choice.reasons)
-
-
-def _local_sizes(
-    method: Method, settings: Settings, width: int, height: int, fps: Fraction, num_steps: int, budget_bytes: int
-) -> Sizes:
-    load = method_load(method, num_steps=num_steps, width=width, height=height)
-
-    def rung(longest: int) -> tuple[Rung, int]:
-        found = fit(load, budget_bytes, most_frames=longest, tile_px=settings.tile_px or method.tile_px)
-        return dataclasses.replace(found, window_frames=settings.window_frames), load.peak_bytes(
-            found.chunk_frames, found.tile_px
-        )
-
-    cutting = choose_cutting(fps=fps, method=method, num_steps=num_steps, segment_frames=settings.segment_frames)
-    return Sizes(cutting=cutting, rung=rung)
-
-
-def ladder_of(plan: Plan, method: Method, width: int, height: int) -> tuple[Rung, ...]:
-    """What to step down to from the first rung of a plan. ``width`` and ``height`` of the input."""
-    return ladder(plan.rung, width=width, height=height, local=method.local, overlap_px=method.tile_overlap_px)

@@ -10,8 +10,7 @@ from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
 from limpid.plan.device import Machine, choose_machine, versions
 from limpid.plan.segments import Plan
-from limpid.restoration.compute import FrameCompute
-from limpid.restoration.restorer import Restorer, num_steps, target_size
+from limpid.restoration.restorer import Restorer, target_size
 from limpid.run.estimate import Estimate, calibrate, check_space, free_bytes, guess, suffix_of, worth_a_trial
 from limpid.run.events import Teller
 from limpid.run.executor import Job
@@ -19,7 +18,7 @@ from limpid.run.feed import Read, group_frames
 from limpid.run.identity import run_facts
 from limpid.run.journal import Journal
 from limpid.run.places import Places
-from limpid.run.prepare import ladder_of, make_plan, preview_frames, unused_options
+from limpid.run.prepare import make_plan, preview_frames, unused_options
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, Offload, OutputSpec, Timeline, Window
 from limpid.video import SegmentWriter, resolve_output, segment_spec
@@ -56,21 +55,19 @@ class Session:
         )
 
     @cached_property
-    def _computes(self) -> dict[Offload, FrameCompute]:
+    def _restorers(self) -> dict[Offload, Restorer]:
         return {}
 
-    def compute(self, plan: Plan) -> FrameCompute:
+    def compute(self, plan: Plan) -> Restorer:
         """What computes chunks; the trial of an estimate and the run share one, and so the loaded weights."""
-        if plan.offload not in self._computes:
-            restorer = replace(self.restorer, offload=plan.offload)
-            self._computes[plan.offload] = FrameCompute(restorer=restorer, alpha=self.spec.alpha)
-        return self._computes[plan.offload]
+        if plan.offload not in self._restorers:
+            self._restorers[plan.offload] = replace(self.restorer, offload=plan.offload)
+        return self._restorers[plan.offload]
 
     def tell_warnings(self, teller: Teller) -> None:
         """What the prior has to say, once it was loaded."""
-        for compute in self._computes.values():
-            prior = vars(compute.restorer).get("prior")
-            for sentence in getattr(prior, "warnings", ()):
+        for restorer in self._restorers.values():
+            for sentence in restorer.warnings:
                 teller.warn(sentence)
 
     def plan(self) -> Plan:
@@ -83,8 +80,7 @@ class Session:
             settings=self.settings,
             method=self.method,
             machine=self.machine,
-            num_steps=num_steps(self.method, self.settings),
-            budget=self.machine.budget(capped=self.method.local),
+            budget=self.machine.budget(most=self.method.cuts.most_memory_bytes),
         )
 
     def estimate(self, plan: Plan, read: Read, *, trial: bool) -> Estimate:
@@ -93,6 +89,7 @@ class Session:
         return calibrate(
             plan,
             read=read,
+            cuts=self.method.cuts,
             compute=self.compute(plan),
             open_as=SegmentWriter,
             spec=self.spec,
@@ -125,8 +122,9 @@ class Session:
             open_writer=lambda path, first: SegmentWriter(path, self.segment_spec, first_frame=first),
             suffix=suffix_of(self.segment_spec),
             pts=self.timeline.pts,
-            rungs=ladder_of(journal.plan, self.method, self.clip.width, self.clip.height),
+            rungs=self.method.cuts.ladder(journal.plan.rung, self.clip.width, self.clip.height),
             teller=teller,
+            cuts=self.method.cuts,
             carries=self.method.carries,
             device=self.machine.torch_device,
             interrupts=interrupts,
@@ -136,7 +134,7 @@ class Session:
         """What Limpid chose where the user did not, by the names of `Settings`."""
         return {
             "method": self.method.name,
-            "steps": num_steps(self.method, self.settings),
+            "steps": self.method.num_steps(self.settings),
             **({"color": self.restorer.color} if "color" in self.method.options else {}),
             "dtype": self.machine.dtype,
             "threads": plan.threads,
@@ -151,8 +149,8 @@ class Session:
             "seed": self.settings.seed,
             "output": {**asdict(self.spec), "path": str(self.places.output)},
             "machine": self.machine.to_dict(),
-            "weights": {self.method.name: self.method.weights_hash()},
-            "random_weights": self.method.random_weights,
+            "weights": {self.method.name: self.method.weights.digest()},
+            "random_weights": self.method.weights.random,
             "versions": versions(),
             "plan": {**plan.to_dict(), "segments": len(plan.segments)},
         }
@@ -203,5 +201,7 @@ def make_session(
         identity=identity,
         spec=spec,
         segment_spec=pieces,
-        restorer=Restorer(method=method, settings=settings, machine=machine, width=width, height=height),
+        restorer=Restorer(
+            method=method, settings=settings, machine=machine, width=width, height=height, alpha=spec.alpha
+        ),
     )

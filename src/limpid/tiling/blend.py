@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from limpid.method import Weights
 from limpid.tiling.plan import Span, chunked_spans, haloed_spans, overlapping_spans, visited_spans
 from limpid.types import Tile, Window
 
+BlendWeights = Literal["ramp", "gaussian", "gaussian_compat", "box"]
+"""How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean. ``gaussian_compat`` is
+the bump of the released code of MGLD-VSR, whose middle lies half a pixel low."""
 GAUSSIAN_VARIANCE = 0.01
 """Of the Gaussian weights, in units of the piece's length squared (StableSR and MGLD-VSR use this value)."""
 
 
-def raw_weights(length: int, kind: Weights, left: int, right: int) -> Tensor:
+def raw_weights(length: int, kind: BlendWeights, left: int, right: int) -> Tensor:
     """Weights of one piece before they are normalised, float64; ``left`` and ``right`` positions are shared."""
     if kind == "box":
         return torch.ones(length, dtype=torch.float64)
@@ -33,12 +36,12 @@ def raw_weights(length: int, kind: Weights, left: int, right: int) -> Tensor:
     return rising * falling
 
 
-def kinds_of_axes(kind: Weights) -> tuple[Weights, Weights]:
+def kinds_of_axes(kind: BlendWeights) -> tuple[BlendWeights, BlendWeights]:
     """How rows and columns are weighted: only the rows of ``gaussian_compat`` are not symmetric."""
     return kind, "gaussian" if kind == "gaussian_compat" else kind
 
 
-def blend_weights(spans: Sequence[Span], kind: Weights) -> tuple[Tensor, ...]:
+def blend_weights(spans: Sequence[Span], kind: BlendWeights) -> tuple[Tensor, ...]:
     """For each piece, float32 weights over what it reads; at every position the weights of all pieces sum to 1."""
     total = torch.zeros(max(s.stop for s in spans), dtype=torch.float64)
     raw = []
@@ -72,7 +75,7 @@ class Axis:
     weights: tuple[Tensor, ...] | None = None
 
     @staticmethod
-    def overlapping(count: int, length: int | None, overlap: int, kind: Weights = "ramp", offset: int = 0) -> Axis:
+    def overlapping(count: int, length: int | None, overlap: int, kind: BlendWeights = "ramp", offset: int = 0) -> Axis:
         spans = overlapping_spans(count, length, overlap, offset)
         return Axis(spans, blend_weights(spans, kind) if len(spans) > 1 else None)
 
@@ -105,7 +108,7 @@ class Axis:
         weights = None if self.weights is None else tuple(self.weights[i] for i in chosen)
         return Axis(tuple(self.spans[i] for i in chosen), weights)
 
-    def scaled(self, factor: int, kind: Weights = "ramp") -> Axis:
+    def scaled(self, factor: int, kind: BlendWeights = "ramp") -> Axis:
         """The same pieces of a finer canvas, with weights that are as smooth as the finer canvas allows."""
         spans = tuple(s.scaled(factor) for s in self.spans)
         return Axis(spans, None if self.weights is None else blend_weights(spans, kind))

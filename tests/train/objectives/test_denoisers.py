@@ -181,7 +181,7 @@ def test_a_new_network_of_mgld_is_the_image_model_with_spades_norms(
     system.network.float()
     learner.save(tmp_path)
     method = find_method("mgld-vsr", Settings(weights=str(tmp_path)))
-    assert method.random_weights and read_card(tmp_path).defaults == {"decoder_weight": 0.0}
+    assert method.weights.random and read_card(tmp_path).defaults == {"decoder_weight": 0.0}
 
 
 def library_unet() -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from fakes import sample
 from torch import Tensor
 
-from limpid.methods.upscalers import SD_X4_UPSCALER, compose
-from limpid.restoration.loop import sample_segment
+from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.latents import LatentSource, clip_key, denoiser, make_latents, stored
 from limpid.train.recipes.upscaler_unet import random_start
@@ -92,14 +92,14 @@ def test_assets_may_hold_the_latents(tmp_path: Path) -> None:
 
 def test_a_method_without_its_decoder(tmp_path: Path) -> None:
     """Decoded, its latents are the frames of the method."""
-    method = compose(SD_X4_UPSCALER, weights=str(random_start(tmp_path)))
+    method = sd_x4_upscaler(weights=str(random_start(tmp_path)))
     prior: Any = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
     steps, lr = method.make_schedule(1), torch.rand(3, 3, 8, 12, generator=torch.Generator().manual_seed(1))
     latent = denoiser(method, prior, steps, seed=4)(lr)
     assert latent.shape == (3, 4, 8, 12)
     window = Window(start=0, stop=3)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=3, core=window, halo=window)
-    frames = sample_segment(method, prior, lr, segment, steps=steps, seed=4, color="none")
+    frames = sample(method, prior, lr, segment, steps=steps, seed=4, color="none")
     condition = prior.condition(lr, Scene(seed=4, frames=range(3), shot=0))
     with torch.no_grad():
         decoded = prior.decode(latent.transpose(0, 1)[None], condition)

@@ -15,7 +15,7 @@ from torch import Tensor
 import limpid
 from limpid.checkpoints.folders import folder_facts, read_card, write_card
 from limpid.convert.verify import verify
-from limpid.methods.upscalers import LIGHT
+from limpid.methods.upscaler_family import LIGHT
 from limpid.train.freezing import freeze
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.light_decoder import LightLearner, decoded_clips

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -17,11 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from limpid.plan.allocator import trim_heap
-from limpid.types import Offload, Placement
+from limpid.types import Placement
 
 Network = TypeVar("Network", bound=nn.Module)
 
-GIB = 1 << 30
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
@@ -201,37 +200,6 @@ def offload_layers(network: nn.Module, device: torch.device) -> None:
         use_stream=streams,
         record_stream=streams,
     )
-
-
-# --------------------------------------------------------------------------------------------- choosing
-
-
-def choose_offload(weights_bytes: Mapping[str, int], work_bytes: int, budget_bytes: int) -> tuple[Offload, str]:
-    """The fastest kind of offloading that fits, and why, in a sentence.
-
-    Args:
-        weights_bytes: per network that is used again and again, in its number format.
-        work_bytes: what the largest call needs besides weights.
-        budget_bytes: what may be used of the device.
-    """
-    total = sum(weights_bytes.values())
-    work = f"{_gib(work_bytes)} of work"
-    if total + work_bytes <= budget_bytes:
-        return "none", f"{_gib(total)} of weights and {work} fit into {_gib(budget_bytes)}: all stays on the device"
-    largest = max(weights_bytes, key=lambda name: weights_bytes[name], default="")
-    most = weights_bytes.get(largest, 0)
-    if len(weights_bytes) > 1 and most + work_bytes <= budget_bytes:
-        reason = f"{_gib(total)} of weights and {work} do not fit into {_gib(budget_bytes)} at once"
-        return "model", f"{reason}: one network at a time is on the device"
-    if work_bytes <= budget_bytes:
-        reason = f"{largest} with {_gib(most)} of weights and {work} do not fit into {_gib(budget_bytes)}"
-        return "group", f"{reason}: layers are on the device one after the other, which is slow"
-    reason = f"{work} alone does not fit into {_gib(budget_bytes)}"
-    return "group", f"{reason}: layers are on the device one after the other, and smaller tiles or windows are needed"
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f} GiB"
 
 
 # --------------------------------------------------------------------------------------------- compiling

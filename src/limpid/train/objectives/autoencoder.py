@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from limpid.checkpoints.folders import read_card
 from limpid.flow.estimate import DISFlow, FlowEstimator
-from limpid.methods.upscalers import flow_estimator
+from limpid.methods.common import flow_estimator
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, generator_hinge
 from limpid.train.losses.perceptual import Perceptual, find_perceptual

@@ -19,7 +19,8 @@ from limpid.checkpoints.folders import read_card
 from limpid.convert.dc_vsr_configs import UNET
 from limpid.diffusion.noise import start_scale
 from limpid.diffusion.schedules import karras_steps
-from limpid.methods.dc_vsr import NAME, SIGMA_MAX, SIGMA_MIN
+from limpid.methods.common import DC_VSR
+from limpid.methods.dc_vsr import SIGMA_MAX, SIGMA_MIN
 from limpid.networks.by_name import make_official
 from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDCondition, SVDConditioning, SVDPrior, predicted
 from limpid.priors.load.dc_vsr import SVDFiles, load_network
@@ -75,7 +76,7 @@ class VideoDenoising:
         return sizes(unet, by_kind(unet, kind_of))
 
     def system(self, start: Start, stage: Stage) -> VideoSystem:
-        folder = starting_folder(NAME, (NAME, BASE), start, stage)
+        folder = starting_folder(DC_VSR, (DC_VSR, BASE), start, stage)
         if stage.clips.crop_px % CROP_MULTIPLE:
             raise SettingsError(
                 f"crops of {stage.clips.crop_px} px do not fit the denoiser; take a multiple of {CROP_MULTIPLE}"
@@ -185,7 +186,7 @@ class VideoSystem:
         copy_rest(self.folder, folder, without=("unet",))
         self.network.save_pretrained(folder / "unet")
         finish_folder(
-            folder, NAME, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
+            folder, DC_VSR, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
         )
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:

@@ -21,6 +21,8 @@ from torch import Tensor
 
 from limpid.checkpoints.tensor_files import write_safetensors
 from limpid.method import Method, Prior
+from limpid.plan.segments import Rung
+from limpid.restoration.chunk import Chunk
 from limpid.restoration.loop import sample_segment
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.types import InputError, Segment, Step, Window
@@ -58,15 +60,15 @@ def denoiser(
     method: Method, prior: Prior, steps: tuple[Step, ...], *, seed: int = 0, device: torch.device | str = "cpu"
 ) -> Callable[[Tensor], Tensor]:
     """A method without its decoder, for `make_latents`; ``prior`` is the method's, loaded on ``device``."""
-    whole = replace(method, decode_frames=None, color="none")
+    whole = replace(method, cuts=method.cuts.decoded_at_once(), color="none")
 
     def run(lr: Tensor) -> Tensor:
         seen: list[Tensor] = []
         window = Window(start=0, stop=len(lr))
         segment = Segment(index=0, shot=0, shot_start=0, shot_stop=len(lr), core=window, halo=window)
         size = max(lr.shape[-2:])
-        listening = _Listening(prior, seen)
-        sample_segment(whole, listening, lr.to(device), segment, steps=steps, seed=seed, decode_tile_px=size)
+        chunk = Chunk(frames=lr.to(device), segment=segment, rung=Rung(chunk_frames=len(lr), decode_tile_px=size))
+        sample_segment(whole, _Listening(prior, seen), chunk, steps=steps, seed=seed)
         (latent,) = seen
         return latent[0].transpose(0, 1)
 

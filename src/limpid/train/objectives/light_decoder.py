@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.checkpoints.folders import read_card
-from limpid.methods.upscalers import LIGHT
+from limpid.methods.upscaler_family import LIGHT
 from limpid.networks.autoencoder import LightVAE
 from limpid.networks.autoencoder.official import KEPT
 from limpid.priors.load.upscaler import UpscalerFiles, from_folder, load_autoencoder

@@ -22,7 +22,7 @@ from limpid.convert.official_configs import STRUCTURED_UNET_CONFIG
 from limpid.convert.start_mgld_vsr import load_image_model
 from limpid.diffusion.noise import add_noise
 from limpid.diffusion.schedules import Betas, vp_steps
-from limpid.methods.mgld_vsr import NAME
+from limpid.methods.common import MGLD_VSR
 from limpid.networks.by_name import make_official
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
 from limpid.priors.load.offload import prepare
@@ -84,7 +84,7 @@ class StructuredDenoising:
         return sizes(unet, by_kind(unet, kind_of))
 
     def system(self, start: Start, stage: Stage) -> StructuredSystem:
-        folder = starting_folder(NAME, (NAME, BASE), start, stage)
+        folder = starting_folder(MGLD_VSR, (MGLD_VSR, BASE), start, stage)
         if stage.clips.crop_px % PIXELS_PER_LATENT:
             raise SettingsError(f"crops of {stage.clips.crop_px} px have no whole latents; take a multiple of 8")
         return StructuredSystem.load(self, folder, start)
@@ -93,7 +93,7 @@ class StructuredDenoising:
 def start_unet(folder: Path, options: Mapping[str, Any]) -> StructuredUNet:
     """The denoiser of a converted folder; that of the image model gets new layers, which do nothing yet."""
     place = folder / "unet"
-    if read_card(folder).name == NAME:
+    if read_card(folder).name == MGLD_VSR:
         found: StructuredUNet = from_folder(StructuredUNet, place, torch.float32, {})
         return found
     try:
@@ -183,7 +183,7 @@ class StructuredSystem:
         }
 
     def unconditional(self, condition: dict[str, Tensor]) -> dict[str, Tensor]:
-        raise SettingsError(f"{NAME} is told no text, so there is no guidance to be learned; take guidance_scale 1")
+        raise SettingsError(f"{MGLD_VSR} is told no text, so there is no guidance to be learned; take guidance_scale 1")
 
     def schedule(self, num_steps: int) -> Sequence[Step]:
         """Few steps must not waste one on the cleanest timestep, with which the published 50 end."""
@@ -215,7 +215,7 @@ class StructuredSystem:
         if before.name == BASE or IDLE_FEATURES.items() <= before.defaults.items():
             defaults |= IDLE_FEATURES
         finish_folder(
-            folder, NAME, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
+            folder, MGLD_VSR, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
         )
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from limpid.methods.dc_vsr import NAME
+from limpid.methods.common import DC_VSR
 from limpid.train.objectives.dc_vsr import BASE, VideoDenoising
 from limpid.train.recipes.small import briefly, random_converted
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
@@ -35,9 +35,9 @@ def dc_vsr() -> Recipe:
         source="the same: 5K with temporal attention and temporal residual blocks frozen",
     )
     return Recipe(
-        name=f"{NAME}/unet",
+        name=f"{DC_VSR}/unet",
         summary="DC-VSR's denoiser in two phases: all layers, then without those over time",
         stages=(both, spatial),
-        needs=(f"converted weights of {BASE}, or of {NAME} to go on from (--start)",),
-        small=lambda: replace(briefly(dc_vsr(), crop_px=64, frames=2), make_start=partial(random_converted, NAME)),
+        needs=(f"converted weights of {BASE}, or of {DC_VSR} to go on from (--start)",),
+        small=lambda: replace(briefly(dc_vsr(), crop_px=64, frames=2), make_start=partial(random_converted, DC_VSR)),
     )

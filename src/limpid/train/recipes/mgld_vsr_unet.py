@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from limpid.methods.mgld_vsr import NAME
+from limpid.methods.common import MGLD_VSR
 from limpid.train.objectives.mgld_vsr import BASE, StructuredDenoising
 from limpid.train.recipes.small import briefly, random_converted
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
@@ -30,9 +30,9 @@ def mgld() -> Recipe:
         "configuration",
     )
     return Recipe(
-        name=f"{NAME}/unet",
+        name=f"{MGLD_VSR}/unet",
         summary="MGLD-VSR's U-Net: structure encoder, SPADE, layers over time; Stable Diffusion's layers stay",
         stages=(stage,),
-        needs=(f"converted weights of {BASE}, or of {NAME} to go on from (--start)",),
-        small=lambda: replace(briefly(mgld(), crop_px=32, frames=2), make_start=partial(random_converted, NAME)),
+        needs=(f"converted weights of {BASE}, or of {MGLD_VSR} to go on from (--start)",),
+        small=lambda: replace(briefly(mgld(), crop_px=32, frames=2), make_start=partial(random_converted, MGLD_VSR)),
     )

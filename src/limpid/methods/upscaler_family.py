@@ -1,35 +1,35 @@
-"""The methods that stand on the SD x4 upscaler: Upscale-A-Video, DiffVSR, LaVie's upscaler and the image model itself.
+"""What the methods share that stand on the SD x4 upscaler: Upscale-A-Video, DiffVSR, LaVie's upscaler, and itself.
 
-They differ in a few values, an `Upscaler` each; what they share is composed in `compose`, whose keyword parameters are
-the options of the method, by the names of `limpid.settings`.
+They differ in a few values, an `Upscaler` each, which stand in the files named after them; `compose` makes methods of
+these. Its keyword parameters are the options of the method, by the names of `limpid.settings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.consistency.combine import Combined
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
+from limpid.cuts.blended import Blended
+from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
-from limpid.flow.estimate import DISFlow, FlowEstimator, LastFlows
-from limpid.guidance.choice import changes_attention, choose_guidance
-from limpid.method import Method, Prior, Strategy
-from limpid.priors import prompts as words
+from limpid.flow.estimate import DISFlow, LastFlows
+from limpid.guidance.choice import choose_guidance
+from limpid.method import Method, Prior, Strategy, Weights
+from limpid.methods.common import SUMMARIES, flow_estimator, guided
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import Autoencoder, Flow, GuidanceName, parse_consistency, parse_steps
-from limpid.types import Placement, SettingsError, Step, WeightsError
+from limpid.types import ColorFix, Placement, SettingsError, Step, WeightsError
 
-WINDOW_FRAMES = 8
-OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
+_WINDOW_FRAMES = 8
 RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
 LIGHT = "light_vae"
 """Folder of a light decoder, which nobody has released: the recipes ``light-decoder`` train it."""
@@ -40,7 +40,6 @@ class Upscaler:
     """What one member of the family is: its defaults, and what its released weights ask for."""
 
     name: str
-    summary: str
     steps: int
     noise_level: int
     guidance_scale: float
@@ -56,58 +55,10 @@ class Upscaler:
     released_decode_frames: int | None = None
     """Frames that the released code decodes at once; None: there is none to compare with."""
     temporal: bool = True
+    pools_norms: bool = True
+    """Whether the video autoencoder can pool its norms over the frames of a chunk."""
     linear_betas: bool = False
     """Trained with linear betas, whatever the scheduler's config says."""
-
-
-UPSCALE_A_VIDEO = Upscaler(
-    name="upscale-a-video",
-    summary="Upscale-A-Video (Zhou et al. 2024): detail by a text-guided video U-Net, propagation along the flow",
-    steps=30,
-    noise_level=120,
-    guidance_scale=6.0,
-    negative=words.UPSCALE_A_VIDEO_NEGATIVE,
-    suffix=words.UPSCALE_A_VIDEO_SUFFIX,
-    consistency=frozenset({"propagation"}),
-    autoencoder="video",
-    autoencoder_folders={"image": "vae", "video": "video_vae", "light": LIGHT},
-    released_decode_frames=3,
-)
-DIFFVSR = Upscaler(
-    name="diffvsr",
-    summary="DiffVSR (Li et al. 2025): multi-scale temporal attention, windows that share noise and are blended once",
-    steps=50,
-    noise_level=50,
-    guidance_scale=5.0,
-    negative=words.DIFFVSR_NEGATIVE,
-    suffix=words.DIFFVSR_SUFFIX,
-    consistency=frozenset({"noise", "transition"}),
-    autoencoder="video",
-    autoencoder_folders={"video": "vae", "light": LIGHT},
-    window_overlap_frames=4,
-    decode_frames=6,
-    released_decode_frames=4,
-    linear_betas=True,
-)
-LAVIE_VSR = Upscaler(
-    name="lavie-vsr",
-    summary="the video upscaler of LaVie (Wang et al. 2023), ancestor of the two above",
-    steps=50,
-    noise_level=50,
-    guidance_scale=5.0,
-    linear_betas=True,
-)
-SD_X4_UPSCALER = Upscaler(
-    name="sd-x4-upscaler",
-    summary="the image model they are made from, frame by frame; it flickers, and is here to compare with",
-    steps=30,
-    noise_level=20,
-    guidance_scale=6.0,
-    temporal=False,
-)
-
-
-FAMILY = {member.name: member for member in (UPSCALE_A_VIDEO, DIFFVSR, LAVIE_VSR, SD_X4_UPSCALER)}
 
 
 def compose(
@@ -132,50 +83,62 @@ def compose(
 
     Raises SettingsError for an option that the member does not have, WeightsError when its weights are not there.
     """
-    check_options(member, autoencoder=autoencoder, released=released)
+    check_member_options(member, autoencoder=autoencoder, released=released)
     folder = installed(member.name, weights)
-    own = member.consistency if consistency is None else parse_consistency(consistency)
-    cut = cuts(member, own, joint_frames, released=released)
-    overlap = cut["window_overlap_frames"]
-    strategy = make_strategy(own, folder, overlap, propagation_steps, motion_guidance, flow=flow, released=released)
+    names = member.consistency if consistency is None else parse_consistency(consistency)
+    how = _cuts(member, names, joint_frames, released=released)
+    overlap = how.window_overlap_frames
+    strategy = family_strategy(names, folder, overlap, propagation_steps, motion_guidance, flow=flow, released=released)
     files = files_of(member, folder, autoencoder, released=released)
-    book = PromptBook(
-        prompt=prompt,
-        negative=member.negative if negative_prompt is None else negative_prompt,
-        suffix=member.suffix,
-        per_shot={} if prompts is None else parse_prompts(prompts),
-    )
+    book = prompt_book(member, prompt, negative_prompt, prompts)
     level = member.noise_level if noise_level is None else noise_level
+    guide = choose_guidance(guidance, guidance_scale, default_scale=guidance_scale_of(member, folder))
+    found = method_of(member, files, book, level, autoencoder or member.autoencoder)
+    color: ColorFix = "none" if released else "wavelet"
+    return replace(found, cuts=how, strategy=strategy, color=color, **guided(guide))
 
-    trained = read_card(folder).defaults
-    guide = choose_guidance(
-        guidance, guidance_scale, default_scale=float(trained.get("guidance_scale", member.guidance_scale))
-    )
+
+def method_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
+    """A member of the family without options that change the loop: networks, texts and noise level."""
+    folder = files.folder
 
     def load(placement: Placement) -> Prior:
         return load_upscaler(files, placement, book=book, noise_level=level)
 
     return Method(
         name=member.name,
-        summary=member.summary,
+        summary=SUMMARIES[member.name],
         load=load,
         scale=4,
-        steps=int(trained.get("steps", member.steps)),
-        make_schedule=lambda num_steps: schedule(member, folder, num_steps),
+        steps=int(read_card(folder).defaults.get("steps", member.steps)),
+        make_schedule=lambda num_steps: _schedule(member, folder, num_steps),
         sampler=DDIM(),
-        strategy=strategy,
-        guidance=guide,
-        weights_hash=lambda: weights_digest(folder),
-        weights_bytes=files.parameter_bytes(),
-        random_weights=read_card(folder).random,
-        options=OPTIONS - {"compile"} if changes_attention(guide) else OPTIONS,
-        **cut,
-        work_bytes_per_px=WORK_BYTES_PER_PX,
-        decode_bytes_per_px=DECODE_BYTES_PER_PX[autoencoder or member.autoencoder],
+        cuts=Blended(),
+        cost=Cost(work_bytes_per_px=_WORK_BYTES_PER_PX, decode_bytes_per_px=_DECODE_BYTES_PER_PX[autoencoder]),
+        weights=Weights(
+            digest=lambda: weights_digest(folder),
+            network_bytes=files.parameter_bytes(),
+            random=read_card(folder).random,
+        ),
     )
 
 
-def check_options(member: Upscaler, *, autoencoder: str | None, released: bool) -> None:
+def guidance_scale_of(member: Upscaler, folder: Path) -> float:
+    """The scale that the weights were trained for, or the member's own."""
+    return float(read_card(folder).defaults.get("guidance_scale", member.guidance_scale))
+
+
+def prompt_book(member: Upscaler, prompt: str, negative: str | None, prompts: str | None) -> PromptBook:
+    """What the network is told in words, with what the authors add to every text."""
+    return PromptBook(
+        prompt=prompt,
+        negative=member.negative if negative is None else negative,
+        suffix=member.suffix,
+        per_shot={} if prompts is None else parse_prompts(prompts),
+    )
+
+
+def check_member_options(member: Upscaler, *, autoencoder: str | None, released: bool) -> None:
     """Refuses what would have no effect."""
     if autoencoder is not None and len(member.autoencoder_folders) == 1:
         raise SettingsError(f"autoencoder has no effect with the method {member.name}, which has one; leave it out")
@@ -188,14 +151,14 @@ def check_options(member: Upscaler, *, autoencoder: str | None, released: bool) 
         raise SettingsError("autoencoder light and released do not go together: the released code has no such decoder")
 
 
-WORK_BYTES_PER_PX = 35_000
+_WORK_BYTES_PER_PX = 35_000
 """Of one U-Net call per LR pixel and frame in float32: measured 25 400 with 8 frames of 64x64, 35 000 with 2."""
-DECODE_BYTES_PER_PX = {"image": 50_000, "video": 130_000, "light": 50_000}
+_DECODE_BYTES_PER_PX = {"image": 50_000, "video": 130_000, "light": 50_000}
 """Of one decoder call; measured with 2 frames of 48x48. The light decoder takes much less, but with a strength below 1
 the encoder, which is the full one, is called with the same cuts."""
 
 
-def cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> dict[str, Any]:
+def _cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> Blended:
     """Windows, tiles, decoder chunks, and how segments meet.
 
     Windows that are blended once lie 4 frames apart, others 8 less their overlap; segments start on that grid, and so
@@ -209,23 +172,22 @@ def cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None
                 f"joint_frames is {joint_frames}; with transition it is 0 or the windows' overlap, {overlap}"
             )
         joint = joint_frames
-    return {
-        "window_frames": WINDOW_FRAMES,
-        "window_overlap_frames": overlap,
-        "window_weights": "box",
-        "segment_grid_frames": WINDOW_FRAMES - overlap,
-        "joint_frames": joint,
-        "tile_overlap_px": 64,
-        "tile_weights": "gaussian",
-        "decode_frames": member.released_decode_frames if released else member.decode_frames,
-        "decode_overlap_frames": member.decode_overlap_frames,
-        "decode_tile_overlap_px": 16,
-        "released_cuts_compat": released,
-        "color": "none" if released else "wavelet",
-    }
+    return Blended(
+        window_frames=_WINDOW_FRAMES,
+        window_overlap_frames=overlap,
+        window_weights="box",
+        segment_grid_frames=_WINDOW_FRAMES - overlap,
+        joint_frames=joint,
+        tile_overlap_px=64,
+        tile_weights="gaussian",
+        decode_frames=member.released_decode_frames if released else member.decode_frames,
+        decode_overlap_frames=member.decode_overlap_frames,
+        decode_tile_overlap_px=16,
+        released_compat=released,
+    )
 
 
-def make_strategy(
+def family_strategy(
     names: frozenset[str],
     folder: Path,
     overlap_frames: int,
@@ -251,24 +213,12 @@ def make_strategy(
         adaptive = RELEASED_FLOW_THRESHOLD if released else None
         parts.append(LatentPropagation(steps=parse_steps(steps), adaptive_compat=adaptive, estimator=estimator))
     if "noise" in names:
-        parts.append(NoiseRescheduling(window_frames=WINDOW_FRAMES, overlap_frames=overlap_frames))
+        parts.append(NoiseRescheduling(window_frames=_WINDOW_FRAMES, overlap_frames=overlap_frames))
     if "transition" in names:
         parts.append(LatentTransition(fusion_compat=released, padding_compat=released))
     if "motion" in names:
         parts.append(MotionGuidance(scale=MotionGuidance.scale if motion is None else motion, estimator=estimator))
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
-
-
-def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
-    """RAFT where its weights lie beside those of the method, or are asked for; else DIS, which needs none."""
-    path = folder / "flow" / "model.safetensors"
-    if flow == "dis" or (flow == "auto" and not path.exists()):
-        return DISFlow()
-    if not path.exists():
-        raise WeightsError(f"flow raft needs the weights of RAFT in {path.parent}: limpid weights fetch raft-things")
-    from limpid.networks.flow.raft import RAFTFlow
-
-    return RAFTFlow(path)
 
 
 def files_of(member: Upscaler, folder: Path, autoencoder: Autoencoder | None, *, released: bool) -> UpscalerFiles:
@@ -281,11 +231,11 @@ def files_of(member: Upscaler, folder: Path, autoencoder: Autoencoder | None, *,
             "from these weights, or leave autoencoder out"
         )
     scope = "window" if released or kind == "video" else "frame"
-    options = {} if kind == "light" or member is DIFFVSR else {"norm_scope": scope}
+    options = {} if kind == "light" or not member.pools_norms else {"norm_scope": scope}
     return UpscalerFiles(folder=folder, autoencoder=member.autoencoder_folders[kind], autoencoder_options=options)
 
 
-def schedule(member: Upscaler, folder: Path, num_steps: int) -> tuple[Step, ...]:
+def _schedule(member: Upscaler, folder: Path, num_steps: int) -> tuple[Step, ...]:
     """DDIM's timesteps as the weights were trained: the scheduler's config, but for the betas of some."""
     config = read_schedule(folder / "scheduler")
     betas = read_betas(folder / "scheduler", force_linear=member.linear_betas)

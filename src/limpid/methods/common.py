@@ -1,0 +1,54 @@
+"""What several methods share: their summaries, options of the large ones, the choice of a flow estimator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from limpid.flow.estimate import DISFlow, FlowEstimator
+from limpid.guidance.choice import changes_attention
+from limpid.method import Guidance
+from limpid.settings import Flow
+from limpid.types import WeightsError
+
+MGLD_VSR, DC_VSR = "mgld-vsr", "dc-vsr"
+SUMMARIES = {
+    "tiny": "small model that ships with Limpid; fast on a plain CPU",
+    MGLD_VSR: "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time",
+    DC_VSR: (
+        "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"
+    ),
+    "upscale-a-video": (
+        "Upscale-A-Video (Zhou et al. 2024): detail by a text-guided video U-Net, propagation along the flow"
+    ),
+    "diffvsr": (
+        "DiffVSR (Li et al. 2025): multi-scale temporal attention, windows that share noise and are blended once"
+    ),
+    "lavie-vsr": "the video upscaler of LaVie (Wang et al. 2023), ancestor of the two above",
+    "sd-x4-upscaler": ("the image model they are made from, frame by frame; it flickers, and is here to compare with"),
+}
+"""What the methods are in a line, also those whose weights are not here."""
+LARGE_OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
+"""Settings of the engine that have an effect with every large method."""
+
+
+def guided(guide: Guidance | None, *, compiles: bool = True) -> dict[str, Any]:
+    """Guidance as a field of `Method`, and the options that go with it.
+
+    ``compiles``: False where attention is changed from call to call, as some guidance does too: a compiled network
+    cannot follow that.
+    """
+    fixed = compiles and not changes_attention(guide)
+    return {"guidance": guide, "options": LARGE_OPTIONS if fixed else LARGE_OPTIONS - {"compile"}}
+
+
+def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
+    """RAFT where its weights lie beside those of the method, or are asked for; else DIS, which needs none."""
+    path = folder / "flow" / "model.safetensors"
+    if flow == "dis" or (flow == "auto" and not path.exists()):
+        return DISFlow()
+    if not path.exists():
+        raise WeightsError(f"flow raft needs the weights of RAFT in {path.parent}: limpid weights fetch raft-things")
+    from limpid.networks.flow.raft import RAFTFlow
+
+    return RAFTFlow(path)

@@ -1,0 +1,61 @@
+"""The one thing that is passed from reading to the loop: frames, which of them are wanted, and what goes along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
+
+from limpid.method import View
+from limpid.plan.segments import Rung
+from limpid.types import Segment, VideoFrame
+from limpid.video import alpha_of, to_tensor
+
+Carry = Mapping[str, Tensor]
+"""What one segment of a shot hands to the next."""
+
+
+def _nothing(done: int, total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """What is in memory at once."""
+
+    frames: Sequence[VideoFrame] | Tensor
+    """All frames of ``segment.halo``: decoded pictures, or ``t 3 h w`` float32 in [0, 1]."""
+    segment: Segment
+    """Its core is what is made; see `limpid.cuts.base.Cuts.chunk`."""
+    rung: Rung = field(default_factory=partial(Rung, chunk_frames=1))
+    """How finely it is cut."""
+    carry_in: Carry = field(default_factory=dict)
+    """What the segment before left behind."""
+    carry_out: dict[str, Tensor] = field(default_factory=dict)
+    """What this one leaves behind is put in here."""
+    on_step: Callable[[int, int], None] = _nothing
+    """Told ``(done, total)`` after every step; may raise to stop."""
+    view: View | None = None
+    """Which part of a larger picture the frames are, in LR pixels; their edges are then wrong by what a method sees."""
+
+    @property
+    def core(self) -> range:
+        """Where the frames that are made lie among ``frames``."""
+        start = self.segment.core.start - self.segment.halo.start
+        return range(start, start + len(self.segment.core))
+
+    def lr(self) -> Tensor:
+        """The frames as ``t 3 h w`` float32 in [0, 1]."""
+        return self.frames if isinstance(self.frames, Tensor) else to_tensor(self.frames)
+
+    def alpha(self) -> Tensor | None:
+        """Transparency of the frames that are made, ``t 1 h w``; None where pictures have none."""
+        if isinstance(self.frames, Tensor):
+            return None
+        return alpha_of(self.frames[self.core.start : self.core.stop])
+
+
+Compute = Callable[[Chunk], Tensor]
+"""A chunk -> the finished frames of its core, ``t 3|4 H W`` float32 in [0, 1] on the CPU."""
