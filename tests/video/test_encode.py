@@ -165,3 +165,10 @@ def test_prores_profile_follows_alpha_and_hevc_carries_the_tag_players_need() ->
     assert encoder_setup(replace(SPEC, codec="prores", alpha=True)).pix_fmt == "yuva444p10le"
     assert encoder_setup(replace(SPEC, codec="prores")).pix_fmt == "yuv422p10le"
     assert encoder_setup(replace(SPEC, codec="h265", container="mp4")).codec_tag == "hvc1"
+
+
+def test_x264_keeps_to_routines_whose_bytes_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those for AVX-512 read memory that nobody wrote; where the processor has none, x264 chooses by itself."""
+    for there, said in ((True, True), (False, False)):
+        monkeypatch.setattr("limpid.video.encode.cv2.checkHardwareSupport", lambda feature, there=there: there)
+        assert (":asm=avx2" in encoder_setup(SPEC).options["x264-params"]) == said

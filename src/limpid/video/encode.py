@@ -61,20 +61,28 @@ def check_preset(codec: str, preset: str | None) -> str | None:
 def _h264(spec: OutputSpec) -> EncoderSetup:
     # aud: a one-frame segment makes two IDR pictures meet that look alike; a delimiter keeps them apart in any stream.
     params = f"threads={spec.threads}:sliced-threads=0:open-gop=0:stitchable=1:aud=1:scenecut=40"
-    options = {"preset": check_preset("h264", spec.preset) or "", "crf": str(spec.crf), "x264-params": params + _asm()}
+    options = {
+        "preset": check_preset("h264", spec.preset) or "",
+        "crf": str(spec.crf),
+        "x264-params": ":".join([params, *repeatable_x264()]),
+    }
     ten = spec.bit_depth > 8
     return EncoderSetup(
         name="libx264", pix_fmt="yuv420p10le" if ten else "yuv420p", depth=16 if ten else 8, options=options
     )
 
 
-def _asm() -> str:
-    """Keeps x264 from its routines for AVX-512, whose bytes do not repeat.
+_CPU_AVX_512F = 13
+"""OpenCV's number for it, which its Python module does not name."""
+
+
+def repeatable_x264() -> list[str]:
+    """Parameters that keep x264 from its routines for AVX-512, whose bytes do not repeat.
 
     On a Zen 5, 100 runs over the same frames, in memory that had been used before, gave 4 results; those for AVX2 gave
     one. x264 believes what it is told of the processor, so nothing is said where AVX-512 is not there.
     """
-    return ":asm=avx2" if cv2.checkHardwareSupport(cv2.CPU_AVX_512F) else ""
+    return ["asm=avx2"] if cv2.checkHardwareSupport(_CPU_AVX_512F) else []
 
 
 def _h265(spec: OutputSpec) -> EncoderSetup:

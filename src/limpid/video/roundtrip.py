@@ -11,6 +11,8 @@ from typing import Any, cast
 import av
 import numpy as np
 
+from limpid.video.encode import repeatable_x264
+
 _GLOBAL_HEADER = 1 << 22
 """As in MP4 and Matroska files: headers are not counted as bits of the first frame, nor repeated."""
 _DECODERS = {"av1": "libdav1d"}
@@ -69,6 +71,8 @@ def stream_roundtrip(
     options = {"preset": preset} if codec in ("libx264", "libx265") else {}
     if crf is not None:
         options["crf"] = str(crf)
+    if codec == "libx264" and (params := repeatable_x264()):
+        options["x264-params"] = ":".join(params)
     sent: list[int] = []
     least = _LEAST_SIDE.get(codec, 16)
     encoder = _encoder(codec, max(least, h + h % 2), max(least, w + w % 2), options, bit_rate, rate)
