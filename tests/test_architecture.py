@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -184,3 +185,49 @@ def test_no_file_is_unpickled() -> None:
     for path in FILES:
         assert "torch.load(" not in path.read_text()
         assert not [m for m, _, _ in imports(path) if m in ("pickle", "dill", "joblib")]
+
+
+# ------------------------------------------------------------------------------------------ one story, one geometry
+
+STORY_FILES, STORY_LINES = 12, 650
+
+
+def story() -> list[tuple[Path, set[str]]]:
+    """The files and functions that docs/architecture.md lists from a method to a written frame."""
+    text = (SOURCE.parent.parent / "docs" / "architecture.md").read_text()
+    table = text.split("## From a method to a written frame")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `src/limpid/([\w/]+\.py)` \| ([^|]+) \|$", table, re.MULTILINE)
+    return [(SOURCE / file, set(re.findall(r"`(\w+)`", cell.split(":")[0]))) for file, cell in rows]
+
+
+def test_a_newcomer_reads_few_lines_from_a_method_to_a_written_frame() -> None:
+    found = story()
+    assert 10 <= len(found) <= STORY_FILES
+    total = 0
+    for path, names in found:
+        lengths: dict[str, int] = {}
+        for name, _, length in function_lengths(path.read_text()):
+            lengths[name] = lengths.get(name, 0) + length
+        assert names and names <= set(lengths), f"{path.name} has no {names - set(lengths)}"
+        total += sum(lengths[name] for name in names)
+    assert total <= STORY_LINES, f"{total} lines"
+
+
+def test_a_method_is_few_fields_and_only_geometry_knows_its_kind() -> None:
+    from dataclasses import fields
+
+    from limpid.method import Method
+
+    assert len(fields(Method)) <= 18
+    for path in FILES:
+        if part_of(path) != "cuts":
+            asks = [
+                n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute) and n.attr == "local"
+            ]
+            assert not asks, f"{path.name}:{asks[0].lineno} asks for .local"
+
+
+def test_methods_are_short_functions() -> None:
+    for path in (SOURCE / "methods").glob("*.py"):
+        for name, line, length in function_lengths(path.read_text()):
+            assert length <= 35, f"{path.name}:{line}: {name} has {length} lines"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from limpid.checkpoints.folders import read_card, weights_digest
 from limpid.flow.estimate import DISFlow, FlowEstimator
 from limpid.guidance.choice import changes_attention
-from limpid.method import Guidance
+from limpid.method import Guidance, Weights
 from limpid.settings import Flow
 from limpid.types import WeightsError
 
@@ -40,6 +42,11 @@ def guided(guide: Guidance | None, *, compiles: bool = True) -> dict[str, Any]:
     """
     fixed = compiles and not changes_attention(guide)
     return {"guidance": guide, "options": LARGE_OPTIONS if fixed else LARGE_OPTIONS - {"compile"}}
+
+
+def weights_in(folder: Path, network_bytes: Mapping[str, int]) -> Weights:
+    """Converted weights in a folder; ``network_bytes``: in float32, of each network that can be on the device."""
+    return Weights(digest=lambda: weights_digest(folder), network_bytes=network_bytes, random=read_card(folder).random)
 
 
 def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.attention_bank import LayerSize, bank_bytes
 from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.cuts.blended import Blended
@@ -15,8 +15,8 @@ from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.choice import choose_guidance, most_calls
-from limpid.method import Method, Prior, Weights
-from limpid.methods.common import DC_VSR, SUMMARIES, guided
+from limpid.method import Method, Prior
+from limpid.methods.common import DC_VSR, SUMMARIES, guided, weights_in
 from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
 from limpid.priors.load.dc_vsr import SVDFiles, load_svd
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
@@ -80,11 +80,7 @@ def dc_vsr(
         attention=plan,
         cuts=_cuts(joint_frames),
         cost=_cost(plan, folder, branches=most_calls(guide)),
-        weights=Weights(
-            digest=lambda: weights_digest(folder),
-            network_bytes=files.parameter_bytes(),
-            random=read_card(folder).random,
-        ),
+        weights=weights_in(folder, files.parameter_bytes()),
         **guided(guide, compiles=plan is None),
     )
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.guidance.choice import choose_guidance
-from limpid.method import Guidance, Method, Prior, Strategy, Weights
-from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided
+from limpid.method import Guidance, Method, Prior, Sampler, Strategy
+from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided, weights_in
 from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
@@ -69,22 +70,24 @@ def mgld_vsr(
 
     Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
     """
-    if autoencoder == "light":
-        raise SettingsError(f"the method {MGLD_VSR} has no autoencoder light; it can be image or video")
-    if decoder_weight is not None and autoencoder == "image":
-        raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
+    check_decoder_options(autoencoder, decoder_weight)
     folder = installed(MGLD_VSR, weights)
-    book = PromptBook(
-        prompt=prompt, negative=negative_prompt, per_shot={} if prompts is None else parse_prompts(prompts)
-    )
+    per_shot = {} if prompts is None else parse_prompts(prompts)
+    book = PromptBook(prompt=prompt, negative=negative_prompt, per_shot=per_shot)
     trained = read_card(folder).defaults
-    guide = choose_text_guidance(guidance, guidance_scale, book)
     weight = trained.get("decoder_weight", DECODER_WEIGHT) if decoder_weight is None else decoder_weight
-    files = MgldFiles(
-        folder=folder,
-        temporal_decoder=autoencoder == "video",
-        decoder_weight=float(weight),
+    files = MgldFiles(folder=folder, temporal_decoder=autoencoder == "video", decoder_weight=float(weight))
+    return replace(
+        method_of(files, book, SAMPLERS[sampler or trained.get("sampler", _SAMPLER)]),
+        cuts=_cuts(joint_frames, released=released),
+        strategy=motion_strategy(consistency, motion_guidance, flow, folder, released=released),
+        **guided(choose_text_guidance(guidance, guidance_scale, book)),
     )
+
+
+def method_of(files: MgldFiles, book: PromptBook, sampler: Sampler) -> Method:
+    """The method without options that change the loop: networks, texts, sampler."""
+    folder = files.folder
 
     def load(placement: Placement) -> Prior:
         return load_mgld(files, placement, book=book)
@@ -94,21 +97,23 @@ def mgld_vsr(
         summary=SUMMARIES[MGLD_VSR],
         load=load,
         scale=4,
-        steps=int(trained.get("steps", _STEPS)),
+        steps=int(read_card(folder).defaults.get("steps", _STEPS)),
         make_schedule=lambda num_steps: _schedule(folder, num_steps),
-        sampler=SAMPLERS[sampler or trained.get("sampler", _SAMPLER)],
-        strategy=motion_strategy(consistency, motion_guidance, flow, folder, released=released),
+        sampler=sampler,
         start="noised_input",
-        weights=Weights(
-            digest=lambda: weights_digest(folder),
-            network_bytes=files.parameter_bytes(),
-            random=read_card(folder).random,
-        ),
-        **guided(guide),
         color="adain",
-        cuts=_cuts(joint_frames, released=released),
+        cuts=Blended(),
         cost=Cost(work_bytes_per_px=_WORK_BYTES_PER_PX, decode_bytes_per_px=_DECODE_BYTES_PER_PX),
+        weights=weights_in(folder, files.parameter_bytes()),
     )
+
+
+def check_decoder_options(autoencoder: Autoencoder, decoder_weight: float | None) -> None:
+    """Refuses what would have no effect."""
+    if autoencoder == "light":
+        raise SettingsError(f"the method {MGLD_VSR} has no autoencoder light; it can be image or video")
+    if decoder_weight is not None and autoencoder == "image":
+        raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
 
 
 def _cuts(joint_frames: int | None, *, released: bool) -> Blended:

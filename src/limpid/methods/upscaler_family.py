@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from limpid.checkpoints.folders import installed, read_card, weights_digest
+from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.combine import Combined
 from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.propagation import LatentPropagation
@@ -21,8 +21,8 @@ from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
 from limpid.flow.estimate import DISFlow, LastFlows
 from limpid.guidance.choice import choose_guidance
-from limpid.method import Method, Prior, Strategy, Weights
-from limpid.methods.common import SUMMARIES, flow_estimator, guided
+from limpid.method import Method, Prior, Strategy
+from limpid.methods.common import SUMMARIES, flow_estimator, guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
@@ -93,12 +93,12 @@ def compose(
     book = prompt_book(member, prompt, negative_prompt, prompts)
     level = member.noise_level if noise_level is None else noise_level
     guide = choose_guidance(guidance, guidance_scale, default_scale=guidance_scale_of(member, folder))
-    found = method_of(member, files, book, level, autoencoder or member.autoencoder)
+    found = member_of(member, files, book, level, autoencoder or member.autoencoder)
     color: ColorFix = "none" if released else "wavelet"
     return replace(found, cuts=how, strategy=strategy, color=color, **guided(guide))
 
 
-def method_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
+def member_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
     """A member of the family without options that change the loop: networks, texts and noise level."""
     folder = files.folder
 
@@ -115,11 +115,7 @@ def method_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: i
         sampler=DDIM(),
         cuts=Blended(),
         cost=Cost(work_bytes_per_px=_WORK_BYTES_PER_PX, decode_bytes_per_px=_DECODE_BYTES_PER_PX[autoencoder]),
-        weights=Weights(
-            digest=lambda: weights_digest(folder),
-            network_bytes=files.parameter_bytes(),
-            random=read_card(folder).random,
-        ),
+        weights=weights_in(folder, files.parameter_bytes()),
     )
 
 
