@@ -15,13 +15,13 @@ from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.choice import choose_guidance, most_calls
-from limpid.method import Method, Prior
+from limpid.method import Method
 from limpid.methods.common import DC_VSR, SUMMARIES, guided, weights_in
 from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
 from limpid.priors.load.dc_vsr import SVDFiles, load_svd
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
 from limpid.tiling.plan import plan_tiles
-from limpid.types import Placement, SettingsError, Step, WeightsError
+from limpid.types import SettingsError, Step, WeightsError
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
 """Supplement E."""
@@ -62,17 +62,14 @@ def dc_vsr(
     folder = installed(DC_VSR, weights)
     plan = attention_plan(attention, attention_rate, attention_frames)
     trained = read_card(folder).defaults
-    chosen = guidance or trained.get("guidance", _GUIDANCE)
-    guide = choose_guidance(chosen, guidance_scale, default_scale=_GUIDANCE_SCALE)
+    named = guidance or trained.get("guidance", _GUIDANCE)
+    guide = choose_guidance(named, guidance_scale, default_scale=_GUIDANCE_SCALE)
     files = SVDFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
-
-    def load(placement: Placement) -> Prior:
-        return load_svd(files, placement)
 
     return Method(
         name=DC_VSR,
         summary=SUMMARIES[DC_VSR],
-        load=load,
+        load=partial(load_svd, files),
         scale=4,
         steps=int(trained.get("steps", _STEPS)),
         make_schedule=_schedule,
