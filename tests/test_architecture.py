@@ -15,7 +15,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
-    {"types", "settings", "lazy"},
+    {"types", "options", "spellings", "settings", "lazy"},
     {"tiling", "color", "checkpoints", "durable", "plan"},
     {"video", "cuts"},
     {"method"},

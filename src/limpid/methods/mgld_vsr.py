@@ -18,7 +18,8 @@ from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided, w
 from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, parse_consistency
+from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName
+from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step
 
 _STEPS = 50

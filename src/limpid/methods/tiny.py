@@ -20,7 +20,7 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.method import Method, Prior, Strategy, Weights
 from limpid.methods.common import SUMMARIES
 from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_schedule
-from limpid.settings import parse_consistency
+from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
 
 TINY_FILE = "tiny.safetensors"

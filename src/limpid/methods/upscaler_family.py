@@ -26,7 +26,8 @@ from limpid.methods.common import SUMMARIES, flow_estimator, guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, parse_consistency, parse_steps
+from limpid.settings import Autoencoder, Flow, GuidanceName
+from limpid.spellings import parse_consistency, parse_steps
 from limpid.types import ColorFix, Placement, SettingsError, Step, WeightsError
 
 _WINDOW_FRAMES = 8
