@@ -13,7 +13,7 @@ from torch import Tensor
 from limpid.attention.layers import self_attentions
 from limpid.diffusion.schedules import Betas, karras_steps, truncate, vp_steps
 from limpid.guidance.arithmetic import added, extrapolated
-from limpid.guidance.choice import changes_attention, choose_guidance
+from limpid.guidance.choice import changes_attention, choose_guidance, most_calls
 from limpid.guidance.classifier_free import ClassifierFree
 from limpid.guidance.dssag import DetailSuppression, suppression
 from limpid.guidance.pag import PerturbedAttention
@@ -215,8 +215,16 @@ def test_network_calls(z: Tensor, guidance: Any, calls: int) -> None:
     out = run.predict(guidance, z)
     assert run.prior.calls == calls == len(set(run.branches)), "every branch has a name of its own"
     assert all(a is b for a, b in zip(run.prior.processors(), found, strict=True))
+    assert calls <= guidance.calls and (calls == guidance.calls or guidance.scale == 1.0)
     if calls == 1:
         same(out, plain(z, Told()))
+
+
+def test_members_that_the_engine_asks_for() -> None:
+    assert most_calls(None) == 1 and most_calls(PerturbedAttention(scale=2.0)) == 3
+    for kind in (DetailSuppression, SelfAttentionGuidance, PerturbedAttention):
+        guidance: Any = kind(scale=2.0)
+        assert guidance.changes_attention and guidance.in_one_batch() is guidance
 
 
 @pytest.mark.parametrize("kind", [DetailSuppression, SelfAttentionGuidance, PerturbedAttention])

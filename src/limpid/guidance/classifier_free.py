@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import torch
@@ -35,6 +35,17 @@ class ClassifierFree:
 
     scale: float
     batched: bool = False
+
+    @property
+    def calls(self) -> int:
+        return 2
+
+    @property
+    def changes_attention(self) -> bool:
+        return False
+
+    def in_one_batch(self) -> Self:
+        return replace(self, batched=True)
 
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
         if self.scale == 1.0:

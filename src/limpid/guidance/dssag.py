@@ -12,25 +12,28 @@ from limpid.attention.fused import softened_queries
 from limpid.attention.layers import outer_layers
 from limpid.attention.patching import Attend, Change, changed_attention
 from limpid.guidance.arithmetic import extrapolated
+from limpid.guidance.by_attention import ByAttention
 from limpid.method import Denoise, Prior
 from limpid.types import Prediction, Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetailSuppression:
+class DetailSuppression(ByAttention):
     """Away from a prediction whose self-attention blurs: ``weak + w (plain - weak)``, w of 1 is the plain one.
 
     The weak prediction also lacks the prompt where the guidance is ``classifier_free`` (Eq. 9), so that one difference
-    does both; otherwise it is told the same as the other (Eq. 8). Two network calls either way.
+    does both; otherwise it is told the same as the other (Eq. 8). Two network calls either way. ``scale`` is w,
+    which is ``1 + s`` of the paper.
     """
 
-    scale: float
-    """w, which is ``1 + s`` of the paper."""
     rho: float = 0.5
     """How fast suppression falls with the noise (Eq. 10)."""
-    classifier_free: bool = True
     first_layers: int = 2
     last_layers: int = 2
+
+    @property
+    def calls(self) -> int:
+        return 2
 
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
         """Raises SettingsError when the prior has no self-attention that can be changed."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from limpid.attention.layers import middle_layer
 from limpid.attention.patching import Attend, changed_attention
 from limpid.guidance.arithmetic import added, extrapolated
+from limpid.guidance.by_attention import ByAttention
 from limpid.method import Denoise, Prior
 from limpid.types import Prediction, Step
 
@@ -18,16 +19,18 @@ PAG_SCALE = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerturbedAttention:
+class PerturbedAttention(ByAttention):
     """Away from a prediction in which the self-attention of the middle block looks at nothing but each token itself.
 
     ``classifier_free``: CFG of weight ``scale``, and ``pag_scale`` times the perturbed difference on top, three network
     calls (two with a ``scale`` of 1). Otherwise ``weak + scale (plain - weak)``, two (DC-VSR Eq. 6; one with 1).
     """
 
-    scale: float
-    classifier_free: bool = True
     pag_scale: float = PAG_SCALE
+
+    @property
+    def calls(self) -> int:
+        return 3 if self.classifier_free else 2
 
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
         """Raises SettingsError when the prior has no self-attention that can be changed."""

@@ -13,6 +13,7 @@ from limpid.attention.fused import column_sums
 from limpid.attention.layers import middle_layer, token_grid
 from limpid.attention.patching import Attend, Change, changed_attention
 from limpid.guidance.arithmetic import added, extrapolated
+from limpid.guidance.by_attention import ByAttention
 from limpid.method import Denoise, Prior
 from limpid.types import Prediction, Step
 
@@ -25,7 +26,7 @@ BLUR_RADIUS, BLUR_SIGMA = 4, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfAttentionGuidance:
+class SelfAttentionGuidance(ByAttention):
     """The places that the middle block's self-attention looks at are blurred in the predicted clean latent, the same
     noise is put back, and the network predicts from that.
 
@@ -34,9 +35,11 @@ class SelfAttentionGuidance:
     Otherwise ``weak + scale (plain - weak)``, two (DC-VSR Eq. 5; one with 1).
     """
 
-    scale: float
-    classifier_free: bool = True
     sag_scale: float = SAG_SCALE
+
+    @property
+    def calls(self) -> int:
+        return 3 if self.classifier_free else 2
 
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
         """Raises SettingsError when the prior has no self-attention that can be changed."""
