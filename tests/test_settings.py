@@ -130,10 +130,83 @@ def test_scopes_are_those_of_the_methods() -> None:
 
 
 def test_needs_name_options() -> None:
+    """``input`` is no option but what is read, which only a run knows."""
     for row in ROWS:
         if (needs := row.option.needs) is not None:
             assert needs.any_of.keys() <= {other.name for other in ROWS} | {"input"}
             assert set(re.findall(r"{(\w+)", needs.sentence)) <= {*needs.any_of, row.name}
+
+
+NO_MOTION: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"scale": 2.5, "height": 100}, "choose scale (2.5) or height (100), not both"),
+        (
+            {"caption": "off", "caption_model": "x"},
+            "caption_model has no effect without caption auto; leave it out, or say --caption auto",
+        ),
+        (
+            {"guidance": "none", "guidance_scale": 3.0},
+            "guidance_scale 3 has no effect with guidance none; leave one of them out",
+        ),
+        (
+            {"attention": "tap", "attention_rate": 0.5},
+            "attention_rate has no effect with attention tap; add sap, or leave it out",
+        ),
+        (
+            {"attention": "none", "attention_frames": 2},
+            "attention_frames has no effect with attention none; add tap, or leave it out",
+        ),
+        (
+            {"consistency": frozenset({"noise"}), "propagation_steps": "3"},
+            "propagation_steps has no effect without propagation; add it to consistency",
+        ),
+        (
+            {"consistency": NO_MOTION, "motion_guidance": 5.0},
+            "motion_guidance has no effect without motion; add it to consistency",
+        ),
+        (
+            {"consistency": NO_MOTION, "propagation_steps": None, "flow": "raft"},
+            "flow has no effect without propagation_steps or motion; leave it out, or choose one",
+        ),
+        (
+            {"autoencoder": "image", "decoder_weight": 0.5},
+            "decoder_weight has no effect with autoencoder image, which does not look at the input",
+        ),
+        (
+            {"autoencoder": "light", "released": True},
+            "autoencoder light and released do not go together: the released code has no such decoder",
+        ),
+        ({"codec": "ffv1", "crf": 20}, "crf has no effect with ffv1"),
+        ({"input": "images", "deinterlace": "on"}, "deinterlace has no effect on a folder of images"),
+    ],
+    ids=lambda x: "" if isinstance(x, str) else "+".join(x),
+)
+def test_what_has_no_effect_is_said_in_these_words(values: dict[str, Any], sentence: str) -> None:
+    assert Settings.unused(**values) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"scale": None, "height": 100},
+        {"caption": "auto", "caption_model": "x"},
+        {"guidance": "dssag", "guidance_scale": 3.0},
+        {"attention": "sap+tap", "attention_rate": 0.5, "attention_frames": 2},
+        {"consistency": "propagation+motion", "propagation_steps": "3", "motion_guidance": 5.0, "flow": "dis"},
+        {"consistency": "propagation", "propagation_steps": "3", "flow": "raft"},
+        {"autoencoder": "video", "decoder_weight": 0.5, "released": True},
+        {"autoencoder": None, "released": True},
+        {"codec": "h265", "crf": 20, "input": "video", "deinterlace": "on"},
+        {"codec": "ffv1", "crf": 16, "input": "images", "deinterlace": "auto"},
+    ],
+    ids=lambda x: "+".join(x),
+)
+def test_what_has_an_effect_is_not_refused(values: dict[str, Any]) -> None:
+    assert Settings.unused(**values) == []
 
 
 def test_headings_are_those_of_the_help() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -105,5 +105,5 @@ def _row(each: dataclasses.Field[Any], hint: Any) -> Declared:
 def _has(value: Any, wanted: tuple[Any, ...] | None) -> bool:
     if wanted is None:
         return bool(value)
-    parts = value.split("+") if isinstance(value, str) else value if isinstance(value, frozenset) else (value,)
+    parts = value.split("+") if isinstance(value, str) else value if isinstance(value, Set) else (value,)
     return any(part in wanted for part in parts)
