@@ -196,8 +196,11 @@ def draw(index: int) -> np.ndarray:
         ({"decoder_weight": 0.5, "autoencoder": "image"}, "decoder_weight has no effect"),
         ({"autoencoder": "light"}, "has no autoencoder light; it can be image or video"),
         ({"consistency": "transition"}, "does not fit the method mgld-vsr"),
-        ({"consistency": "none", "motion_guidance": 5.0}, "motion_guidance has no effect"),
-        ({"consistency": "none", "flow": "dis"}, "flow has no effect"),
+        (
+            {"consistency": "none", "motion_guidance": 5.0},
+            "motion_guidance has no effect without motion; leave consistency",
+        ),
+        ({"consistency": "none", "flow": "dis"}, "flow has no effect without motion; leave consistency out, or"),
         ({"flow": "raft"}, "RAFT"),
         ({"guidance_scale": 2.0}, "give a prompt"),
         ({"negative_prompt": "blur"}, "negative_prompt has no effect"),

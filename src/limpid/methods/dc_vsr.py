@@ -19,9 +19,9 @@ from limpid.method import Method
 from limpid.methods.common import DC_VSR, SUMMARIES, guided, weights_in
 from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
 from limpid.priors.load.dc_vsr import SVDFiles, load_svd
-from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
+from limpid.settings import AttentionName, GuidanceName, ImageEmbedding, Settings
 from limpid.tiling.plan import plan_tiles
-from limpid.types import SettingsError, Step, WeightsError
+from limpid.types import Step, WeightsError
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
 """Supplement E."""
@@ -164,13 +164,10 @@ def attention_plan(name: AttentionName, rate: float | None, frames: int | None) 
 
     One of the two alone does nothing in the steps of the other. Raises SettingsError for a value without effect.
     """
-    chosen = name.split("+")
-    for value, option, needs in ((rate, "attention_rate", "sap"), (frames, "attention_frames", "tap")):
-        if value is not None and needs not in chosen:
-            raise SettingsError(f"{option} has no effect with attention {name}; add {needs}, or leave it out")
+    Settings.refuse(attention=name, attention_rate=rate, attention_frames=frames)
     if name == "none":
         return None
-    plan = AttentionPropagation()
+    chosen, plan = name.split("+"), AttentionPropagation()
     return AttentionPropagation(
         spatial_rate=(plan.spatial_rate if rate is None else rate) if "sap" in chosen else 0.0,
         temporal_frames=(plan.temporal_frames if frames is None else frames) if "tap" in chosen else 0,

@@ -15,10 +15,11 @@ from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
 from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided, weights_in
+from limpid.options.declare import Needs
 from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName
+from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, Settings
 from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step
 
@@ -43,6 +44,13 @@ RELEASED_GUIDANCE: dict[str, Any] = {
     "max_step": None,
     "halvings": 0,
 }
+NEEDS_MOTION = {
+    name: Needs(
+        f"{name} has no effect without motion; leave consistency out, or add it there", {"consistency": ("motion",)}
+    )
+    for name in ("motion_guidance", "flow")
+}
+"""In place of the options' own: here motion is what there is unless the user takes it away."""
 _WORK_BYTES_PER_PX = 15_000
 """Of one denoiser call per LR pixel and frame in float32: measured with 5 frames, 13 100 at 64x64 px (32x32 latents)
 and 7 300 at 128x128."""
@@ -113,8 +121,7 @@ def check_decoder_options(autoencoder: Autoencoder, decoder_weight: float | None
     """Refuses what would have no effect."""
     if autoencoder == "light":
         raise SettingsError(f"the method {MGLD_VSR} has no autoencoder light; it can be image or video")
-    if decoder_weight is not None and autoencoder == "image":
-        raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
+    Settings.refuse(autoencoder=autoencoder, decoder_weight=decoder_weight)
 
 
 def _cuts(joint_frames: int | None, *, released: bool) -> Blended:
@@ -144,10 +151,8 @@ def motion_strategy(
     names = parse_consistency(consistency)
     if names - {"motion"}:
         raise SettingsError(f"consistency {consistency} does not fit the method {MGLD_VSR}; it can be none or motion")
+    Settings.refuse(NEEDS_MOTION, consistency=names, motion_guidance=scale, flow=flow)
     if not names:
-        for option, given in (("motion_guidance", scale is not None), ("flow", flow != "auto")):
-            if given:
-                raise SettingsError(f"{option} has no effect without motion; leave consistency out, or add it there")
         return Strategy()
     options: dict[str, Any] = {} if scale is None else {"scale": scale}
     return MotionGuidance(

@@ -20,6 +20,7 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.method import Method, Prior, Strategy, Weights
 from limpid.methods.common import SUMMARIES
 from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_schedule
+from limpid.settings import Settings
 from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
 
@@ -85,8 +86,7 @@ def tiny(
 
 
 def _tiny_strategy(names: frozenset[str], motion: float | None, config: TinyConfig) -> Strategy:
-    if motion is not None and "motion" not in names:
-        raise SettingsError("motion_guidance has no effect without motion; add it to consistency")
+    Settings.refuse(consistency=names, motion_guidance=motion)
     parts: list[Strategy] = [NoiseRescheduling()] if "noise" in names else []
     if "motion" in names:
         plane, scale = partial(residual_picture, config=config), MotionGuidance.scale if motion is None else motion

@@ -26,7 +26,7 @@ from limpid.methods.common import SUMMARIES, flow_estimator, guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName
+from limpid.settings import Autoencoder, Flow, GuidanceName, Settings
 from limpid.spellings import parse_consistency, parse_steps
 from limpid.types import ColorFix, Placement, SettingsError, Step, WeightsError
 
@@ -144,8 +144,7 @@ def check_member_options(member: Upscaler, *, autoencoder: str | None, released:
         raise SettingsError(f"the method {member.name} has no autoencoder {autoencoder}; it can be {names}")
     if released and member.released_decode_frames is None:
         raise SettingsError(f"released has no effect with the method {member.name}; leave it out")
-    if released and autoencoder == "light":
-        raise SettingsError("autoencoder light and released do not go together: the released code has no such decoder")
+    Settings.refuse(autoencoder=autoencoder, released=released)
 
 
 _WORK_BYTES_PER_PX = 35_000
@@ -198,12 +197,7 @@ def family_strategy(
 
     Noise comes back in groups as long as the overlap of windows, so that each window holds the same noise frames.
     """
-    if steps is not None and "propagation" not in names:
-        raise SettingsError("propagation_steps has no effect without propagation; add it to consistency")
-    if motion is not None and "motion" not in names:
-        raise SettingsError("motion_guidance has no effect without motion; add it to consistency")
-    if flow != "auto" and not steps and "motion" not in names:
-        raise SettingsError("flow has no effect without propagation_steps or motion; leave it out, or choose one")
+    Settings.refuse(consistency=names, propagation_steps=steps, motion_guidance=motion, flow=flow)
     parts: list[Strategy] = []
     estimator = LastFlows(flow_estimator(flow, folder)) if steps or "motion" in names else DISFlow()
     if "propagation" in names and steps:
