@@ -106,9 +106,9 @@ class Restorer:
 
 def with_guidance_in_batch(method: Method, rung: Rung) -> Method:
     """The method with both guidance calls in one batch, where its guidance can do that."""
-    if not rung.batched_guidance or not hasattr(method.guidance, "batched"):
+    if not rung.batched_guidance or method.guidance is None:
         return method
-    return replace(method, guidance=replace(method.guidance, batched=True))  # type: ignore[type-var]
+    return replace(method, guidance=method.guidance.in_one_batch())
 
 
 def _core(span: Span, scale: int) -> slice:
