@@ -19,7 +19,7 @@ from limpid.consistency.transition import (
     LatentTransition,
     NoiseRescheduling,
     compat_weights,
-    fuse,
+    fuse_latents,
     linear_weights,
     reschedule,
 )
@@ -71,7 +71,7 @@ def test_weights_of_two_neighbours_sum_to_one(count: int, compat: bool) -> None:
 
 def test_fusion_goes_from_the_left_to_the_right_frame_by_frame() -> None:
     left, right = torch.zeros(1, 1, 3, 1, 1), torch.ones(1, 1, 3, 1, 1)
-    assert fuse(left, right, linear_weights(3)).flatten().tolist() == [0.0, 0.5, 1.0]
+    assert fuse_latents(left, right, linear_weights(3)).flatten().tolist() == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(

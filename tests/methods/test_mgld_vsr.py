@@ -12,8 +12,8 @@ import torch
 from fakes import sample
 
 import limpid
-from limpid.convert.convert import convert
-from limpid.convert.random_weights import make_random
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
 from limpid.cuts.base import Cut
 from limpid.cuts.blended import Blended
 from limpid.method import Method, Prior
@@ -30,8 +30,8 @@ NAME = "mgld-vsr"
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("weights")
-    make_random(NAME, "tiny", root / "official")
-    return str(convert(NAME, root / "official", root / NAME))
+    make_random_weights(NAME, "tiny", root / "official")
+    return str(convert_weights(NAME, root / "official", root / NAME))
 
 
 @pytest.fixture(scope="session")

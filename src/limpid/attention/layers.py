@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from limpid.types import SettingsError
 
-Layer = tuple[str, nn.Module]
+NamedLayer = tuple[str, nn.Module]
 MAX_HALVINGS = 6
 
 
-class SelfAttending(Protocol):
-    """A prior with self-attention in space whose layers can be changed; see `limpid.attention.patching`."""
+def self_attentions(prior: Any) -> tuple[NamedLayer, ...]:
+    """The prior's ``self_attentions``: layers of self-attention in space, which `limpid.attention.patching` can change.
 
-    @property
-    def self_attentions(self) -> tuple[Layer, ...]:
-        """``(name, layer)`` from the input of the network to its output; their tokens are ``(b t) (h w) c``."""
-        ...
-
-
-def self_attentions(prior: Any) -> tuple[Layer, ...]:
-    """Raises SettingsError when the prior has none to offer."""
-    layers: tuple[Layer, ...] = getattr(prior, "self_attentions", ())
+    They stand from the input of the network to its output; their tokens are ``(b t) (h w) c``. Raises SettingsError
+    when the prior has none to offer.
+    """
+    layers: tuple[NamedLayer, ...] = getattr(prior, "self_attentions", ())
     if not layers:
         raise SettingsError(f"{type(prior).__name__} has no self-attention that could be changed; choose guidance cfg")
     return layers
 
 
-def outer_layers(prior: Any, first: int, last: int) -> tuple[Layer, ...]:
+def outer_layers(prior: Any, first: int, last: int) -> tuple[NamedLayer, ...]:
     """The ``first`` layers and the ``last`` ones, each once: 2 and 2 in DC-VSR (sections 3.1 to 3.3)."""
     layers = self_attentions(prior)
     return tuple(layer for i, layer in enumerate(layers) if i < first or i >= len(layers) - last)
 
 
-def middle_layer(prior: Any) -> Layer:
+def middle_layer(prior: Any) -> NamedLayer:
     """The layer of the middle block, where pictures are smallest; the layer in the middle if no name says so."""
     layers = self_attentions(prior)
     named = [layer for layer in layers if "mid" in layer[0]]

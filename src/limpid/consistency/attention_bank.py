@@ -45,7 +45,7 @@ def store(bank: Bank, address: object, kept: Kept, device_bytes: int) -> None:
     bank[address] = kept
 
 
-def joined(entries: Sequence[Kept]) -> Kept:
+def joined_keys(entries: Sequence[Kept]) -> Kept:
     """All their tokens, in order; on the processor if one of them is."""
     devices = {entry.keys.device for entry in entries}
     device = devices.pop() if len(devices) == 1 else torch.device("cpu")

@@ -15,7 +15,7 @@ from torch import Tensor
 from limpid.attention.fused import attend_with_more
 from limpid.attention.layers import outer_layers, subsample, token_grid
 from limpid.attention.patching import Attend, Change, changed_attention
-from limpid.consistency.attention_bank import Kept, joined, store
+from limpid.consistency.attention_bank import Kept, joined_keys, store
 from limpid.method import Bank, Call, Phase, Prior
 from limpid.types import Step
 
@@ -23,7 +23,7 @@ COLLECT, APPLY = Phase(name="collect", kept=False), Phase(name="apply")
 """SAP: all tiles of a temporal tile are run to collect their keys and values, and once more to use them."""
 PROPAGATE = Phase(name="propagate")
 """TAP: each temporal tile uses what the one before it left."""
-PLAIN = Phase(name="plain")
+_PLAIN = Phase(name="plain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +58,15 @@ class AttentionPropagation:
 
     def phases(self, step: Step) -> tuple[Phase, ...]:
         if step.index % 2 == 0:
-            return (COLLECT, APPLY) if self.spatial_rate else (PLAIN,)
-        return (PROPAGATE,) if self.temporal_frames else (PLAIN,)
+            return (COLLECT, APPLY) if self.spatial_rate else (_PLAIN,)
+        return (PROPAGATE,) if self.temporal_frames else (_PLAIN,)
 
     def descending(self, step: Step) -> bool:
         return step.index % 4 == 3 and self.temporal_frames > 0
 
     def patch(self, prior: Prior, bank: Bank, call: Call) -> AbstractContextManager[None]:
         """Raises SettingsError when the prior has no self-attention that can be changed."""
-        if call.phase == PLAIN:
+        if call.phase == _PLAIN:
             return nullcontext()
         layers = outer_layers(prior, self.first_layers, self.last_layers)
         make = {COLLECT: self._collect, APPLY: self._apply, PROPAGATE: self._propagate}[call.phase]
@@ -77,7 +77,7 @@ class AttentionPropagation:
         if phase == COLLECT:
             for layer, branch in {address[:2]: None for address in bank}:
                 tiles = sorted(a for a in bank if a[:2] == (layer, branch))
-                whole = joined([bank[a] for a in tiles])
+                whole = joined_keys([bank[a] for a in tiles])
                 for address in tiles:
                     del bank[address]
                 store(bank, (layer, branch, -1), whole, self.device_bytes)

@@ -23,7 +23,7 @@ COMPAT_LEAST = 0.2
 """The released code leaves each neighbour at least this share of every common frame."""
 
 
-def fuse(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
+def fuse_latents(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
     """Eq. 4: ``weights`` (``p``) is the share of ``left``, frame by frame; both ``b c p h w``."""
     alpha = weights.to(left).reshape(-1, 1, 1)
     return alpha * left + (1 - alpha) * right
@@ -142,4 +142,4 @@ class LatentTransition(Strategy):
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
         weights = compat_weights if self.fusion_compat else linear_weights
-        return fuse(left, right, weights(left.shape[2]))
+        return fuse_latents(left, right, weights(left.shape[2]))

@@ -5,7 +5,7 @@ A pipeline (`PIPELINES`) is ranges and probabilities; `draw` makes the parameter
 """
 
 from limpid.degrade.applying import apply, apply_to_clip
-from limpid.degrade.camera import CameraPath, Filmed, Layer, layered_clip, photo_clip
+from limpid.degrade.camera import CameraPath, Filmed, MovingLayer, layered_clip, photo_clip
 from limpid.degrade.drawing import Drawn, Pipeline, draw
 from limpid.degrade.ops import unsharp
 from limpid.degrade.pipelines import PIPELINES
@@ -17,7 +17,7 @@ __all__ = [
     "Degradation",
     "Drawn",
     "Filmed",
-    "Layer",
+    "MovingLayer",
     "Pipeline",
     "apply",
     "apply_to_clip",

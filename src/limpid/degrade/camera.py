@@ -67,7 +67,7 @@ def photo_clip(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layer:
+class MovingLayer:
     """A part of a photo that moves in its own way. ``mask``: ``h w`` float32 of the photo's size, 0..1; None: all."""
 
     path: CameraPath
@@ -89,7 +89,14 @@ class Filmed:
 
 
 def layered_clip(
-    photo: np.ndarray, layers: Sequence[Layer], *, num_frames: int, stride: int, width: int, height: int, seed: int = 0
+    photo: np.ndarray,
+    layers: Sequence[MovingLayer],
+    *,
+    num_frames: int,
+    stride: int,
+    width: int,
+    height: int,
+    seed: int = 0,
 ) -> Filmed:
     """Film a photo whose layers move differently (parallax).
 
@@ -115,7 +122,7 @@ def layered_clip(
 
 
 def _composite(
-    photo: np.ndarray, layers: Sequence[Layer], maps: list[np.ndarray], width: int, height: int
+    photo: np.ndarray, layers: Sequence[MovingLayer], maps: list[np.ndarray], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """One frame, and the number of the layer that shows most at each of its pixels."""
     seen = _seen(photo, maps[0], width, height, cv2.INTER_LANCZOS4)

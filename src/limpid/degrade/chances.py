@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limpid.degrade.ranges import Course, DrawnStep, Range, Step
+from limpid.degrade.ranges import Course, DamageStep, DrawnStep, Limits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,7 +12,7 @@ class Sometimes:
     """A step that is taken with a probability."""
 
     prob: float
-    step: Step
+    step: DamageStep
 
     def draw(self, course: Course) -> DrawnStep | None:
         return self.step.draw(course) if course.random.uniform() < self.prob else None
@@ -22,7 +22,7 @@ class Sometimes:
 class AreaShrink:
     """Gaussian blur and area averaging to the size of the result; sigma in HR pixels."""
 
-    sigma: Range
+    sigma: Limits
 
     def draw(self, course: Course) -> DrawnStep | None:
         course.size = course.target
@@ -33,7 +33,7 @@ class AreaShrink:
 class ClipNoise:
     """Gaussian colour noise of the same strength in all frames: one of the ranges, evenly; sigma in levels of 255."""
 
-    sigmas: tuple[Range, ...]
+    sigmas: tuple[Limits, ...]
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from limpid.degrade.ranges import SMALLEST_RESULT, Course, DrawnStep, Shuffled, Step
+from limpid.degrade.ranges import SMALLEST_RESULT, Course, DamageStep, DrawnStep, Shuffled
 
-FORMAT = 1
+_FORMAT = 1
 """Version of the JSON of a `Drawn`."""
 
 
@@ -19,7 +19,7 @@ class Pipeline:
 
     name: str
     summary: str
-    steps: tuple[Step | Shuffled, ...]
+    steps: tuple[DamageStep | Shuffled, ...]
     scale: int = 4
     """Pixels of the ground truth per pixel of the result."""
 
@@ -40,14 +40,14 @@ class Drawn:
 
     def to_json(self) -> dict[str, Any]:
         """For `json.dumps`."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": _FORMAT, **asdict(self)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Drawn:
         """Back from `to_json`. Raises ValueError for anything else."""
         known = {name: values[name] for name in cls.__slots__ if name in values}
-        if values.get("format") != FORMAT or len(known) != len(cls.__slots__):
-            raise ValueError(f"these are no parameters of a degradation in format {FORMAT}")
+        if values.get("format") != _FORMAT or len(known) != len(cls.__slots__):
+            raise ValueError(f"these are no parameters of a degradation in format {_FORMAT}")
         sizes = {name: (int(known[name][0]), int(known[name][1])) for name in ("source", "target")}
         return cls(**(known | sizes | {"steps": tuple(known["steps"])}))
 
@@ -88,9 +88,9 @@ def draw(pipeline: Pipeline, *, num_frames: int, height: int, width: int, seed: 
     )
 
 
-def _order(pipeline: Pipeline, seed: int) -> list[tuple[int, Step]]:
+def _order(pipeline: Pipeline, seed: int) -> list[tuple[int, DamageStep]]:
     """The steps in the order in which they will be taken, numbered."""
-    steps: list[Step] = []
+    steps: list[DamageStep] = []
     for number, step in enumerate(pipeline.steps):
         steps += step.order(_stream(seed, 1000 + number)) if isinstance(step, Shuffled) else [step]
     return list(enumerate(steps, 1))

@@ -24,7 +24,7 @@ from limpid.video.lossless import LosslessWriter, check_lossless_output
 RECORD_SUFFIX = ".degraded.json"
 _LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "av")
 
-Progress = Callable[[int, int], None]
+OnFrames = Callable[[int, int], None]
 """Is told how many frames are done, and of how many."""
 
 
@@ -55,7 +55,7 @@ def degrade_file(
     max_frames: int | None = None,
     fps: Fraction | None = None,
     overwrite: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: OnFrames | None = None,
 ) -> Degraded:
     """Degrade a clip with a pipeline, or again with the parameters of another run.
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from limpid.types import LUMA_BT601
+
 INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "bicubic": cv2.INTER_CUBIC}
-_GRAY = np.array([0.299, 0.587, 0.114], np.float32)
+_GRAY = np.array(LUMA_BT601, np.float32)
 
 
 def unsharp(frame: np.ndarray, *, size: int = 51, weight: float = 0.5, threshold: float = 10.0) -> np.ndarray:
@@ -34,7 +36,7 @@ def blur(frame: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
-def resize(frame: np.ndarray, height: int, width: int, how: str) -> np.ndarray:
+def resize_frame(frame: np.ndarray, height: int, width: int, how: str) -> np.ndarray:
     """OpenCV's resize; ``how`` is in `INTERPOLATION`. Only ``area`` has an antialiasing filter, as in the original."""
     return np.asarray(cv2.resize(frame, (width, height), interpolation=INTERPOLATION[how]))
 

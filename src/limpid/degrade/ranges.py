@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from limpid.degrade.kernels import KINDS
+from limpid.degrade.kernels import KERNEL_KINDS
 
-Range = tuple[float, float]
+Limits = tuple[float, float]
 Chances = tuple[tuple[str, float], ...]
 """Names with their probabilities."""
 DrawnStep = dict[str, Any]
@@ -45,7 +45,7 @@ class Course:
     """Height and width of the first frame here; the original measures every resize by it."""
 
 
-class Step(Protocol):
+class DamageStep(Protocol):
     """One step of a pipeline."""
 
     def draw(self, course: Course) -> DrawnStep | None:
@@ -53,7 +53,7 @@ class Step(Protocol):
         ...
 
 
-def walk(random: np.random.Generator, start: float, step: float, limits: Range, num_frames: int) -> list[float]:
+def walk(random: np.random.Generator, start: float, step: float, limits: Limits, num_frames: int) -> list[float]:
     """A random walk of ``num_frames`` values from ``start``, held inside ``limits`` at every step."""
     values = [start]
     for change in random.uniform(-step, step, num_frames - 1).tolist():
@@ -67,7 +67,7 @@ def pick(random: np.random.Generator, chances: Chances) -> str:
     return chances[int(random.choice(len(weights), p=weights / weights.sum()))][0]
 
 
-def _started(course: Course, limits: Range, step: float) -> list[float]:
+def _started(course: Course, limits: Limits, step: float) -> list[float]:
     """A walk that starts anywhere in its range, with a generator of its own: other walks don't depend on its length."""
     own = course.random.spawn(1)[0]
     return walk(own, float(own.uniform(*limits)), step, limits, course.num_frames)
@@ -89,18 +89,18 @@ class Blur:
     """Convolution with a kernel of `limpid.degrade.kernels`. Sigma in pixels, angle and omega in radians."""
 
     kinds: tuple[float, ...] = (0.405, 0.225, 0.108, 0.027, 0.108, 0.027, 0.1)
-    """Probability of each of `KINDS`, in order."""
+    """Probability of each of `KERNEL_KINDS`, in order."""
     prob: float = 1.0
     sizes: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21)
-    sigma: Range = (0.2, 3.0)
+    sigma: Limits = (0.2, 3.0)
     sigma_step: float = 0.02
-    angle: Range = (-pi, pi)
+    angle: Limits = (-pi, pi)
     angle_step: float = 0.1 * pi
-    beta_gaussian: Range = (0.5, 4.0)
+    beta_gaussian: Limits = (0.5, 4.0)
     beta_gaussian_step: float = 0.05
-    beta_plateau: Range = (1.0, 2.0)
+    beta_plateau: Limits = (1.0, 2.0)
     beta_plateau_step: float = 0.1
-    omega: Range | None = None
+    omega: Limits | None = None
     """None: from pi/3 for kernels smaller than 13 pixels, from pi/5 for others; up to pi."""
     omega_step: float = 0.02 * pi
     beta_halves: bool = False
@@ -112,7 +112,7 @@ class Blur:
         random = course.random
         if random.uniform() > self.prob:
             return None
-        kind = pick(random, tuple(zip(KINDS, self.kinds, strict=True)))
+        kind = pick(random, tuple(zip(KERNEL_KINDS, self.kinds, strict=True)))
         size = int(random.choice(self.sizes))
         drawn: DrawnStep = {"op": "blur", "kind": kind, "size": size}
         if kind == "sinc":
@@ -144,7 +144,7 @@ class Resize:
 
     modes: tuple[float, float, float] = (0.2, 0.7, 0.1)
     """Probability of up, down, keep."""
-    scale: Range = (0.15, 1.5)
+    scale: Limits = (0.15, 1.5)
     step: float = 0.015
     ops: Chances = EVENLY
     to_target: bool = False
@@ -184,9 +184,9 @@ class Noise:
     """Gaussian (sigma in levels of 255) or Poisson noise, in colour or grey; new in every frame."""
 
     gaussian_prob: float = 0.5
-    sigma: Range = (1.0, 30.0)
+    sigma: Limits = (1.0, 30.0)
     sigma_step: float = 0.1
-    poisson: Range = (0.05, 3.0)
+    poisson: Limits = (0.05, 3.0)
     poisson_step: float = 0.005
     gray_prob: float = 0.4
     white: float = 1.0
@@ -220,7 +220,7 @@ class Jpeg:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Codec:
+class CodecStep:
     """A video codec at a bit rate. The original has one frame per second, so that its bits are bits per frame."""
 
     codecs: Chances = (("libx264", 1 / 3), ("h264", 1 / 3), ("mpeg4", 1 / 3))
@@ -242,9 +242,9 @@ class Codec:
 class Shuffled:
     """Groups of steps, each group whole, in an order that is drawn once per clip."""
 
-    groups: tuple[tuple[Step, ...], ...]
+    groups: tuple[tuple[DamageStep, ...], ...]
 
-    def order(self, random: np.random.Generator) -> Sequence[Step]:
+    def order(self, random: np.random.Generator) -> Sequence[DamageStep]:
         """The steps of all groups as they will be taken."""
         return [step for index in random.permutation(len(self.groups)) for step in self.groups[index]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from torch import Tensor
 
@@ -29,29 +28,3 @@ def from_v(z: Tensor, out: Tensor, step: Step) -> Prediction:
     alpha, sigma = step.alpha / radius, step.sigma / radius
     unit = z / radius
     return Prediction(x0=alpha * unit - sigma * out, eps=sigma * unit + alpha * out)
-
-
-class Scalings(NamedTuple):
-    """EDM's preconditioning: ``x0 = skip z + out F(in z, noise)``."""
-
-    skip: float
-    out: float
-    inp: float
-    noise: float
-
-
-def edm_scalings(sigma: float, sigma_data: float) -> Scalings:
-    """Karras et al. 2022, Table 1; ``sigma_data`` is the standard deviation of clean latents."""
-    total = sigma**2 + sigma_data**2
-    return Scalings(
-        skip=sigma_data**2 / total,
-        out=sigma * sigma_data / math.sqrt(total),
-        inp=1.0 / math.sqrt(total),
-        noise=0.25 * math.log(sigma),
-    )
-
-
-def from_edm(z: Tensor, out: Tensor, step: Step, sigma_data: float) -> Prediction:
-    """The network predicts EDM's F (Karras et al. 2022, Eq. 7)."""
-    scalings = edm_scalings(step.sigma, sigma_data)
-    return from_x0(z, scalings.skip * z + scalings.out * out, step)

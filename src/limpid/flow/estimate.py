@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from limpid.flow.dis import dis_flow
+from limpid.types import LUMA_BT601
 
-LEAST_SIDE_PX = 24
+_LEAST_SIDE_PX = 24
 """Smaller pictures are enlarged to this before the search, which cannot work on fewer pixels."""
 
 
@@ -45,7 +46,7 @@ class DISFlow:
     def _pair(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Luma ``h w`` in 0..255 -> ``h w 2``."""
         height, width = first.shape
-        factor = max(self.enlarge, math.ceil(LEAST_SIDE_PX / min(height, width)))
+        factor = max(self.enlarge, math.ceil(_LEAST_SIDE_PX / min(height, width)))
         size = (width * factor, height * factor)
         large = [cv2.resize(y, size, interpolation=cv2.INTER_CUBIC) for y in (first, second)]
         flow = cv2.resize(dis_flow(*large), (width, height), interpolation=cv2.INTER_AREA)
@@ -72,6 +73,6 @@ class LastFlows:
 
 def _luma(frames: Tensor) -> list[np.ndarray]:
     """BT.601 luma of ``t 3 h w`` in [0, 1] -> ``h w`` in 0..255 per frame."""
-    weights = frames.new_tensor([0.299, 0.587, 0.114], dtype=torch.float32)
+    weights = frames.new_tensor(LUMA_BT601, dtype=torch.float32)
     luma = torch.einsum("tchw,c->thw", frames.float(), weights) * 255
     return list(luma.cpu().numpy())

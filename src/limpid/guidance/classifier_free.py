@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class ClassifierFree:
     def in_one_batch(self) -> Self:
         return replace(self, batched=True)
 
-    def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
+    def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Conditional) -> Prediction:
         if self.scale == 1.0:
             return denoise(z, condition, "main")
         if self.batched:

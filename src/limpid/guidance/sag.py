@@ -21,7 +21,7 @@ SAG_SCALE = 0.75
 """Of the paper's Stable Diffusion experiments."""
 MASK_THRESHOLD = 1.0
 """psi: a place is blurred when it gets more than the average weight."""
-BLUR_RADIUS, BLUR_SIGMA = 4, 1.0
+BLUR_RADIUS, _BLUR_SIGMA = 4, 1.0
 """In latent pixels; of the authors' code for Stable Diffusion."""
 
 
@@ -90,7 +90,7 @@ def mask_like(sums: Tensor, z: Tensor) -> Tensor:
 def gaussian_blur(x: Tensor) -> Tensor:
     """``1 c t h w``, each frame and channel by itself, with the border repeated."""
     places = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=x.device, dtype=x.dtype)
-    kernel = torch.exp(-0.5 * (places / BLUR_SIGMA) ** 2)
+    kernel = torch.exp(-0.5 * (places / _BLUR_SIGMA) ** 2)
     kernel = kernel / kernel.sum()
     pictures = F.pad(x.flatten(0, 2)[:, None], [BLUR_RADIUS] * 4, mode="replicate")
     rows = F.conv2d(pictures, kernel[None, None, :, None])

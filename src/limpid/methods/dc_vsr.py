@@ -17,8 +17,8 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.choice import choose_guidance, most_calls
 from limpid.method import Method
 from limpid.methods.common import DC_VSR, SUMMARIES, guided, weights_in
-from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
-from limpid.priors.load.dc_vsr import SVDFiles, load_svd
+from limpid.priors.dc_vsr import SVDConditioning, latent_edge
+from limpid.priors.load.dc_vsr import DCVSRFiles, load_dc_vsr
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding, Settings
 from limpid.tiling.plan import plan_tiles
 from limpid.types import Step, WeightsError
@@ -64,12 +64,12 @@ def dc_vsr(
     trained = read_card(folder).defaults
     named = guidance or trained.get("guidance", _GUIDANCE)
     guide = choose_guidance(named, guidance_scale, default_scale=_GUIDANCE_SCALE)
-    files = SVDFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
+    files = DCVSRFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
 
     return Method(
         name=DC_VSR,
         summary=SUMMARIES[DC_VSR],
-        load=partial(load_svd, files),
+        load=partial(load_dc_vsr, files),
         scale=4,
         steps=int(trained.get("steps", _STEPS)),
         make_schedule=_schedule,
@@ -138,9 +138,9 @@ def kept_bytes(
 
     ``channels``: of the layers that are changed; ``branches``: network calls that guidance makes of a tile.
     """
-    rows, columns = (_latents(edge) for edge in (height, width))
-    tile = _latents(tile_px or max(width, height))
-    count = len(plan_tiles(rows, columns, tile, min(_latents(_TILE_PX // 2), tile // 2)))
+    rows, columns = (latent_edge(edge) for edge in (height, width))
+    tile = latent_edge(tile_px or max(width, height))
+    count = len(plan_tiles(rows, columns, tile, min(latent_edge(_TILE_PX // 2), tile // 2)))
     layer = LayerSize(height=min(rows, tile), width=min(columns, tile), channels=channels)
     sizes = bank_bytes(
         [layer] * (plan.first_layers + plan.last_layers),
@@ -152,11 +152,6 @@ def kept_bytes(
         itemsize=4,
     )
     return max(sizes.values())
-
-
-def _latents(edge_px: int) -> int:
-    """Of the denoiser's canvas for an edge in LR pixels: see `limpid.priors.dc_vsr.SVDPrior.latent_size`."""
-    return LATENT_MULTIPLE * -(-edge_px * 4 // (PIXELS_PER_LATENT * LATENT_MULTIPLE))
 
 
 def attention_plan(name: AttentionName, rate: float | None, frames: int | None) -> AttentionPropagation | None:

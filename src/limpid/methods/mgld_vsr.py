@@ -16,7 +16,7 @@ from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
 from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided, weights_in
 from limpid.options.declare import Needs
-from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
+from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, Settings
@@ -85,7 +85,7 @@ def mgld_vsr(
     book = PromptBook(prompt=prompt, negative=negative_prompt, per_shot=per_shot)
     trained = read_card(folder).defaults
     weight = trained.get("decoder_weight", DECODER_WEIGHT) if decoder_weight is None else decoder_weight
-    files = MgldFiles(folder=folder, temporal_decoder=autoencoder == "video", decoder_weight=float(weight))
+    files = MGLDVSRFiles(folder=folder, temporal_decoder=autoencoder == "video", decoder_weight=float(weight))
     return replace(
         method_of(files, book, SAMPLERS[sampler or trained.get("sampler", _SAMPLER)]),
         cuts=_cuts(joint_frames, released=released),
@@ -94,12 +94,12 @@ def mgld_vsr(
     )
 
 
-def method_of(files: MgldFiles, book: PromptBook, sampler: Sampler) -> Method:
+def method_of(files: MGLDVSRFiles, book: PromptBook, sampler: Sampler) -> Method:
     """The method without options that change the loop: networks, texts, sampler."""
     folder = files.folder
 
     def load(placement: Placement) -> Prior:
-        return load_mgld(files, placement, book=book)
+        return load_mgld_vsr(files, placement, book=book)
 
     return Method(
         name=MGLD_VSR,

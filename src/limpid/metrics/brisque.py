@@ -21,10 +21,10 @@ from limpid.metrics.kinds import NotMeasurableError
 from limpid.metrics.natural import fit_asymmetric, fit_symmetric, half, mean_of_sides, normalised, width_of
 
 FEATURES = 36
-NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
 GREY = (0.298936021293776, 0.587043074451121, 0.114020904255103)
 """MATLAB's rgb2gray: the first row of the inverse of its YIQ matrix."""
-SMALLEST = 16  # pixels; less is smaller than the window of 7 at half the size
+_SMALLEST = 16  # pixels; less is smaller than the window of 7 at half the size
 
 T = TypeVar("T")
 
@@ -57,8 +57,8 @@ def frames_brisque(frames: np.ndarray, model: Path, ranges: Path) -> list[float]
 
 def frame_features(frame: np.ndarray) -> np.ndarray:
     """The 36 statistics: 18 at full size, 18 at half. RGB 0..255 ``h w 3``."""
-    if min(frame.shape[:2]) < SMALLEST:
-        raise ValueError(f"BRISQUE needs {SMALLEST} pixels a side, not {frame.shape[1]}x{frame.shape[0]}")
+    if min(frame.shape[:2]) < _SMALLEST:
+        raise ValueError(f"BRISQUE needs {_SMALLEST} pixels a side, not {frame.shape[1]}x{frame.shape[0]}")
     y = np.rint(frame @ np.array(GREY))
     features = np.array([*_scale(y), *_scale(half(y))])
     if not np.isfinite(features).all():
@@ -70,7 +70,7 @@ def _scale(y: np.ndarray) -> Iterator[float]:
     normal = normalised(y, _window(), cv2.BORDER_CONSTANT)
     shape, deviation = fit_symmetric(normal)
     yield from (shape, deviation**2)
-    for shift in NEIGHBOURS:
+    for shift in _NEIGHBOURS:
         shape, left, right = fit_asymmetric(normal * np.roll(normal, shift, (0, 1)))
         yield from (shape, mean_of_sides(shape, width_of(shape, left), width_of(shape, right)), left**2, right**2)
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from limpid.metrics.entries_judges import JUDGES
 from limpid.metrics.entries_learned import LEARNED
-from limpid.metrics.entries_own import OWN
+from limpid.metrics.entries_own import OWN_METRICS
 from limpid.metrics.entries_reference import REFERENCE
-from limpid.metrics.entries_temporal import TEMPORAL
+from limpid.metrics.entries_temporal import TEMPORAL_METRICS
 from limpid.metrics.kinds import Clips, Measured, Metric, NotMeasurableError
 from limpid.types import SettingsError
 
 __all__ = ["METRICS", "Clips", "Measured", "Metric", "measure", "resolve"]
 
-METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL, *OWN, *LEARNED, *JUDGES)}
+METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL_METRICS, *OWN_METRICS, *LEARNED, *JUDGES)}
 
 
 def resolve(names: Iterable[str]) -> list[Metric]:

@@ -17,24 +17,25 @@ import numpy as np
 
 from limpid.flow import warp_image
 from limpid.metrics.flows import PairFlows
+from limpid.types import LUMA_BT601
 
-SCALE = 4
+_SCALE = 4
 
 
 def luma(frame: np.ndarray) -> np.ndarray:
     """RGB 0..255 ``h w 3`` -> BT.601 luma 0..255, float32."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    weights = np.array(LUMA_BT601, np.float32)
     return np.asarray(np.clip(np.asarray(frame, np.float32), 0, 255) @ weights)
 
 
 @cache
 def _reduction(length: int) -> np.ndarray:
     """Antialiased bicubic (a = -0.5, as MATLAB's imresize) as a matrix ``length/4, length``; edges replicated."""
-    matrix = np.zeros((length // SCALE, length), np.float32)
-    for row in range(length // SCALE):
-        center = (row + 0.5) * SCALE - 0.5
-        taps = np.arange(int(np.floor(center - 2 * SCALE)), int(np.ceil(center + 2 * SCALE)) + 1)
-        d = np.abs((taps - center) / SCALE)
+    matrix = np.zeros((length // _SCALE, length), np.float32)
+    for row in range(length // _SCALE):
+        center = (row + 0.5) * _SCALE - 0.5
+        taps = np.arange(int(np.floor(center - 2 * _SCALE)), int(np.ceil(center + 2 * _SCALE)) + 1)
+        d = np.abs((taps - center) / _SCALE)
         far = np.where(d < 2, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2, 0)
         weights = np.where(d <= 1, 1.5 * d**3 - 2.5 * d**2 + 1, far)
         np.add.at(matrix[row], np.clip(taps, 0, length - 1), weights / weights.sum())
@@ -58,7 +59,7 @@ def detail(y: np.ndarray) -> np.ndarray:
 
 def input_flows(lr: Sequence[np.ndarray]) -> Sequence[tuple[np.ndarray, np.ndarray]]:
     """Flow from each frame to the next and where it is trusted, on the upscaled grid, from LR frames RGB uint8."""
-    return PairFlows(lr, lambda frame: enlarge_luma(luma(frame), frame.shape[0] * SCALE, frame.shape[1] * SCALE))
+    return PairFlows(lr, lambda frame: enlarge_luma(luma(frame), frame.shape[0] * _SCALE, frame.shape[1] * _SCALE))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -106,7 +106,7 @@ _DETAIL = (
     "Detail n = Y - U(D(Y)), D antialiased bicubic /4, U bicubic x4; W: Lanczos along DIS flow of the enlarged input"
 )
 
-OWN = (
+OWN_METRICS = (
     Metric(
         name="m1-lr-psnr",
         label="M1 LR-PSNR (Y)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from limpid.metrics.kinds import Clips, Flows, Measured, Metric, NotMeasurableError, mean_of
+from limpid.metrics.kinds import Clips, FlowPairs, Measured, Metric, NotMeasurableError, mean_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _GAMED = "Blur lowers it: never read it without a measure of detail."
 
 
-def _warping(clips: Clips, flows: Flows) -> Measured:
+def _warping(clips: Clips, flows: FlowPairs) -> Measured:
     from limpid.metrics.warping import warping_errors
 
     errors = warping_errors(clips.sr, flows)
@@ -49,7 +49,7 @@ def _flickering(clips: Clips) -> Measured:
     return mean_of(flickering(clips.sr))
 
 
-TEMPORAL = (
+TEMPORAL_METRICS = (
     Metric(
         name="ewarp",
         label="E*warp x1e-3 (Lai, DIS flow of GT)",

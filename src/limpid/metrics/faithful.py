@@ -14,10 +14,10 @@ import numpy as np
 from limpid.metrics.detail import luma, reduce_luma
 from limpid.metrics.fidelity import frame_psnr
 
-BLOCK = 8
+_BLOCK = 8
 """LR pixels; means over blocks ignore noise that was removed."""
 STILL_LEVELS = 1.0
-LEAST_STILL = 0.1
+_LEAST_STILL = 0.1
 """Share of the blocks of a pair of frames that must stand still for the pair to count."""
 
 
@@ -51,8 +51,8 @@ def static_flicker(sr: np.ndarray, lr: np.ndarray) -> list[float | None]:
 
 def _flicker(before: np.ndarray, after: np.ndarray, first: np.ndarray, second: np.ndarray) -> float | None:
     moving = (np.abs(second - first) >= STILL_LEVELS).astype(np.float32)
-    still = _blocks(moving) < 0.5 / BLOCK**2
-    return float(np.abs(after - before)[still].mean()) if still.mean() >= LEAST_STILL else None
+    still = _blocks(moving) < 0.5 / _BLOCK**2
+    return float(np.abs(after - before)[still].mean()) if still.mean() >= _LEAST_STILL else None
 
 
 def colour_drift(sr: np.ndarray, lr: np.ndarray) -> float:
@@ -79,10 +79,10 @@ def _pairs(sr: np.ndarray, lr: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
 
 
 def _blocks(y: np.ndarray) -> np.ndarray:
-    h, w = y.shape[0] // BLOCK, y.shape[1] // BLOCK
+    h, w = y.shape[0] // _BLOCK, y.shape[1] // _BLOCK
     if not h or not w:
-        raise ValueError(f"an input of {y.shape[1]}x{y.shape[0]} has no block of {BLOCK}x{BLOCK} pixels")
-    return np.asarray(y[: h * BLOCK, : w * BLOCK].reshape(h, BLOCK, w, BLOCK).mean((1, 3)))
+        raise ValueError(f"an input of {y.shape[1]}x{y.shape[0]} has no block of {_BLOCK}x{_BLOCK} pixels")
+    return np.asarray(y[: h * _BLOCK, : w * _BLOCK].reshape(h, _BLOCK, w, _BLOCK).mean((1, 3)))
 
 
 def _calm(y: np.ndarray) -> np.ndarray:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from limpid.metrics.kinds import Better, Clips, Kind, Measured, Metric, Need, NotMeasurableError
+from limpid.metrics.kinds import Better, Clips, Measured, Metric, MetricKind, Need, NotMeasurableError
 
 
 @dataclass(frozen=True)
-class File:
+class MetricFile:
     """A file of other people that a metric needs."""
 
     name: str
@@ -26,14 +26,14 @@ def folder_of(clips: Clips) -> Path:
     return clips.weights if clips.weights is not None else weights_root() / "metrics"
 
 
-def place(folder: Path, file: File) -> Path:
+def place(folder: Path, file: MetricFile) -> Path:
     """Where the file is, or should be; the same tensors as safetensors will do."""
     path = folder / file.name
     other = path.with_suffix(".safetensors")
     return other if other.is_file() and not path.is_file() else path
 
 
-def paths_of(clips: Clips, files: Sequence[File], also: str = "") -> list[Path]:
+def paths_of(clips: Clips, files: Sequence[MetricFile], also: str = "") -> list[Path]:
     """The files; raises NotMeasurableError that names them all where one is missing, and what else is ``also``."""
     folder = folder_of(clips)
     paths = [place(folder, f) for f in files]
@@ -42,7 +42,7 @@ def paths_of(clips: Clips, files: Sequence[File], also: str = "") -> list[Path]:
     return paths
 
 
-def named(files: Sequence[File]) -> str:
+def named(files: Sequence[MetricFile]) -> str:
     """``a.pth (6 kB, BSD-2-Clause) and b.pth (1 MB, MIT)``."""
     return " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
 
@@ -59,10 +59,10 @@ def entry(
     better: Better,
     definition: str,
     source: str,
-    files: Sequence[File],
+    files: Sequence[MetricFile],
     *,
     how: Callable[..., Measured],
-    kind: Kind = "no_reference",
+    kind: MetricKind = "no_reference",
     needs: tuple[Need, ...] = (),
     also: str = "",
 ) -> Metric:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-Kind = Literal["full_reference", "no_reference", "temporal", "input"]
+    from limpid.metrics.flows import FlowPair
+
+MetricKind = Literal["full_reference", "no_reference", "temporal", "input"]
 Better = Literal["higher", "lower"]
 Need = Literal["gt", "lr", "borders", "tiles"]
-Flows = Sequence[tuple["np.ndarray", "np.ndarray"]]
+FlowPairs = Sequence["FlowPair"]
 
 
 class NotMeasurableError(Exception):
@@ -67,7 +69,7 @@ class Clips:
         return None if self.gt is None else misalignment(self.sr, self.gt)
 
     @cached_property
-    def flows(self) -> Flows:
+    def flows(self) -> FlowPairs:
         """Flow of the enlarged input and where it is trusted, for each pair of neighbours."""
         from limpid.metrics.detail import input_flows
 
@@ -83,7 +85,7 @@ class Clips:
         return detail_energies(list(self.sr), self.flows)
 
     @cached_property
-    def truth_flows(self) -> Flows:
+    def truth_flows(self) -> FlowPairs:
         """The same of the truth."""
         from limpid.metrics.warping import flows_of
 
@@ -122,7 +124,7 @@ class Metric:
 
     name: str
     label: str
-    kind: Kind
+    kind: MetricKind
     better: Better
     definition: str
     source: str

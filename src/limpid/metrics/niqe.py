@@ -16,8 +16,8 @@ import numpy as np
 from limpid.metrics.fidelity import studio_luma
 from limpid.metrics.natural import fit_asymmetric, half, mean_of_sides, normalised, width_of
 
-BLOCK = 96
-NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+_BLOCK = 96
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 PARAMETERS = Path(__file__).parent / "niqe_pristine.npz"
 
 
@@ -34,11 +34,11 @@ def frame_niqe(frame: np.ndarray) -> float:
     blocks have statistics.
     """
     y = np.rint(studio_luma(frame))
-    rows, columns = y.shape[0] // BLOCK, y.shape[1] // BLOCK
+    rows, columns = y.shape[0] // _BLOCK, y.shape[1] // _BLOCK
     if rows * columns < 2:
-        raise ValueError(f"NIQE needs two blocks of {BLOCK}x{BLOCK} pixels, not {frame.shape[1]}x{frame.shape[0]}")
-    y = y[: rows * BLOCK, : columns * BLOCK]
-    features = np.hstack([_features(y, BLOCK), _features(half(y), BLOCK // 2)])
+        raise ValueError(f"NIQE needs two blocks of {_BLOCK}x{_BLOCK} pixels, not {frame.shape[1]}x{frame.shape[0]}")
+    y = y[: rows * _BLOCK, : columns * _BLOCK]
+    features = np.hstack([_features(y, _BLOCK), _features(half(y), _BLOCK // 2)])
     whole = features[~np.isnan(features).any(1)]
     if len(whole) < 2:
         raise ValueError("NIQE found no two blocks that are not of one colour")
@@ -64,7 +64,7 @@ def _features(y: np.ndarray, block: int) -> np.ndarray:
 def _block_features(block: np.ndarray) -> list[float]:
     shape, left, right = _fit(block)
     numbers = [shape, (left + right) / 2]
-    for shift in NEIGHBOURS:
+    for shift in _NEIGHBOURS:
         shape, left, right = _fit(block * np.roll(block, shift, (0, 1)))
         numbers += [shape, mean_of_sides(shape, left, right), left, right]
     return numbers

@@ -23,7 +23,7 @@ from limpid.metrics.files import stamp
 from limpid.metrics.kinds import NotMeasurableError
 from limpid.types import LimpidError
 
-Weights = dict[str, Tensor]
+WeightTensors = dict[str, Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 MAX_BATCH_PIXELS = 1 << 20
@@ -56,13 +56,13 @@ L2_EPS = 1e-12
 # --------------------------------------------------------------------------------------------- files
 
 
-def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> WeightTensors:
     """The named tensors as float32; others in the file are left alone.
 
     Raises NotMeasurableError where the file cannot be read, or lacks one of them in that shape with finite numbers.
     """
     found = read_tensors(path)
-    weights: Weights = {}
+    weights: WeightTensors = {}
     for name, shape in shapes.items():
         tensor = found.get(name)
         if not isinstance(tensor, Tensor):
@@ -75,7 +75,7 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
     return weights
 
 
-def read_tensors(path: Path) -> Weights:
+def read_tensors(path: Path) -> WeightTensors:
     """All tensors by name, without running what is in the file. Raises NotMeasurableError where it cannot be read."""
     found = _read(path)
     return {str(name): t for name, t in found.items() if isinstance(t, Tensor)} if isinstance(found, Mapping) else {}
@@ -111,11 +111,11 @@ def lpips(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
 
 
 @lru_cache(maxsize=1)
-def _lpips_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> Weights:
+def _lpips_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> WeightTensors:
     return read_lpips(backbone, heads)
 
 
-def read_lpips(backbone: Path, heads: Path) -> Weights:
+def read_lpips(backbone: Path, heads: Path) -> WeightTensors:
     """Weights for `lpips_distance` from the two files. Raises NotMeasurableError where they are not that."""
     layers = {f"features.{n}.weight": (out, width, k, k) for n, (width, out, k, _, _) in ALEXNET.items()}
     biases = {f"features.{n}.bias": (out,) for n, (_, out, _, _, _) in ALEXNET.items()}
@@ -127,7 +127,7 @@ def _head(number: int) -> str:
     return f"lin{number}.model.1.weight"
 
 
-def lpips_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
+def lpips_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
     """``n`` distances of frames ``n 3 h w`` in [0, 1]: weighted squared differences of features of unit length."""
     total = a.new_zeros(len(a))
     pairs = zip(_alexnet(2 * a - 1, weights), _alexnet(2 * b - 1, weights), strict=True)
@@ -142,7 +142,7 @@ def _unit(features: Tensor) -> Tensor:
     return features / (length + LPIPS_EPS)
 
 
-def _alexnet(frames: Tensor, weights: Weights) -> list[Tensor]:
+def _alexnet(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
     """Features behind each of the five convolutions."""
     x, found = (frames - _colour(LPIPS_SHIFT, frames)) / _colour(LPIPS_SCALE, frames), []
     for number, (_, _, _, stride, padding) in ALEXNET.items():
@@ -167,7 +167,7 @@ def dists(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
 
 
 @lru_cache(maxsize=1)
-def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> Weights:
+def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> WeightTensors:
     shapes: dict[str, tuple[int, ...]] = {}
     for stage, out in zip(VGG16, VGG16_WIDTHS, strict=True):
         for number, width in stage:
@@ -179,7 +179,7 @@ def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____:
     return read_weights(backbone, shapes) | {name: share.flatten() / total for name, share in shares.items()}
 
 
-def dists_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
+def dists_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
     """``n`` distances of frames ``n 3 h w`` in [0, 1]: 1 - weighted similarity of means and of variations of features.
 
     ``alpha`` and ``beta`` of ``weights`` add up to one, so that the weighted sum of (1 - similarity) is the same.
@@ -188,12 +188,12 @@ def dists_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
     for x, y in zip(_vgg16(a, weights), _vgg16(b, weights), strict=True):
         part = slice(start, start + x.shape[1])
         start = part.stop
-        texture, structure = _unlike(x, y)
+        texture, structure = _texture_and_structure(x, y)
         total = total + texture @ weights["alpha"][part] + structure @ weights["beta"][part]
     return total
 
 
-def _unlike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _texture_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """1 - similarity of the means, and of what varies about them, ``n c``."""
     mx, my = x.mean((2, 3), keepdim=True), y.mean((2, 3), keepdim=True)
     x, y = x - mx, y - my
@@ -203,7 +203,7 @@ def _unlike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return 1 - means, 1 - (2 * covariance + DISTS_C) / (variances + DISTS_C)
 
 
-def _vgg16(frames: Tensor, weights: Weights) -> list[Tensor]:
+def _vgg16(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
     """The frames themselves, then the features at the end of each of the five stages."""
     found = [frames]
     x = (frames - _colour(IMAGENET_MEAN, frames)) / _colour(IMAGENET_STD, frames)

@@ -16,7 +16,7 @@ import numpy as np
 from limpid.metrics.detail import detail, luma
 
 LAGS = (1, 8, 16, 32)
-LEAST_STILL = 0.1
+_LEAST_STILL = 0.1
 """Share of the picture that must stand still for two frames to be compared."""
 LEAST_ENERGY = 1e-6
 """Squared levels of detail below which there are only rounding errors, which would correlate perfectly."""
@@ -83,7 +83,7 @@ def _products(first: _Look, second: _Look, threshold: float) -> np.ndarray:
     still = (change < threshold).astype(np.uint8)
     height, width = first.detail.shape
     mask = cv2.resize(still, (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    if mask.mean() < LEAST_STILL:
+    if mask.mean() < _LEAST_STILL:
         return np.zeros(3)
     a, b = first.detail[mask], second.detail[mask]
     return np.array([(a * b).sum(), ((a * a).sum() + (b * b).sum()) / 2, a.size])

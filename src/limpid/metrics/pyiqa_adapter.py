@@ -29,7 +29,7 @@ OFFICIAL_PROMPTS = ("Good photo.", "Bad photo.")
 Judge = Callable[[torch.Tensor], torch.Tensor]
 
 
-def installed() -> bool:
+def pyiqa_installed() -> bool:
     """Whether the package is there; whether it can be loaded shows only then."""
     return importlib.util.find_spec("pyiqa") is not None
 

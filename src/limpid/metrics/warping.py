@@ -15,17 +15,15 @@ import numpy as np
 
 from limpid.flow import dis_flow, warp_image
 from limpid.metrics.detail import luma
-from limpid.metrics.flows import PairFlows
-
-Flow = tuple[np.ndarray, np.ndarray]
+from limpid.metrics.flows import FlowPair, PairFlows
 
 
-def flows_of(frames: np.ndarray) -> Sequence[Flow]:
+def flows_of(frames: np.ndarray) -> Sequence[FlowPair]:
     """DIS flow of luma from each frame to the next and where it is trusted (Lai's masks): ``h w 2``, ``h w``."""
     return PairFlows(frames, luma)
 
 
-def warping_errors(frames: np.ndarray, flows: Sequence[Flow]) -> list[float | None]:
+def warping_errors(frames: np.ndarray, flows: Sequence[FlowPair]) -> list[float | None]:
     """Lai's: mean squared difference of each frame and the next one fetched along the flow, RGB in [0, 1].
 
     Bilinear, over trusted pixels; None for a pair without any.

@@ -48,7 +48,7 @@ def caption_shots(
         SettingsError: transformers, or what else the model needs, is not installed.
         WeightsError: the model is missing, incomplete or of another kind.
     """
-    captioner = Captioner.load(model, device, download=download)
+    captioner = CaptionModel.load(model, device, download=download)
     try:
         captions = {i: captioner.describe(frames_of((start + stop) // 2)) for i, (start, stop) in enumerate(shots)}
     finally:
@@ -57,12 +57,7 @@ def caption_shots(
     return {shot: caption for shot, caption in captions.items() if caption}
 
 
-def caption_frames(frames: Tensor, model: str | Path, device: torch.device | str = "cpu") -> str:
-    """Describes frames ``t 3 h w`` in [0, 1] by the middle one; see `caption_shots`."""
-    return caption_shots(lambda i: frames[i], [(0, len(frames))], model, device).get(0, "")
-
-
-class Captioner:
+class CaptionModel:
     """An image-to-text model with its processor, ready to run."""
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -70,7 +65,7 @@ class Captioner:
         self.processor = processor
 
     @classmethod
-    def load(cls, model: str | Path, device: torch.device | str, *, download: bool = False) -> Captioner:
+    def load(cls, model: str | Path, device: torch.device | str, *, download: bool = False) -> CaptionModel:
         """From a folder or the hub, safetensors only, in bfloat16 on an accelerator; for errors see `caption_shots`."""
         transformers = import_transformers("captions are made")
         _check_place(model)

@@ -24,14 +24,14 @@ from limpid.types import Prediction, Scene, Step, Tile, Window
 PIXELS_PER_LATENT = 8
 LATENT_MULTIPLE = 8
 """The denoiser halves its input three times."""
-ENCODE_TILE, ENCODE_OVERLAP = 64, 16
+_ENCODE_TILE, _ENCODE_OVERLAP = 64, 16
 """In latent pixels, at most and at least; tiles of a frame are equally long. The encoder attends over all of what it is
 given, and in training that was 512x512 pixels."""
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class Networks(Protocol):
+class DCVSRNetworks(Protocol):
     """Gives a network that is ready on the device; see `limpid.priors.load.offload.Parts`."""
 
     def use(self, name: Literal["unet", "vae", "image_encoder"]) -> Any: ...
@@ -68,7 +68,7 @@ class SVDConditioning:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SVDCondition:
+class DCVSRCondition:
     """What the denoiser is told of some frames; on the device, in its number format.
 
     ``latent``: ``b 4 t h w``; ``embedding``: ``b t c``, of which the first frame's counts; ``time_ids``: ``b 3``: frame
@@ -81,16 +81,16 @@ class SVDCondition:
     without_latent: bool = True
     """Whether `unconditional` leaves the LR latent out."""
 
-    def crop(self, window: Window, tile: Tile) -> SVDCondition:
+    def crop(self, window: Window, tile: Tile) -> DCVSRCondition:
         frames = slice(window.start, window.stop)
         latent = self.latent[..., frames, tile.top : tile.bottom, tile.left : tile.right]
         return replace(self, latent=latent, embedding=self.embedding[:, frames])
 
-    def unconditional(self) -> SVDCondition:
+    def unconditional(self) -> DCVSRCondition:
         latent = torch.zeros_like(self.latent) if self.without_latent else self.latent
         return replace(self, latent=latent, embedding=torch.zeros_like(self.embedding))
 
-    def both(self) -> SVDCondition:
+    def both(self) -> DCVSRCondition:
         none = self.unconditional()
         return replace(
             self,
@@ -101,14 +101,14 @@ class SVDCondition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SVDPrior:
+class DCVSRPrior:
     """See `limpid.method.Prior`. A latent pixel stands for two LR pixels in each direction.
 
     ``self_attentions``: the spatial self-attentions of the denoiser from input to output with their names; their tokens
     are ``(b t) (h w) c``. For attention propagation and guidance.
     """
 
-    networks: Networks
+    networks: DCVSRNetworks
     self_attentions: tuple[tuple[str, nn.Module], ...]
     conditioning: SVDConditioning
     device: torch.device
@@ -121,16 +121,14 @@ class SVDPrior:
     warnings: tuple[str, ...] = ()
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        per_lr = PIXELS_PER_LATENT * LATENT_MULTIPLE // self.scale
-        rows, columns = (-(-edge // per_lr) * LATENT_MULTIPLE for edge in (height, width))
-        return rows, columns
+        return latent_edge(height, self.scale), latent_edge(width, self.scale)
 
-    def condition(self, lr: Tensor, scene: Scene) -> SVDCondition:
+    def condition(self, lr: Tensor, scene: Scene) -> DCVSRCondition:
         lr = lr.to(self.device, torch.float32)
         told = self.conditioning
         ids = [told.fps_id, told.motion_bucket, told.noise_augmentation]
         latent = torch.cat([self._encode_frame(picture) for picture in self._upscaled(lr, scene)], dim=2)
-        return SVDCondition(
+        return DCVSRCondition(
             latent=(told.condition_scale * latent).to(self.dtype),
             embedding=self._embedding(lr).to(self.dtype),
             time_ids=torch.tensor([ids], device=self.device, dtype=self.dtype),
@@ -155,7 +153,7 @@ class SVDPrior:
         vae, factor = self.networks.use("vae"), PIXELS_PER_LATENT
         edges = [edge // factor for edge in picture.shape[-2:]]
         rows, columns = (
-            Axis.overlapping(edge, even_length(edge, ENCODE_TILE, ENCODE_OVERLAP), ENCODE_OVERLAP, "gaussian")
+            Axis.overlapping(edge, even_length(edge, _ENCODE_TILE, _ENCODE_OVERLAP), _ENCODE_OVERLAP, "gaussian")
             for edge in edges
         )
         blender = Blender(Grid(Axis.overlapping(1, None, 0), rows, columns))
@@ -173,16 +171,16 @@ class SVDPrior:
         encoder = self.networks.use("image_encoder")
         return torch.cat([embed_image(encoder, picture[None]) for picture in lr])[None]
 
-    def encode(self, condition: SVDCondition) -> Tensor:
+    def encode(self, condition: DCVSRCondition) -> Tensor:
         """What the denoiser is told is the upscaled input's latent already."""
         return condition.latent.float() * (self.latent_scale / self.conditioning.condition_scale)
 
-    def denoise(self, z: Tensor, step: Step, condition: SVDCondition) -> Prediction:
+    def denoise(self, z: Tensor, step: Step, condition: DCVSRCondition) -> Prediction:
         scaled = (z / math.hypot(step.alpha, step.sigma)).to(self.dtype)
         out = predicted(self.networks.use("unet"), scaled, torch.tensor(step.t, device=z.device), condition)
         return from_v(z, out.float(), step)
 
-    def decode(self, z: Tensor, condition: SVDCondition) -> Tensor:
+    def decode(self, z: Tensor, condition: DCVSRCondition) -> Tensor:
         vae = self.networks.use("vae")
         pictures = (z / self.latent_scale)[0].transpose(0, 1).to(vae.dtype, memory_format=torch.channels_last)
         frames = vae.decode(pictures, num_frames=len(pictures), return_dict=False)[0]
@@ -190,7 +188,15 @@ class SVDPrior:
         return done
 
 
-def predicted(unet: Any, scaled: Tensor, t: Tensor, condition: SVDCondition) -> Tensor:
+def latent_edge(edge_px: int, scale: int = 4) -> int:
+    """Latent pixels along an edge of the denoiser's canvas, for an edge of LR frames: as many as it can halve, or more.
+
+    A run enlarges ``scale`` times, so a latent pixel stands for ``8 / scale`` LR pixels.
+    """
+    return LATENT_MULTIPLE * -(-edge_px // (PIXELS_PER_LATENT * LATENT_MULTIPLE // scale))
+
+
+def predicted(unet: Any, scaled: Tensor, t: Tensor, condition: DCVSRCondition) -> Tensor:
     """What the denoiser puts out, ``b 4 t h w``, for noisy latents divided by their levels' radius; ``t``: one number
     for all, or ``b``."""
     frames = torch.cat([scaled, condition.latent], dim=1).transpose(1, 2)

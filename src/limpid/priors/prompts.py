@@ -24,10 +24,10 @@ UPSCALE_A_VIDEO_NEGATIVE = "blur, worst quality"
 DIFFVSR_SUFFIX = "clear, high quality, high-resolution, 4K"
 DIFFVSR_NEGATIVE = "low quality, blurry, low-resolution, noisy, unsharp, weird textures, worst quality"
 
-MOST_BYTES = 1 << 20
+_MOST_BYTES = 1 << 20
 """A file of prompts that is larger than this was meant to be something else."""
 LINE = re.compile(r"(\d{1,9})\s*:(.*)")
-TIME = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?(\s|$)")
+_TIME = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?(\s|$)")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -43,15 +43,15 @@ class PromptBook:
 
     def for_shot(self, shot: int) -> str:
         """The positive text of a shot, counted from 0, with the suffix."""
-        return join(self.per_shot.get(shot, self.prompt), self.suffix)
+        return join_prompt(self.per_shot.get(shot, self.prompt), self.suffix)
 
     def all(self) -> list[str]:
         """Every text that a run can need, each once: the negative one, the common one, those of the shots in order."""
         shots = [self.for_shot(shot) for shot in sorted(self.per_shot)]
-        return list(dict.fromkeys([self.negative, join(self.prompt, self.suffix), *shots]))
+        return list(dict.fromkeys([self.negative, join_prompt(self.prompt, self.suffix), *shots]))
 
 
-def join(text: str, suffix: str) -> str:
+def join_prompt(text: str, suffix: str) -> str:
     """``("A street.", "best quality")`` -> ``"A street, best quality"``; an empty part leaves no comma behind."""
     text, suffix = text.strip(), suffix.strip(" ,")
     if not (text and suffix):
@@ -116,7 +116,7 @@ def _parse(line: str, where: str) -> tuple[int, str]:
         raise SettingsError(
             f"{where}: {_shown(line)} is not of the form NUMBER: TEXT, for instance 3: a street at night"
         )
-    if TIME.match(line):
+    if _TIME.match(line):
         raise SettingsError(f"{where}: {_shown(line)} begins with a time; write the number of the shot, counted from 1")
     number, text = int(match[1]), match[2].strip()
     if number < 1:
@@ -129,11 +129,11 @@ def _parse(line: str, where: str) -> tuple[int, str]:
 def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise SettingsError(f"{path}: the prompts cannot be read ({error.strerror or error})") from None
-    if len(data) > MOST_BYTES:
-        raise SettingsError(f"{path}: this is no file of prompts, it is larger than {MOST_BYTES >> 20} MiB")
+    if len(data) > _MOST_BYTES:
+        raise SettingsError(f"{path}: this is no file of prompts, it is larger than {_MOST_BYTES >> 20} MiB")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

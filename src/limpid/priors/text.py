@@ -20,7 +20,7 @@ from limpid.types import WeightsError
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+_TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 
 class TextEncoder:
@@ -126,5 +126,5 @@ def _check_files(folder: Path) -> None:
     for name in ("text_encoder", "tokenizer"):
         if not (folder / name).is_dir():
             raise WeightsError(f"{folder / name}: the folder is missing; the weights there are incomplete")
-    if not any(all((folder / "tokenizer" / name).is_file() for name in names) for names in TOKENIZER_FILES):
+    if not any(all((folder / "tokenizer" / name).is_file() for name in names) for names in _TOKENIZER_FILES):
         raise WeightsError(f"{folder / 'tokenizer'}: the vocabulary is missing (vocab.json and merges.txt)")

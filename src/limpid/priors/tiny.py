@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.diffusion.parametrisations import from_x0
 from limpid.networks.temporal.shift import shift_time
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
@@ -60,7 +61,7 @@ class TinyConfig:
         return len(self.shifts)
 
 
-class Block(nn.Module):
+class TinyBlock(nn.Module):
     """Residual block of two 3x3 convolutions; the noise level is a bias in the middle."""
 
     def __init__(self, channels: int, shift: int) -> None:
@@ -88,7 +89,7 @@ class TinyNetwork(nn.Module):
         self.conv_lr = nn.Conv2d(3 * config.patch_px**2, width, 3, padding=1)
         self.conv_z = nn.Conv2d(config.latent_channels, width, 1)
         self.noise = nn.Sequential(nn.Linear(2 * NOISE_FREQUENCIES, width), nn.SiLU())
-        self.blocks = nn.ModuleList(Block(width, shift if i in config.shifts else 0) for i in range(config.blocks))
+        self.blocks = nn.ModuleList(TinyBlock(width, shift if i in config.shifts else 0) for i in range(config.blocks))
         self.conv_out = nn.Conv2d(width, config.latent_channels, 3, padding=1)
         self.conv_spread = nn.Conv2d(width, 3, 3, padding=1)
         self.data_scale: Tensor
@@ -262,8 +263,7 @@ class TinyPrior:
         pictures = z[0].transpose(0, 1).contiguous(memory_format=torch.channels_last)
         sigma = torch.full((1,), step.sigma, device=self.device)
         x0 = wiener_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
-        x0 = x0.transpose(0, 1)[None]
-        return Prediction(x0=x0, eps=(z - x0).div_(step.sigma))
+        return from_x0(z, x0.transpose(0, 1)[None], step)
 
     def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
         base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)

@@ -18,11 +18,8 @@ from limpid.diffusion.noise import noise_clip
 from limpid.diffusion.parametrisations import from_v
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
-MAX_NOISE_LEVEL = 350
-"""Rows of the noise-level embedding that were trained."""
 
-
-class Networks(Protocol):
+class LatentNetworks(Protocol):
     """Gives a network that is ready on the device; see `limpid.priors.load.offload.Parts`."""
 
     def use(self, name: Literal["unet", "vae"]) -> Any: ...
@@ -69,7 +66,7 @@ class UpscalerPrior:
     ``a`` its value at ``noise_level`` (0 to 350); more noise lets the model invent more (UAV section 3.4).
     """
 
-    networks: Networks
+    networks: LatentNetworks
     prompts: Prompts
     low_res_alphas_cumprod: Any
     noise_level: int

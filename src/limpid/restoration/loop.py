@@ -19,7 +19,7 @@ from torch import Tensor
 
 from limpid.color import apply_color_
 from limpid.cuts.base import Canvas, Cut
-from limpid.diffusion.noise import Stream, add_noise, noise_clip, start_scale
+from limpid.diffusion.noise import NoiseStream, add_noise, noise_clip, start_scale
 from limpid.diffusion.schedules import truncate
 from limpid.method import Lane, LaneContext, Method, Prior, Strategy, View
 from limpid.restoration.chunk import Carry, Chunk
@@ -205,7 +205,7 @@ def join_segments(method: Method, clean: Tensor, chunk: Chunk) -> None:
 
 
 def canvas_noise(
-    context: LaneContext, stream: Stream, step: int, like: Tensor, strategy: Strategy | None = None
+    context: LaneContext, stream: NoiseStream, step: int, like: Tensor, strategy: Strategy | None = None
 ) -> Tensor:
     """Noise for all frames of the lane, ``1 c t h w``, on the device of ``like``; a strategy may reschedule it."""
     frames = context.frames

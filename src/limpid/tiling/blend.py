@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from limpid.tiling.plan import Span, chunked_spans, haloed_spans, overlapping_spans, visited_spans
+from limpid.tiling.plan import AxisSpan, chunked_spans, haloed_spans, overlapping_spans, visited_spans
 from limpid.types import Tile, Window
 
 BlendWeights = Literal["ramp", "gaussian", "gaussian_compat", "box"]
@@ -41,7 +41,7 @@ def kinds_of_axes(kind: BlendWeights) -> tuple[BlendWeights, BlendWeights]:
     return kind, "gaussian" if kind == "gaussian_compat" else kind
 
 
-def blend_weights(spans: Sequence[Span], kind: BlendWeights) -> tuple[Tensor, ...]:
+def blend_weights(spans: Sequence[AxisSpan], kind: BlendWeights) -> tuple[Tensor, ...]:
     """For each piece, float32 weights over what it reads; at every position the weights of all pieces sum to 1."""
     total = torch.zeros(max(s.stop for s in spans), dtype=torch.float64)
     raw = []
@@ -53,7 +53,7 @@ def blend_weights(spans: Sequence[Span], kind: BlendWeights) -> tuple[Tensor, ..
     return tuple((w / total[s.start : s.stop]).float() for s, w in zip(spans, raw, strict=True))
 
 
-def running_weights(spans: Sequence[Span]) -> tuple[Tensor, ...]:
+def running_weights(spans: Sequence[AxisSpan]) -> tuple[Tensor, ...]:
     """What each piece has in the end when every new one is averaged half and half with what is there."""
     weights = [torch.ones(s.stop - s.start, dtype=torch.float64) for s in spans]
     for i, new in enumerate(spans):
@@ -71,7 +71,7 @@ def running_weights(spans: Sequence[Span]) -> tuple[Tensor, ...]:
 class Axis:
     """The pieces of one axis. ``weights`` is None where pieces are cropped to what they keep, or there is only one."""
 
-    spans: tuple[Span, ...]
+    spans: tuple[AxisSpan, ...]
     weights: tuple[Tensor, ...] | None = None
 
     @staticmethod

@@ -13,7 +13,7 @@ from limpid.networks.autoencoder.layers import Pointwise
 from limpid.networks.temporal.layout import as_maps, as_tokens
 from limpid.networks.temporal.norm import WindowGroupNorm
 
-EPS = 1e-6
+_EPS = 1e-6
 
 
 class SpatialAttention(nn.Module):
@@ -21,7 +21,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int, as_convolutions: bool = False) -> None:
         super().__init__()
-        self.norm = WindowGroupNorm(groups, channels, EPS, "frame")
+        self.norm = WindowGroupNorm(groups, channels, _EPS, "frame")
         self.to_q, self.to_k, self.to_v, self.to_out = (
             Pointwise(channels, channels) if as_convolutions else nn.Linear(channels, channels) for _ in range(4)
         )

@@ -24,7 +24,7 @@ ONEDNN_CONV3D = 20480
 otherwise is slow and unfolds the input."""
 
 
-def fuse() -> bool:
+def may_work_in_place() -> bool:
     """Whether to work in bands and in place: not where autograd or a compiler needs to see plain operations."""
     return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
 

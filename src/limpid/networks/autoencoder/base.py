@@ -10,7 +10,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.encoder import Encoder
+from limpid.networks.autoencoder.encoder import LatentEncoder
 from limpid.networks.autoencoder.interface import checked_frames, split_moments
 from limpid.networks.temporal.norm import NormScope
 
@@ -33,7 +33,7 @@ class EncodedByImage(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
     ) -> None:
         self.frame_channels, self.latent_channels = frame_channels, latent_channels
         self.pixels_per_latent = 2 ** (len(widths) - 1)
-        self.encoder = Encoder(frame_channels, latent_channels, widths, layers, groups, scope, attention)
+        self.encoder = LatentEncoder(frame_channels, latent_channels, widths, layers, groups, scope, attention)
         self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1)
         self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from limpid.networks.autoencoder.layers import Downsample, Pointwise, SmoothConv2d, SmoothConv3d, Upsample
 from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
-EPS = 1e-6
+NORM_EPS = 1e-6
 """Of all norms that were trained on pictures, and of UAV's."""
 
 MakeResnet = Callable[[int, int], nn.Module]
@@ -31,9 +31,9 @@ class Resnet(nn.Module):
         self, in_channels: int, out_channels: int, groups: int, norm_scope: NormScope, in_groups: int | None = None
     ) -> None:
         super().__init__()
-        self.norm1 = WindowGroupNorm(in_groups or groups, in_channels, EPS, norm_scope)
+        self.norm1 = WindowGroupNorm(in_groups or groups, in_channels, NORM_EPS, norm_scope)
         self.conv1 = SmoothConv2d(in_channels, out_channels)
-        self.norm2 = WindowGroupNorm(groups, out_channels, EPS, norm_scope)
+        self.norm2 = WindowGroupNorm(groups, out_channels, NORM_EPS, norm_scope)
         self.conv2 = SmoothConv2d(out_channels, out_channels)
         self.conv_shortcut = Pointwise(in_channels, out_channels) if in_channels != out_channels else None
 
@@ -51,7 +51,7 @@ class VideoResnet(Resnet):
         self, in_channels: int, out_channels: int, groups: int, norm_scope: NormScope, in_groups: int | None = None
     ) -> None:
         super().__init__(in_channels, out_channels, groups, norm_scope, in_groups)
-        self.temporal_norm = WindowGroupNorm(groups, out_channels, EPS, norm_scope)
+        self.temporal_norm = WindowGroupNorm(groups, out_channels, NORM_EPS, norm_scope)
         self.temporal_conv = SmoothConv3d(out_channels)
         nn.init.zeros_(self.temporal_conv.weight)
         nn.init.zeros_(cast(Tensor, self.temporal_conv.bias))

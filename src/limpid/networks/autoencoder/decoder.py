@@ -9,12 +9,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.blocks import EPS, Adapt, MakeResnet, MidBlock, Resnet, UpBlock, VideoResnet
+from limpid.networks.autoencoder.blocks import NORM_EPS, Adapt, MakeResnet, MidBlock, Resnet, UpBlock, VideoResnet
 from limpid.networks.autoencoder.layers import SmoothConv2d
 from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
 
-class Decoder(nn.Module):
+class LatentDecoder(nn.Module):
     """Latents ``(b t) z h w``, after `post_quant_conv`, to frames ``(b t) 3 H W``."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Decoder(nn.Module):
         self.up_blocks = nn.ModuleList(
             [UpBlock(make, a, b, layers_per_block + 1, last=i == len(pairs) - 1) for i, (a, b) in enumerate(pairs)]
         )
-        self.conv_norm_out = WindowGroupNorm(groups, widths[-1], EPS, norm_scope)
+        self.conv_norm_out = WindowGroupNorm(groups, widths[-1], NORM_EPS, norm_scope)
         self.conv_out = SmoothConv2d(widths[-1], out_channels)
 
     def forward(

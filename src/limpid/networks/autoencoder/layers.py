@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.bands import convolve_bands, fuse, norm_coefficients
+from limpid.networks.autoencoder.bands import convolve_bands, may_work_in_place, norm_coefficients
 from limpid.networks.temporal.convolution import as_clips, as_frames, convolve_clip, convolve_frames, middle
 from limpid.networks.temporal.norm import WindowGroupNorm
 
@@ -25,7 +25,7 @@ class SmoothConv2d(nn.Conv2d):
         self, x: Tensor, norm: WindowGroupNorm, num_frames: int, plus: Tensor | None = None
     ) -> Tensor:
         """``plus`` is added to the result; without autograd the result takes its place in memory."""
-        if not fuse():
+        if not may_work_in_place():
             y = super().forward(F.silu(norm(x, num_frames)))
             return y if plus is None else plus + y
         scale, shift = (part[:, :, None, None] for part in norm_coefficients(norm, x, num_frames))
@@ -60,7 +60,7 @@ class SmoothConv3d(nn.Conv3d):
 
         ``weight`` has one element.
         """
-        if not fuse():
+        if not may_work_in_place():
             y = convolve_clip(F.silu(norm(x, num_frames)), num_frames, self.weight, self.bias)
             y = y if weight is None else y * weight
             return y if plus is None else plus + y

@@ -12,10 +12,10 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from limpid.networks.autoencoder.attention import SpatialAttention
-from limpid.networks.autoencoder.bands import fuse, row_bands
+from limpid.networks.autoencoder.bands import may_work_in_place, row_bands
 from limpid.networks.autoencoder.base import EncodedByImage
 from limpid.networks.autoencoder.blocks import Resnet
-from limpid.networks.autoencoder.decoder import Decoder
+from limpid.networks.autoencoder.decoder import LatentDecoder
 from limpid.networks.autoencoder.interface import checked_frames
 from limpid.networks.autoencoder.mgld_vsr_fusion import FeatureFusion
 from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
@@ -37,7 +37,7 @@ class MixingResnet(Resnet):
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """Overwrites ``x`` when autograd is off."""
         x = super().forward(x, num_frames)
-        if not fuse():
+        if not may_work_in_place():
             return cast(Tensor, self.mixing(x, num_frames))
         for rows in row_bands(x):
             band = x[:, :, rows]
@@ -73,7 +73,9 @@ class CFWVAE(EncodedByImage):
         attend = partial(SpatialAttention, widths[-1], groups, as_convolutions=True)
         self._make_encoder(in_channels, latent_channels, widths, layers_per_block, groups, "frame", attend())
         make = partial(MixingResnet, groups=groups)
-        self.decoder = Decoder(latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attend())
+        self.decoder = LatentDecoder(
+            latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attend()
+        )
         # in the middle only the first block is followed by a convolution over time
         self.decoder.mid_block.resnets[1] = Resnet(widths[-1], widths[-1], groups, "frame")
         self.fusion = nn.ModuleDict({str(level): FeatureFusion(widths[level], groups) for level in FUSED_LEVELS})

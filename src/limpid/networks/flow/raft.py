@@ -16,20 +16,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.networks.flow.raft_blocks import (
-    LEVELS,
+    CORRELATION_LEVELS,
     ConvGRU,
     Correlation,
-    Encoder,
     Head,
     MotionEncoder,
+    RAFTEncoder,
     correlation_bytes,
     upsample_bilinear,
     upsample_convex,
 )
 from limpid.types import WeightsError
 
-Size = Literal["large", "small"]
-LEAST_SIDE_PX = 128
+RAFTSize = Literal["large", "small"]
+_LEAST_SIDE_PX = 128
 """At 1/8 of this and three halvings two pixels are left, without which there is no position between pixels."""
 CORRELATION_BYTES = 512 * 1024**2
 """Memory for the dot products of a call; larger pictures have them computed in parts, at each iteration anew."""
@@ -39,9 +39,9 @@ MOST_PAIRS = 8
 class RAFT(nn.Module):
     """The network, with random weights until some are loaded. Batch norms are meant to be used in evaluation mode."""
 
-    def __init__(self, size: Size = "large") -> None:
+    def __init__(self, size: RAFTSize = "large") -> None:
         super().__init__()
-        self.size: Size = size
+        self.size: RAFTSize = size
         self.correlation_bytes = CORRELATION_BYTES
         if size == "large":
             self._make_large()
@@ -51,9 +51,9 @@ class RAFT(nn.Module):
 
     def _make_large(self) -> None:
         self.hidden, self.radius = 128, 4
-        self.features = Encoder((64, 64, 96, 128), 256, "instance", narrow=False)
-        self.context = Encoder((64, 64, 96, 128), 256, "batch", narrow=False)
-        self.motion = MotionEncoder(LEVELS * 81, (256, 192), (128, 64), 128)
+        self.features = RAFTEncoder((64, 64, 96, 128), 256, "instance", narrow=False)
+        self.context = RAFTEncoder((64, 64, 96, 128), 256, "batch", narrow=False)
+        self.motion = MotionEncoder(CORRELATION_LEVELS * 81, (256, 192), (128, 64), 128)
         self.gru1 = ConvGRU(128, 256, (1, 5))
         self.gru2: ConvGRU | None = ConvGRU(128, 256, (5, 1))
         self.flow_head = Head(128, 256, 2, 3)
@@ -61,9 +61,9 @@ class RAFT(nn.Module):
 
     def _make_small(self) -> None:
         self.hidden, self.radius = 96, 3
-        self.features = Encoder((32, 32, 64, 96), 128, "instance", narrow=True)
-        self.context = Encoder((32, 32, 64, 96), 160, "none", narrow=True)
-        self.motion = MotionEncoder(LEVELS * 49, (96,), (64, 32), 82)
+        self.features = RAFTEncoder((32, 32, 64, 96), 128, "instance", narrow=True)
+        self.context = RAFTEncoder((32, 32, 64, 96), 160, "none", narrow=True)
+        self.motion = MotionEncoder(CORRELATION_LEVELS * 49, (96,), (64, 32), 82)
         self.gru1 = ConvGRU(96, 146, 3)
         self.gru2 = None
         self.flow_head = Head(96, 128, 2, 3)
@@ -116,7 +116,7 @@ class RAFT(nn.Module):
 
 def _padding(side: int) -> tuple[int, int]:
     """Pixels before and after."""
-    more = max(-side % 8, LEAST_SIDE_PX - side)
+    more = max(-side % 8, _LEAST_SIDE_PX - side)
     return more // 2, more - more // 2
 
 
@@ -142,7 +142,7 @@ def load_raft(path: Path) -> RAFT:
     file = path / "model.safetensors" if path.is_dir() else path
     state = {name: t.float() if t.is_floating_point() else t for name, t in _read(file).items()}
     with torch.device("meta"):
-        network = RAFT(size_of(set(state)))
+        network = RAFT(raft_size_of(set(state)))
     wrong = _what_is_wrong(state, network.state_dict())
     if wrong:
         raise WeightsError(f"{file} does not fit RAFT ({network.size}): {wrong}")
@@ -150,7 +150,7 @@ def load_raft(path: Path) -> RAFT:
     return network.eval().requires_grad_(False)
 
 
-def size_of(names: set[str]) -> Size:
+def raft_size_of(names: set[str]) -> RAFTSize:
     """Only the small network has three convolutions in a block."""
     return "small" if any(".conv3." in name for name in names) else "large"
 
@@ -208,7 +208,7 @@ class RAFTFlow:
 def pairs_at_once(height: int, width: int) -> int:
     """How many pairs of frames of this size go through the network together, by the memory of their correlation."""
     pixels = (sum(_padding(height)) + height) * (sum(_padding(width)) + width) // 64
-    targets = sum(pixels // 4**level for level in range(LEVELS))
+    targets = sum(pixels // 4**level for level in range(CORRELATION_LEVELS))
     return max(1, min(MOST_PAIRS, CORRELATION_BYTES // correlation_bytes(pixels, targets)))
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["instance", "batch", "none"]
-LEVELS = 4
+CORRELATION_LEVELS = 4
 """Resolutions of the correlation: each has half the pixels per side of the one before."""
 
 
@@ -61,7 +61,7 @@ class Residual(nn.Module):
         return F.relu(x + y)
 
 
-class Encoder(nn.Module):
+class RAFTEncoder(nn.Module):
     """Frames ``b 3 H W`` in [-1, 1] -> features ``b c H/8 W/8``."""
 
     def __init__(self, widths: tuple[int, int, int, int], outputs: int, norm: Norm, *, narrow: bool) -> None:
@@ -93,7 +93,7 @@ class Correlation:
         b, c, self.height, self.width = first.shape
         self.queries = first.flatten(2).transpose(1, 2) / c**0.5
         self.pyramid = [second]
-        for _ in range(LEVELS - 1):
+        for _ in range(CORRELATION_LEVELS - 1):
             self.pyramid.append(F.avg_pool2d(self.pyramid[-1], 2))
         span = torch.arange(-radius, radius + 1, device=first.device, dtype=first.dtype)
         # As the weights were trained: the first axis of the window goes along x.

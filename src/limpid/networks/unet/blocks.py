@@ -67,7 +67,7 @@ class Resample(nn.Module):
         return channels_last(self.conv(x))
 
 
-class Block(nn.Module):
+class UNetBlock(nn.Module):
     """Residual blocks, each followed by a transformer where the level has them."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Block(nn.Module):
         return out
 
 
-class DownBlock(Block):
+class UNetDownBlock(UNetBlock):
     """Keeps what it computed for the way up; halves the size at its end unless it is the last."""
 
     def __init__(
@@ -125,20 +125,20 @@ class DownBlock(Block):
         return x, skips
 
 
-class MidBlock(Block):
+class UNetMidBlock(UNetBlock):
     """Residual block, transformer, residual block."""
 
     def __init__(self, channels: int, options: BlockOptions) -> None:
         super().__init__([(channels, channels)] * 2, options, attentions=1)
 
     def forward(self, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
-        """As `DownBlock`, without skip tensors."""
+        """As `UNetDownBlock`, without skip tensors."""
         for index in range(len(self.resnets)):
             x = self.layer(index, x, emb, text, positions)
         return x
 
 
-class UpBlock(Block):
+class UNetUpBlock(UNetBlock):
     """Takes one skip tensor per residual block, the last one first; enlarges at its end unless it is the last."""
 
     def __init__(

@@ -20,7 +20,7 @@ HIDDEN = 128
 """Channels between structure and modulation."""
 
 
-class Told(NamedTuple):
+class StructureTold(NamedTuple):
     """What the residual blocks of one level are told."""
 
     emb: Tensor
@@ -55,6 +55,6 @@ class SpadeResnetBlock(ResnetBlock):
         self.spade = Spade(out_channels, structure_channels, groups)
 
     def forward(self, x: Tensor, num_frames: int, told: Any = None) -> Tensor:
-        """``x``: ``(b t) c h w`` channels_last; ``told``: a `Told`. A new tensor."""
+        """``x``: ``(b t) c h w`` channels_last; ``told``: a `StructureTold`. A new tensor."""
         h = self.residual(x, num_frames, told.emb)
         return self.shortcut_added(self.spade(h, told.structure), x)

@@ -44,7 +44,7 @@ class MapAttention(nn.Module):
         return as_maps(self.proj_out(places), *x.shape[-2:]).add_(x)
 
 
-class Level(nn.Module):
+class StructureLevel(nn.Module):
     """Residual blocks with attention after each where the level has it; halves the size at its end unless the last."""
 
     def __init__(
@@ -108,7 +108,9 @@ class StructureEncoder(nn.Module):
             last, above = level == len(widths) - 1, widths[max(level - 1, 0)]
             channels = [(above if n == 0 else width, width) for n in range(layers_per_block)]
             own = None if last else heads
-            self.levels.append(Level(channels, time_channels=time_channels, groups=groups, heads=own, last=last))
+            self.levels.append(
+                StructureLevel(channels, time_channels=time_channels, groups=groups, heads=own, last=last)
+            )
         self.middle = Middle(widths[-1], time_channels=time_channels, groups=groups, heads=heads)
         self.outs = nn.ModuleList([_resnet(width, out_channels, time_channels, groups) for width in widths])
 
@@ -119,7 +121,7 @@ class StructureEncoder(nn.Module):
         x, found = self.conv_in(channels_last(latents)), []
         for level in self.levels:
             x = level(x, num_frames, emb)
-            smaller = cast(Level, level).downsamplers
+            smaller = cast(StructureLevel, level).downsamplers
             if smaller is not None:
                 found.append(x)
                 x = smaller[0](x)

@@ -22,7 +22,7 @@ from limpid.networks.temporal.layout import channels_last
 from limpid.networks.temporal.module import TemporalModule
 from limpid.networks.temporal.norm import WindowGroupNorm
 from limpid.networks.temporal.positions import FramePositions, frame_positions
-from limpid.networks.unet.blocks import BlockOptions, DownBlock, MidBlock, UpBlock
+from limpid.networks.unet.blocks import BlockOptions, UNetDownBlock, UNetMidBlock, UNetUpBlock
 from limpid.networks.unet.transformer import TransformerBlock
 
 
@@ -74,7 +74,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         self.time_embedding = TimestepEmbedding(widths[0], options.time_channels)
         self.class_embedding = nn.Embedding(num_noise_levels, options.time_channels)
         self.down_blocks = _down_blocks(widths, crosses, layers_per_block, options)
-        self.mid_block = MidBlock(widths[-1], options)
+        self.mid_block = UNetMidBlock(widths[-1], options)
         self.up_blocks = _up_blocks(widths, crosses, layers_per_block, options)
         self.down_temporal = nn.ModuleList([_temporal(width, options) for width in widths])
         self.mid_temporal = _temporal(widths[-1], options)
@@ -129,7 +129,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         x = self.mid_block(x, emb, text, positions)
         x = self.mid_temporal(x, emb, positions.num_frames)
         for index, up in enumerate(self.up_blocks):
-            taken = len(cast(UpBlock, up).resnets)
+            taken = len(cast(UNetUpBlock, up).resnets)
             own, skips = skips[-taken:], skips[:-taken]
             size = (skips[-1].shape[2], skips[-1].shape[3]) if skips else None
             x = up(x, own, emb, text, positions, size)
@@ -156,7 +156,7 @@ def _down_blocks(
     """All levels but the first have transformers."""
     return nn.ModuleList(
         [
-            DownBlock(
+            UNetDownBlock(
                 widths[max(level - 1, 0)],
                 width,
                 layers,
@@ -176,7 +176,7 @@ def _up_blocks(widths: tuple[int, ...], crosses: tuple[bool, ...], layers: int, 
     for level in reversed(range(len(widths))):
         width, above = widths[level], widths[max(level - 1, 0)]
         below = widths[min(level + 1, len(widths) - 1)]
-        block = UpBlock(
+        block = UNetUpBlock(
             below,
             width,
             [width] * layers + [above],

@@ -8,14 +8,15 @@ from typing import Any
 
 import torch
 
-from limpid.priors.load.upscaler import WEIGHTS, count_values, embed, from_folder
-from limpid.priors.mgld_vsr import StructuredPrior
+from limpid.networks.by_name import WEIGHTS_FILE
+from limpid.priors.load.upscaler import count_values, embed, from_folder
+from limpid.priors.mgld_vsr import MGLDVSRPrior
 from limpid.priors.prompts import PromptBook
 from limpid.types import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
-class MgldFiles:
+class MGLDVSRFiles:
     """What of a folder is used, and how."""
 
     folder: Path
@@ -25,19 +26,19 @@ class MgldFiles:
 
     def parameter_bytes(self) -> dict[str, int]:
         """Bytes in float32 of each network, from the headers of their files. Raises WeightsError."""
-        return {name: 4 * count_values(self.folder / name / WEIGHTS) for name in ("unet", "vae")}
+        return {name: 4 * count_values(self.folder / name / WEIGHTS_FILE) for name in ("unet", "vae")}
 
 
-def load_mgld(files: MgldFiles, placement: Placement, *, book: PromptBook) -> StructuredPrior:
+def load_mgld_vsr(files: MGLDVSRFiles, placement: Placement, *, book: PromptBook) -> MGLDVSRPrior:
     """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
     warnings: list[str] = []
     prompts = embed(files.folder, book, placement, warnings.append)
-    unet, vae = load_networks(files, placement)
+    unet, vae = load_mgld_vsr_networks(files, placement)
     free_memory()  # of the files and of other layouts
-    return StructuredPrior(
+    return MGLDVSRPrior(
         networks=Parts(placement, unet=unet, vae=vae),
         prompts=prompts,
         device=placement.device,
@@ -48,18 +49,18 @@ def load_mgld(files: MgldFiles, placement: Placement, *, book: PromptBook) -> St
     )
 
 
-def load_networks(files: MgldFiles, placement: Placement) -> tuple[Any, Any]:
+def load_mgld_vsr_networks(files: MGLDVSRFiles, placement: Placement) -> tuple[Any, Any]:
     """Denoiser and autoencoder, prepared."""
     from limpid.networks.autoencoder import CFWVAE
     from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
-    from limpid.priors.load.offload import compiled, prepare, vae_dtype
+    from limpid.priors.load.offload import compiled, place_network, vae_dtype
 
     unet = from_folder(StructuredUNet, files.folder / "unet", placement.dtype, {})
     dtype = vae_dtype(placement)
     vae = from_folder(CFWVAE, files.folder / "vae", dtype, {})
     if not files.temporal_decoder:
         rest_over_time(vae)
-    return compiled(prepare(unet, placement), placement), prepare(vae, placement, dtype)
+    return compiled(place_network(unet, placement), placement), place_network(vae, placement, dtype)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from limpid.plan.allocator import trim_heap
 from limpid.types import Placement
 
-Network = TypeVar("Network", bound=nn.Module)
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
@@ -27,7 +27,7 @@ COMPILERS = ("g++", "clang++", "c++", "cl")
 # ------------------------------------------------------------------------------------------ one network
 
 
-def prepare(module: Network, placement: Placement, dtype: torch.dtype | None = None) -> Network:
+def place_network(module: AnyModule, placement: Placement, dtype: torch.dtype | None = None) -> AnyModule:
     """Makes a network ready to run where it is: no gradients, its number format, convolution weights channels last.
 
     Args:
@@ -49,11 +49,6 @@ def _channels_last(weight: Tensor) -> Tensor:
 def vae_dtype(placement: Placement) -> torch.dtype:
     """The number format an autoencoder needs: its activations are too large for float16, and bfloat16 has the range."""
     return torch.float32 if placement.dtype == torch.float16 else placement.dtype
-
-
-def weight_bytes(module: nn.Module) -> int:
-    """Bytes of all parameters and buffers."""
-    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
 
 
 # ---------------------------------------------------------------------------------------- several networks
@@ -205,7 +200,7 @@ def offload_layers(network: nn.Module, device: torch.device) -> None:
 # --------------------------------------------------------------------------------------------- compiling
 
 
-def compiled(module: Network, placement: Placement, backend: str = "inductor") -> Network:
+def compiled(module: AnyModule, placement: Placement, backend: str = "inductor") -> AnyModule:
     """The same network, whose calls are compiled by ``torch.compile`` if the placement asks for it; any sizes.
 
     Where that cannot work (no compiler, no triton, layers that are moved while they run, or the compilation fails)

@@ -1,11 +1,9 @@
-"""Adversarial losses: hinge, the weight that balances them with the rest, and a penalty on the critic's slope.
+"""Adversarial losses: hinge, and the weight that balances them with the rest.
 
 What a critic says is ``b ...``, one number per patch. Results are ``b``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -25,13 +23,6 @@ def critic_hinge(true: Tensor, made: Tensor) -> Tensor:
 def generator_hinge(made: Tensor) -> Tensor:
     """``-made``."""
     return -per_clip(made)
-
-
-def r1_penalty(critic: Callable[[Tensor], Tensor], true: Tensor) -> Tensor:
-    """Squared length of the critic's gradient at true clips, halved (Mescheder et al. 2018, Eq. 9)."""
-    true = true.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(per_clip(critic(true)).sum(), true, create_graph=True)
-    return slope.square().flatten(1).sum(1) / 2
 
 
 def adaptive_weight(rest: Tensor, adversarial: Tensor, made: Tensor, layer: Tensor) -> Tensor:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -35,34 +34,12 @@ def v_loss(out: Tensor, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -
     return per_clip((out.float() - v_target(x0, eps, alpha, sigma).float()).square())
 
 
-def eps_loss(out: Tensor, eps: Tensor, vlb_weight: Tensor | None = None, vlb_share: float = 0.0) -> Tensor:
+def eps_loss(out: Tensor, eps: Tensor) -> Tensor:
     """Mean squared error of the noise (Ho et al. 2020, Eq. 14), as MGLD-VSR section 3.1.
 
-    ``vlb_weight`` (``b``, from `vlb_weights` at each clip's timestep) times ``vlb_share`` is added to the weight 1, as
-    latent diffusion does with its ``original_elbo_weight``; its models were trained with a share of 0. Raises
-    ValueError for a share without weights.
+    Latent diffusion can add a share of the variational bound's weight; its models were trained with none.
     """
-    error = per_clip((out.float() - eps.float()).square())
-    if vlb_weight is None:
-        if vlb_share:
-            raise ValueError("a share of the variational bound needs its weights; give vlb_weight")
-        return error
-    return error * (1 + vlb_share * vlb_weight.to(error))
-
-
-def vlb_weights(alphas_cumprod: Tensor) -> Tensor:
-    """Weight of the squared error of the noise in the variational bound, at each timestep: ``n`` to ``n`` float64.
-
-    ``beta^2 / (2 s^2 (1 - beta) (1 - a))`` with ``s^2 = beta (1 - a') / (1 - a)`` the variance of the posterior, ``a``
-    the cumulative product and ``a'`` the one before (Ho et al. 2020, Eq. 12). The first, infinite, takes the second's
-    value, as in latent diffusion.
-    """
-    a = alphas_cumprod.double()
-    before = torch.cat([a.new_ones(1), a[:-1]])
-    beta = 1 - a / before
-    weights = beta / (2 * (1 - beta) * (1 - before))
-    weights[0] = weights[1]
-    return weights
+    return per_clip((out.float() - eps.float()).square())
 
 
 def edm_sigmas(normal: Tensor, mean: float = -1.2, deviation: float = 1.2) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from limpid.flow.warp import unoccluded, warp
 from limpid.train.losses.diffusion import per_clip
+from limpid.types import LUMA_BT601
 
-LUMA = (0.299, 0.587, 0.114)
 STRUCTURE_WEIGHT = 3.0
 
 
@@ -18,7 +18,7 @@ def sobel(frames: Tensor) -> Tensor:
 
     The gradient is scaled so that a step from black to white along an axis is 1; borders are replicated.
     """
-    luma = torch.einsum("nchw,c->nhw", frames.float(), frames.new_tensor(LUMA, dtype=torch.float32))[:, None]
+    luma = torch.einsum("nchw,c->nhw", frames.float(), frames.new_tensor(LUMA_BT601, dtype=torch.float32))[:, None]
     smooth, slope = luma.new_tensor([1.0, 2.0, 1.0]) / 4, luma.new_tensor([-1.0, 0.0, 1.0])
     kernels = torch.stack([smooth[:, None] * slope, slope[:, None] * smooth])[:, None]
     gradient = F.conv2d(F.pad(luma, (1, 1, 1, 1), mode="replicate"), kernels)
