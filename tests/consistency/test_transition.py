@@ -55,7 +55,7 @@ def test_fusion_equals_the_released_code(frames: int) -> None:
     torch.testing.assert_close(out, cases[f"fuse{frames}/out/latents"], rtol=0, atol=1e-6)
 
 
-def test_weights_are_those_of_equation_4() -> None:
+def test_weights_are_those_of_diffvsr_equation_4() -> None:
     assert linear_weights(4).tolist() == pytest.approx([1, 2 / 3, 1 / 3, 0])
     assert linear_weights(1).tolist() == [0.5]
     assert compat_weights(4).tolist() == pytest.approx([0.8, 0.6, 0.4, 0.2])

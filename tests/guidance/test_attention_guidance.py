@@ -68,7 +68,7 @@ def suppressed(z: Tensor, told: Told, gamma: float, step: Step = STEP) -> Predic
 
 @pytest.mark.parametrize("index", range(5))
 @pytest.mark.parametrize("classifier_free", [True, False])
-def test_dssag_is_equations_8_and_9(z: Tensor, index: int, classifier_free: bool) -> None:
+def test_dssag_is_dc_vsr_equations_8_and_9(z: Tensor, index: int, classifier_free: bool) -> None:
     step, w = STEPS[index], 2.5
     shares = [(math.log(s.sigma) - math.log(0.5)) / (math.log(4.0) - math.log(0.5)) for s in STEPS]
     gamma = max(shares[index], 0.0) ** 0.5
@@ -118,7 +118,7 @@ def only_itself(z: Tensor, told: Told) -> Prediction:
     return AttentionStack().explicit(z, STEP, told, lambda i, q, k, v: v if i == MIDDLE else softmax_attention(q, k, v))
 
 
-def test_pag_is_equation_6(z: Tensor) -> None:
+def test_pag_is_dc_vsr_equation_6(z: Tensor) -> None:
     expected = extrapolated(only_itself(z, Told()), plain(z, Told()), 2.5)
     same(Run().predict(PerturbedAttention(scale=2.5, classifier_free=False), z), expected)
 
@@ -160,7 +160,7 @@ def slow_blur(x: Tensor) -> Tensor:
     return out / total
 
 
-def test_sag_is_equation_5(z: Tensor) -> None:
+def test_sag_is_dc_vsr_equation_5(z: Tensor) -> None:
     expected = extrapolated(blurred(z, Told()), plain(z, Told()), 2.5)
     same(Run().predict(SelfAttentionGuidance(scale=2.5, classifier_free=False), z), expected)
 

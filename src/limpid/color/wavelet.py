@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LEVELS = 5
-"""Of the low-pass at output size."""
+"""Levels of the low-pass at output size."""
 TAPS = (0.25, 0.5, 0.25)
 
 
 def wavelet(frames: Tensor, reference: Tensor) -> Tensor:
-    """Gives each frame the low frequencies of the reference.
+    """Wavelet colour fix: each frame gets the low frequencies of the reference.
 
     ``frames``: ``t c H W``; ``reference``: ``t c h w``, no larger than the frames. A new tensor, not clipped.
     """
@@ -34,6 +34,7 @@ def wavelet_(frames: Tensor, reference: Tensor) -> Tensor:
     for frame, wanted in zip(frames, reference, strict=True):
         scale = math.sqrt(frame[0].numel() / wanted[0].numel())
         levels = max(1, round(_LEVELS - math.log2(scale)))
+        # low'(lr - down(out)), upsampled and added
         wrong = wanted - shrink(frame, wanted.shape[-2], wanted.shape[-1])
         add_upsampled_(frame, low_pass(wrong, levels))
     return frames

@@ -1,4 +1,4 @@
-"""What happens to real footage: blur, downscaling, noise and compression; and clips made from photos.
+"""Degradation as real footage has it: blur, downscaling, noise and compression; and clips made from photos.
 
 A pipeline (`PIPELINES`) is ranges and probabilities; `draw` makes the parameters of one clip from it, as plain data;
 `apply` is a pure function of frames and parameters. `degrade` is the simple way for tests, without ranges.

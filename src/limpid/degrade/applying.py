@@ -27,6 +27,7 @@ def apply(frames: Iterable[np.ndarray], drawn: Drawn) -> Iterator[np.ndarray]:
     Raises:
         ValueError: size or number of the frames are others than those that `drawn` was made for.
     """
+    # each step is a stream over the one before, so that few frames are held at a time
     stream: _FrameStream = _checked(frames, drawn)
     for step in drawn.steps:
         stream = _OPS[step["op"]](stream, step, drawn)
@@ -39,7 +40,7 @@ def apply(frames: Iterable[np.ndarray], drawn: Drawn) -> Iterator[np.ndarray]:
 
 
 def apply_to_clip(frames: np.ndarray, drawn: Drawn) -> np.ndarray:
-    """`apply` for a clip in memory: ``t h w 3`` -> RGB uint8 ``t h/scale w/scale 3``."""
+    """Degrade a clip in memory (see `apply`): ``t h w 3`` -> RGB uint8 ``t h/scale w/scale 3``."""
     return np.stack(list(apply(frames, drawn)))
 
 
@@ -59,7 +60,7 @@ _FrameStream = Iterable[np.ndarray]
 
 
 def _at(values: Sequence[Any], number: int) -> Any:
-    """The value for a frame; a list of one holds for all."""
+    """The value of a random walk for a frame; a list of one holds for all."""
     return values[0] if len(values) == 1 else values[number]
 
 
@@ -107,7 +108,7 @@ def _jpeg(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
 
 
 def _codec(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
-    """Frames of a random walk differ in size; they all get that of the first, as encoders need it."""
+    """Frames through a video codec. Those of a random walk differ in size; they all get that of the first."""
     codec = "libx264" if step["codec"] == "h264" else step["codec"]
     bits = step.get("bits_per_frame")
     rate = 25 if bits is None else 1  # one frame per second makes bits per second bits per frame

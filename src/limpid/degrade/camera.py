@@ -27,7 +27,7 @@ class CameraPath:
     shake: float = 0.0
 
     def matrix(self, frame: int, width: int, height: int, tremble: np.ndarray) -> np.ndarray:
-        """2x3 affine map from output pixels to photo pixels for one frame."""
+        """The camera at one frame: 2x3 affine map from output pixels to photo pixels."""
         scale = 1.0 / (self.zoom * self.zoom_rate**frame)
         theta = self.angle + self.turn_rate * frame
         a, b = scale * np.cos(theta), scale * np.sin(theta)
@@ -124,7 +124,7 @@ def layered_clip(
 def _composite(
     photo: np.ndarray, layers: Sequence[MovingLayer], maps: list[np.ndarray], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One frame, and the number of the layer that shows most at each of its pixels."""
+    """One frame of all layers, and the number of the layer that shows most at each of its pixels."""
     seen = _seen(photo, maps[0], width, height, cv2.INTER_LANCZOS4)
     if len(layers) == 1:
         return seen, np.zeros((height, width), np.uint8)

@@ -20,7 +20,7 @@ class Sometimes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AreaShrink:
-    """Gaussian blur and area averaging to the size of the result; sigma in HR pixels."""
+    """A step of Gaussian blur and area averaging to the size of the result; sigma in HR pixels."""
 
     sigma: Limits
 
@@ -31,7 +31,10 @@ class AreaShrink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipNoise:
-    """Gaussian colour noise of the same strength in all frames: one of the ranges, evenly; sigma in levels of 255."""
+    """A step of Gaussian colour noise of the same strength in all frames.
+
+    It is drawn from one of the ranges, each as likely; sigma in levels of 255.
+    """
 
     sigmas: tuple[Limits, ...]
 
@@ -44,7 +47,7 @@ class ClipNoise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConstantQuality:
-    """x264 at a rate factor; both ends of the range are included."""
+    """A step of x264 at a rate factor; both ends of the range are included."""
 
     crf: tuple[int, int]
 

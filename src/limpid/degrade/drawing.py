@@ -26,7 +26,10 @@ class Pipeline:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawn:
-    """What happens to one clip: every parameter of every frame. Plain data; ``steps`` hold JSON values only."""
+    """Drawn parameters: what happens to one clip, every parameter of every frame.
+
+    Plain data; ``steps`` hold JSON values only.
+    """
 
     pipeline: str
     seed: int
@@ -39,12 +42,12 @@ class Drawn:
     steps: tuple[DrawnStep, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """For `json.dumps`."""
+        """The parameters as plain values for `json.dumps`."""
         return {"format": _FORMAT, **asdict(self)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Drawn:
-        """Back from `to_json`. Raises ValueError for anything else."""
+        """Parameters back from the values of `to_json`. Raises ValueError for anything else."""
         known = {name: values[name] for name in cls.__slots__ if name in values}
         if values.get("format") != _FORMAT or len(known) != len(cls.__slots__):
             raise ValueError(f"these are no parameters of a degradation in format {_FORMAT}")
@@ -71,6 +74,7 @@ def draw(pipeline: Pipeline, *, num_frames: int, height: int, width: int, seed: 
     scale = pipeline.scale if scale is None else scale
     _check(num_frames, height, width, seed, scale)
     source, target = (height, width), (height // scale, width // scale)
+    # groups are shuffled first; then each step draws from a stream of its own, told the size that it finds
     steps = _order(pipeline, seed)
     course = Course(random=_stream(seed, 0), num_frames=num_frames, source=source, target=target, size=source)
     drawn = []

@@ -1,4 +1,4 @@
-"""What each step of a pipeline does to one frame: pure functions of pixels and parameters.
+"""Operations of the steps of a pipeline on one frame: pure functions of pixels and parameters.
 
 Frames are RGB ``h w 3``, uint8 or float32 in 0..255. Number formats between the steps are those of the original: 8 bit
 after JPEG, where OpenCV rounds; float32 elsewhere, not clipped.
@@ -32,7 +32,7 @@ def _gaussian(frame: np.ndarray, size: int) -> np.ndarray:
 
 
 def blur(frame: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Correlation with a kernel, edges mirrored; the number format stays."""
+    """Blur: correlation with a kernel, edges mirrored; the number format stays."""
     return np.asarray(cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
@@ -75,5 +75,5 @@ def jpeg(frame: np.ndarray, quality: int, *, swapped: bool = False) -> np.ndarra
 
 
 def to_bytes(frame: np.ndarray) -> np.ndarray:
-    """uint8, rounded and clipped."""
+    """A frame as uint8, rounded and clipped."""
     return frame if frame.dtype == np.uint8 else np.clip(np.rint(frame), 0, 255).astype(np.uint8)

@@ -32,7 +32,7 @@ def _realbasicvsr(
 
 
 def _steady(step: DamageStep | Shuffled) -> DamageStep | Shuffled:
-    """The step without its random walk; JPEG keeps its own."""
+    """A step without its random walk; JPEG keeps its own."""
     if isinstance(step, Blur):
         return _steady_blur(step)
     if isinstance(step, Resize):
@@ -48,7 +48,7 @@ _KERNELS = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 
 
 def _image_blur(*, prob: float = 1.0, sigma: tuple[float, float]) -> Blur:
-    """Of Real-ESRGAN: a sinc with probability 0.1, else the six others."""
+    """The blur of Real-ESRGAN: a sinc with probability 0.1, else the six others."""
     kinds = (*(0.9 * chance for chance in _KERNELS), 0.1)
     return replace(_steady_blur(Blur(kinds=kinds, prob=prob, sigma=sigma)), beta_halves=True, beta_mixed=False)
 
@@ -62,7 +62,7 @@ def _image_noise(sigma: float, poisson: float) -> Noise:
 
 
 def _real_esrgan(*, light: bool = False) -> tuple[DamageStep | Shuffled, ...]:
-    """Drawn once per image there, and so once per clip here; ``light`` is StableSR's choice of ranges."""
+    """The steps of Real-ESRGAN, drawn once per image there and so once per clip here; ``light``: StableSR's ranges."""
     jpegs = [Jpeg(quality=(60 if light else 30, 95), step=0.0, swapped=False)]
     jpegs.append(replace(jpegs[0], quality=(60, 100) if light else (30, 95)))
     noises = (_image_noise(15, 2), _image_noise(12, 1)) if light else (_image_noise(30, 3), _image_noise(25, 2.5))
@@ -134,4 +134,4 @@ _ALL: Final = (
 )
 
 PIPELINES = MappingProxyType({pipeline.name: pipeline for pipeline in _ALL})
-"""By name."""
+"""All pipelines by their names."""

@@ -1,4 +1,4 @@
-"""What the steps of a pipeline may do to a clip: ranges and probabilities as plain values, and drawing from them.
+"""Steps of a pipeline, what they may do to a clip: ranges and probabilities as plain values, and drawing from them.
 
 A step's ``draw`` gives the step as it will be applied to one clip: a dict of JSON values (``op`` names the operation in
 `limpid.degrade.applying`), or None when its ``prob`` leaves it out. What a clip has once (kernel type, codec ...) is a
@@ -21,14 +21,14 @@ Limits = tuple[float, float]
 Chances = tuple[tuple[str, float], ...]
 """Names with their probabilities."""
 DrawnStep = dict[str, Any]
-"""JSON values only."""
+"""A step as it was drawn for a clip; JSON values only."""
 
 SMALLEST_SIDE = 16
-"""No random resize makes a frame smaller than this, in pixels: codecs and kernels need something to work on."""
+"""Least side in pixels after a random resize: codecs and kernels need something to work on."""
 SMALLEST_RESULT = 8
-"""Nor may the result be smaller than this."""
+"""Least side of the result in pixels."""
 LEAST_BITS = 1000
-"""Per frame: x264 counts in thousands of bits and refuses zero."""
+"""Least bits per frame: x264 counts in thousands of bits and refuses zero."""
 
 
 @dataclass(slots=True)
@@ -101,12 +101,13 @@ class Blur:
     beta_plateau: Limits = (1.0, 2.0)
     beta_plateau_step: float = 0.1
     omega: Limits | None = None
-    """None: from pi/3 for kernels smaller than 13 pixels, from pi/5 for others; up to pi."""
+    """Range of the cutoff of sinc kernels. None: from pi/3 for kernels smaller than 13 pixels, from pi/5 for others; up
+    to pi."""
     omega_step: float = 0.02 * pi
     beta_halves: bool = False
-    """Real-ESRGAN: half of the exponents are drawn below 1 and half above."""
+    """Whether half of the exponents are drawn below 1 and half above, as by Real-ESRGAN."""
     beta_mixed: bool = True
-    """RealBasicVSR's code: the exponent of a frame lies anywhere between 1 and the value of the walk."""
+    """Whether the exponent of a frame lies anywhere between 1 and the value of the walk, as in RealBasicVSR's code."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -140,7 +141,7 @@ class Blur:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resize:
-    """Up, down or as it is, by a random factor."""
+    """A random resize: up, down or as it is, by a random factor."""
 
     modes: tuple[float, float, float] = (0.2, 0.7, 0.1)
     """Probability of up, down, keep."""
@@ -148,7 +149,7 @@ class Resize:
     step: float = 0.015
     ops: Chances = EVENLY
     to_target: bool = False
-    """The factor is of the result's size (Real-ESRGAN), not of the size that the frames have here (RealBasicVSR)."""
+    """Whether the factor is of the result's size (Real-ESRGAN), or of the size that frames have here (RealBasicVSR)."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -170,7 +171,7 @@ def _even(side: float) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToTarget:
-    """Resize to the size of the result."""
+    """A resize to the size of the result."""
 
     ops: Chances = EVENLY
 
@@ -190,7 +191,7 @@ class Noise:
     poisson_step: float = 0.005
     gray_prob: float = 0.4
     white: float = 1.0
-    """See `limpid.degrade.ops.poisson_noise`."""
+    """The level that counts as white in Poisson noise, see `limpid.degrade.ops.poisson_noise`."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -204,12 +205,12 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Jpeg:
-    """JPEG; the quality is a whole number at every step of its walk."""
+    """JPEG compression; the quality is a whole number at every step of its walk."""
 
     quality: tuple[int, int] = (30, 95)
     step: float = 3.0
     swapped: bool = True
-    """Red for blue, as in RealBasicVSR."""
+    """Whether red stands for blue, as in RealBasicVSR."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         low, high = self.quality
@@ -224,7 +225,7 @@ class CodecStep:
     """A video codec at a bit rate. The original has one frame per second, so that its bits are bits per frame."""
 
     codecs: Chances = (("libx264", 1 / 3), ("h264", 1 / 3), ("mpeg4", 1 / 3))
-    """FFmpeg resolves h264 to libx264, which therefore has two of three chances."""
+    """Probabilities of the codecs. FFmpeg resolves h264 to libx264, which therefore has two of three chances."""
     bits_per_frame: tuple[int, int] = (10_000, 100_000)
     reference_pixels: int | None = None
     """Pixels of the ground truth that the bits are for; other sizes get theirs in proportion. None: no scaling."""
@@ -245,7 +246,7 @@ class Shuffled:
     groups: tuple[tuple[DamageStep, ...], ...]
 
     def order(self, random: np.random.Generator) -> Sequence[DamageStep]:
-        """The steps of all groups as they will be taken."""
+        """The steps of all groups in the order in which they will be taken."""
         return [step for index in random.permutation(len(self.groups)) for step in self.groups[index]]
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 _BLUR_SIGMA = 1.6
-"""Of "BD" benchmarks (Gaussian blur, then every fourth pixel), in HR pixels at scale 4."""
+"""Sigma of the blur of "BD" benchmarks (Gaussian, then every fourth pixel), in HR pixels at scale 4."""
 
 
 def bicubic(frame: np.ndarray, scale: int) -> np.ndarray:

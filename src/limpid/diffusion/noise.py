@@ -19,7 +19,7 @@ NoiseStream = Literal["init", "ancestral", "lr", "encode"]
 
 
 def noise_key(seed: int, stream: NoiseStream, frame: int, step: int) -> int:
-    """63 bits out of a hash, so that neighbouring frames, steps and seeds share nothing."""
+    """The seed of one frame's noise: 63 bits of a hash, so that neighbouring frames, steps and seeds share nothing."""
     digest = hashlib.blake2b(f"{seed}/{stream}/{frame}/{step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
@@ -54,5 +54,5 @@ def start_scale(step: Step) -> float:
 
 
 def add_noise(x0: Tensor, noise_like: Tensor, step: Step) -> Tensor:
-    """The forward process to the start of ``step``: ``alpha x0 + sigma noise``."""
+    """The forward process to the start of ``step``: ``alpha x0 + sigma noise`` (Ho et al. 2020, DDPM Eq. 4)."""
     return step.alpha * x0 + step.sigma * noise_like

@@ -18,7 +18,7 @@ def choose_guidance(
 
     Args:
         classifier_free: whether the method can be told less than it is (no prompt). If not, the self-attention
-            guidances stand alone (DC-VSR Eq. 5, 6, 8).
+            guidances stand alone (DC-VSR Eq. 5, 6 and 8).
 
     Raises:
         SettingsError: a scale without guidance, or ``cfg`` where there is nothing to leave out.

@@ -62,7 +62,7 @@ def _measured(metric: Metric, clips: Clips) -> Measured:
 
 
 def _check(metric: Metric, clips: Clips) -> None:
-    """Reading the properties asks for what is needed, in the right sizes."""
+    """Raises NotMeasurableError for clips that lack what a metric needs: reading their properties asks for it."""
     if clips.sr.ndim != 4 or clips.sr.shape[-1] != 3 or str(clips.sr.dtype) != "uint8" or not len(clips.sr):
         raise NotMeasurableError(f"frames must be uint8 RGB t h w 3, not {clips.sr.dtype} {clips.sr.shape}")
     if "gt" in metric.needs:

@@ -40,8 +40,9 @@ VIT_B32 = Shape(side=224, patch=32, width=768, inner=3072, layers=12, out=512)
 
 
 def background_consistency(features: Tensor) -> list[float]:
-    """For each frame but the first the mean of its cosines with the frame before and with the first, each at least 0.
+    """VBench's background consistency: the mean of each frame's cosines with the frame before and with the first.
 
+    One number for each frame but the first; cosines below 0 count as 0.
     ``features``: of unit length, ``t c``. Source: VBench. Raises NotMeasurableError below two frames.
     """
     if len(features) < 2:
@@ -66,7 +67,10 @@ def clip_features(frames: np.ndarray, path: Path, shape: Shape) -> Tensor:
 
 
 def clip_pixels(frames: np.ndarray, side: int) -> Tensor:
-    """``t 3 side side``: the shorter side by bicubic without antialiasing, rounded; the centre; CLIP's colours."""
+    """Frames as CLIP takes them, ``t 3 side side``.
+
+    The shorter side by bicubic without antialiasing, rounded; the centre; CLIP's colours.
+    """
     h, w = frames.shape[1:3]
     size = [int(side * length / min(h, w)) for length in (h, w)]
     small = []
@@ -80,7 +84,7 @@ def clip_pixels(frames: np.ndarray, side: int) -> Tensor:
 
 
 def encode_pictures(pictures: Tensor, weights: WeightTensors, shape: Shape) -> Tensor:
-    """``n 3 side side`` -> ``n out``, as CLIP's ``encode_image``."""
+    """Features of prepared pictures, as CLIP's ``encode_image``: ``n 3 side side`` -> ``n out``."""
     patches = F.conv2d(pictures, weights["vision_model.embeddings.patch_embedding.weight"], stride=shape.patch)
     tokens = patches.flatten(2).transpose(1, 2)
     start = weights["vision_model.embeddings.class_embedding"].expand(len(tokens), 1, -1)
@@ -115,7 +119,7 @@ def _weights(path: Path, _: int, __: int, shape: Shape) -> WeightTensors:
 
 
 def _shapes(s: Shape) -> dict[str, tuple[int, ...]]:
-    """Every tensor of the image half."""
+    """Shapes of every tensor of the image half, by their names."""
     w, embeddings = s.width, "vision_model.embeddings"
     lines = {"visual_projection": (s.out, w)}
     norms = ["vision_model.pre_layrnorm", "vision_model.post_layernorm"]

@@ -1,4 +1,4 @@
-"""How much detail beyond the LR grid there is, and how much of it moves with the picture (measures M2 and M3).
+"""Detail beyond the LR grid: how much there is, and how much of it moves with the picture (measures M2 and M3).
 
 Detail is what the LR grid cannot carry: ``n = Y - U(D(Y))`` with D antialiased bicubic /4 and U bicubic x4 of luma.
 Along the optical flow of the *input*, which the result cannot influence, it splits into a part that stays with the
@@ -23,7 +23,7 @@ _SCALE = 4
 
 
 def luma(frame: np.ndarray) -> np.ndarray:
-    """RGB 0..255 ``h w 3`` -> BT.601 luma 0..255, float32."""
+    """BT.601 luma 0..255, float32 ``h w``, of RGB 0..255 ``h w 3``."""
     weights = np.array(LUMA_BT601, np.float32)
     return np.asarray(np.clip(np.asarray(frame, np.float32), 0, 255) @ weights)
 
@@ -43,17 +43,17 @@ def _reduction(length: int) -> np.ndarray:
 
 
 def reduce_luma(y: np.ndarray) -> np.ndarray:
-    """D: ``h w`` -> ``h/4 w/4``."""
+    """D, luma reduced by antialiased bicubic: ``h w`` -> ``h/4 w/4``."""
     return np.asarray(_reduction(y.shape[0]) @ y @ _reduction(y.shape[1]).T)
 
 
 def enlarge_luma(y: np.ndarray, height: int, width: int) -> np.ndarray:
-    """U: bicubic to ``height width``."""
+    """U, luma enlarged by bicubic to ``height width``."""
     return np.asarray(cv2.resize(y, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
 def detail(y: np.ndarray) -> np.ndarray:
-    """The part of a luma picture that the x4 smaller grid cannot carry; sides must be multiples of 4."""
+    """Detail ``n = Y - U(D(Y))`` of luma: what the x4 smaller grid cannot carry; sides must be multiples of 4."""
     return np.asarray(y - enlarge_luma(reduce_luma(y), *y.shape))
 
 
@@ -64,7 +64,10 @@ def input_flows(lr: Sequence[np.ndarray]) -> Sequence[tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DetailStability:
-    """Root mean squares in levels of 255; ``coherence`` is the coherent share of the energy, 0 to 1."""
+    """Stability of detail: root mean squares in levels of 255.
+
+    ``coherence`` is the coherent share of the energy, 0 to 1.
+    """
 
     coherent_rms: float
     incoherent_rms: float
@@ -80,7 +83,7 @@ def detail_stability(frames: Sequence[np.ndarray], flows: Sequence[tuple[np.ndar
 
 
 def stability_of(pairs: Sequence[tuple[float, float] | None]) -> DetailStability:
-    """The same from the energies of each pair (`detail_energies`)."""
+    """Stability of detail from the energies of each pair of neighbours (`detail_energies`)."""
     energies = [pair for pair in pairs if pair is not None]
     if not energies:
         raise ValueError("no two neighbouring frames have a pixel whose flow can be trusted")
@@ -106,6 +109,7 @@ def detail_energies(
 def _energies(first: np.ndarray, second: np.ndarray, flow: np.ndarray, mask: np.ndarray) -> tuple[float, float] | None:
     if not mask.any():
         return None
+    # c = <n_i, n_{i+1} fetched along the flow>, and the rest of the mean energy of both
     x, y = first[mask], warp_image(second, flow)[mask]
     coherent = float((x * y).mean())
     return coherent, float((x * x).mean() + (y * y).mean()) / 2 - coherent

@@ -8,7 +8,7 @@ from functools import partial
 from limpid.metrics.kinds import Clips, Measured, Metric, NotMeasurableError, mean_of
 
 _LEAST_DETAIL = 0.01
-"""Levels; less is rounding."""
+"""Least detail in levels: less is rounding."""
 _OWN = "Apache-2.0 (own code)"
 
 

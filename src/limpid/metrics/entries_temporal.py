@@ -84,7 +84,7 @@ TEMPORAL_METRICS = (
         unit="levels",
         definition="Mean absolute difference of frame t+1 and frame t fetched along backward flow, RGB 0..255, all "
         f"pixels (no occlusion mask), mean over pairs. DIS flow of the truth. {_GAMED}",
-        source="MGLD-VSR, section 4.2; DIS in place of Flow1D, the paper's unit is unknown",
+        source="MGLD section 4.2; DIS in place of Flow1D, the paper's unit is unknown",
         licence="Apache-2.0 (own code)",
         measure=lambda clips: _l1(clips, clips.truth),
         needs=("gt",),
@@ -96,7 +96,7 @@ TEMPORAL_METRICS = (
         better="lower",
         unit="levels",
         definition=f"As we, with DIS flow of the input enlarged by bicubic, for clips without a truth. {_GAMED}",
-        source="MGLD-VSR, section 4.2; DIS in place of Flow1D",
+        source="MGLD section 4.2; DIS in place of Flow1D",
         licence="Apache-2.0 (own code)",
         measure=lambda clips: _l1(clips, _enlarged(clips)),
         needs=("lr",),

@@ -20,21 +20,24 @@ class MetricFile:
 
 
 def folder_of(clips: Clips) -> Path:
-    """Where weights of metrics are looked for: the folder given, or ``metrics`` in the folder of weights."""
+    """The folder in which weights of metrics are looked for: the one given, or ``metrics`` in the folder of weights."""
     from limpid.checkpoints.folders import weights_root
 
     return clips.weights if clips.weights is not None else weights_root() / "metrics"
 
 
 def place(folder: Path, file: MetricFile) -> Path:
-    """Where the file is, or should be; the same tensors as safetensors will do."""
+    """The place of a file, where it is or should be; the same tensors as safetensors will do."""
     path = folder / file.name
     other = path.with_suffix(".safetensors")
     return other if other.is_file() and not path.is_file() else path
 
 
 def paths_of(clips: Clips, files: Sequence[MetricFile], also: str = "") -> list[Path]:
-    """The files; raises NotMeasurableError that names them all where one is missing, and what else is ``also``."""
+    """Paths of the files that a metric needs.
+
+    Raises NotMeasurableError that names them all where one is missing, and what else is ``also``.
+    """
     folder = folder_of(clips)
     paths = [place(folder, f) for f in files]
     if not all(path.is_file() for path in paths):
@@ -43,7 +46,7 @@ def paths_of(clips: Clips, files: Sequence[MetricFile], also: str = "") -> list[
 
 
 def named(files: Sequence[MetricFile]) -> str:
-    """``a.pth (6 kB, BSD-2-Clause) and b.pth (1 MB, MIT)``."""
+    """Files in words: ``a.pth (6 kB, BSD-2-Clause) and b.pth (1 MB, MIT)``."""
     return " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
 
 

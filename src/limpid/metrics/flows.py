@@ -11,11 +11,11 @@ from limpid.flow import dis_flow, visible_in_both
 FlowPair = tuple[np.ndarray, np.ndarray]
 """The flow from one frame to the next ``h w 2``, and where it is trusted ``h w``."""
 _MOST_BYTES = 1 << 30
-"""Of flows and masks that are kept; what is beyond is computed again when it is asked for again."""
+"""Most bytes of flows and masks that are kept; what is beyond is computed again when it is asked for again."""
 
 
 class PairFlows(Sequence[FlowPair]):
-    """For each frame but the last: DIS flow to the next one ``h w 2`` in pixels, and where it is trusted ``h w``.
+    """Flows of a clip, for each frame but the last: DIS flow to the next one ``h w 2`` in pixels, and its mask ``h w``.
 
     ``luma`` gives the picture ``h w`` 0..255 that the flow is of, at its size. Trusted is what Lai et al. do not mask.
     """
@@ -39,7 +39,7 @@ class PairFlows(Sequence[FlowPair]):
         return self._computed(number, self._luma(self._frames[number]), self._luma(self._frames[number + 1]))
 
     def __iter__(self) -> Iterator[FlowPair]:
-        """In order, where each picture is made once."""
+        """All pairs in order, where each picture is made once."""
         before: np.ndarray | None = None
         for number in range(len(self)):
             if number in self._kept:

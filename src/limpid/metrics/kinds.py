@@ -1,4 +1,4 @@
-"""What a metric is, what it is given and what it answers; plain values, light to import."""
+"""Metrics as plain values: what one is, what it is given and what it answers. Light to import."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Clips:
 
     @cached_property
     def misaligned(self) -> str | None:
-        """What is wrong with frame count, size or position of the result against the truth; None if nothing is."""
+        """The mistake in frame count, size or position of the result against the truth; None if there is none."""
         from limpid.metrics.alignment import misalignment
 
         return None if self.gt is None else misalignment(self.sr, self.gt)
@@ -86,7 +86,7 @@ class Clips:
 
     @cached_property
     def truth_flows(self) -> FlowPairs:
-        """The same of the truth."""
+        """Flow of the truth and where it is trusted, for each pair of neighbours."""
         from limpid.metrics.warping import flows_of
 
         if len(self.truth) < 2:

@@ -42,6 +42,7 @@ def frame_niqe(frame: np.ndarray) -> float:
     whole = features[~np.isnan(features).any(1)]
     if len(whole) < 2:
         raise ValueError("NIQE found no two blocks that are not of one colour")
+    # sqrt((nu_1 - nu_2)^T ((Sigma_1 + Sigma_2) / 2)^-1 (nu_1 - nu_2))
     pristine = _pristine()
     apart = pristine.mean - np.nanmean(features, 0)
     inverse = np.linalg.pinv((pristine.covariance + np.cov(whole, rowvar=False)) / 2)
@@ -55,7 +56,7 @@ def _pristine() -> _Pristine:
 
 
 def _features(y: np.ndarray, block: int) -> np.ndarray:
-    """18 numbers for each block, in rows."""
+    """Statistics of blocks: 18 numbers for each, in rows."""
     normal = normalised(y, _pristine().window, cv2.BORDER_REPLICATE)
     places = [(r, c) for r in range(0, y.shape[0], block) for c in range(0, y.shape[1], block)]
     return np.array([_block_features(normal[r : r + block, c : c + block]) for r, c in places])
@@ -71,6 +72,9 @@ def _block_features(block: np.ndarray) -> list[float]:
 
 
 def _fit(x: np.ndarray) -> tuple[float, float, float]:
-    """Shape and widths of both sides; a side without values has NaN as its width, as basicsr has it."""
+    """A fit of an asymmetric generalised Gaussian: its shape and the widths of both sides.
+
+    A side without values has NaN as its width, as basicsr has it.
+    """
     shape, left, right = fit_asymmetric(x)
     return shape, width_of(shape, left), width_of(shape, right)

@@ -57,7 +57,7 @@ L2_EPS = 1e-12
 
 
 def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> WeightTensors:
-    """The named tensors as float32; others in the file are left alone.
+    """Weights of a network: the named tensors as float32; others in the file are left alone.
 
     Raises NotMeasurableError where the file cannot be read, or lacks one of them in that shape with finite numbers.
     """
@@ -128,7 +128,7 @@ def _head(number: int) -> str:
 
 
 def lpips_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
-    """``n`` distances of frames ``n 3 h w`` in [0, 1]: weighted squared differences of features of unit length."""
+    """LPIPS of frames ``n 3 h w`` in [0, 1], ``n``: weighted squared differences of features of unit length."""
     total = a.new_zeros(len(a))
     pairs = zip(_alexnet(2 * a - 1, weights), _alexnet(2 * b - 1, weights), strict=True)
     for number, (x, y) in enumerate(pairs):
@@ -143,7 +143,7 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def _alexnet(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
-    """Features behind each of the five convolutions."""
+    """Features of AlexNet behind each of its five convolutions."""
     x, found = (frames - _colour(LPIPS_SHIFT, frames)) / _colour(LPIPS_SCALE, frames), []
     for number, (_, _, _, stride, padding) in ALEXNET.items():
         if number in ALEXNET_POOLED:
@@ -180,7 +180,7 @@ def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____:
 
 
 def dists_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
-    """``n`` distances of frames ``n 3 h w`` in [0, 1]: 1 - weighted similarity of means and of variations of features.
+    """DISTS of frames ``n 3 h w`` in [0, 1], ``n``: 1 - weighted similarity of means and of variations of features.
 
     ``alpha`` and ``beta`` of ``weights`` add up to one, so that the weighted sum of (1 - similarity) is the same.
     """
@@ -194,7 +194,7 @@ def dists_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
 
 
 def _texture_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """1 - similarity of the means, and of what varies about them, ``n c``."""
+    """Differences of features, ``n c``: 1 - similarity of the means, and of what varies about them."""
     mx, my = x.mean((2, 3), keepdim=True), y.mean((2, 3), keepdim=True)
     x, y = x - mx, y - my
     covariance, variances = (x * y).mean((2, 3)), x.square().mean((2, 3)) + y.square().mean((2, 3))
@@ -204,7 +204,7 @@ def _texture_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _vgg16(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
-    """The frames themselves, then the features at the end of each of the five stages."""
+    """Features of VGG16: the frames themselves, then those at the end of each of the five stages."""
     found = [frames]
     x = (frames - _colour(IMAGENET_MEAN, frames)) / _colour(IMAGENET_STD, frames)
     for number, stage in enumerate(VGG16):
@@ -217,7 +217,10 @@ def _vgg16(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
 
 
 def _l2_pool(x: Tensor) -> Tensor:
-    """Half the size: root of the mean square under a Hann window of 3x3 (1 2 1, twice), in place of VGG's maximum."""
+    """Pooling to half the size, in place of VGG's maximum.
+
+    It is the root of the mean square under a Hann window of 3x3 (1 2 1, twice).
+    """
     line = x.new_tensor([0.25, 0.5, 0.25])
     window = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
     return (F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1]) + L2_EPS).sqrt()

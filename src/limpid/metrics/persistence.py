@@ -1,4 +1,4 @@
-"""Whether detail is still the same many frames later where the input stands still (measure M5).
+"""Persistence of detail: is it the same many frames later, where the input stands still (measure M5)?
 
 Only places where the blurred input did not change are compared, without optical flow; so it needs a clip with a fixed
 camera, or one with still parts. Correlation does not depend on contrast: softer detail that changes stays visible.
@@ -19,7 +19,8 @@ LAGS = (1, 8, 16, 32)
 _LEAST_STILL = 0.1
 """Share of the picture that must stand still for two frames to be compared."""
 LEAST_ENERGY = 1e-6
-"""Squared levels of detail below which there are only rounding errors, which would correlate perfectly."""
+"""Least energy in squared levels of detail, below which there are only rounding errors, which would correlate
+perfectly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +74,15 @@ def _correlation(products: float, squares: float, pixels: float) -> float | None
 
 
 def _blurred(y: np.ndarray) -> np.ndarray:
-    """Without noise and compression artefacts, which change although the scene does not."""
+    """Luma without noise and compression artefacts, which change although the scene does not."""
     return cv2.blur(cv2.GaussianBlur(y, (0, 0), 1), (8, 8))
 
 
 def _products(first: _Look, second: _Look, threshold: float) -> np.ndarray:
-    """Sum of products, mean of the two sums of squares, pixels, over what stands still; zeros if that is too little."""
+    """Terms of a correlation over what stands still: sum of products, mean of both sums of squares, pixels.
+
+    Zeros if too little stands still.
+    """
     change = cv2.dilate(np.abs(second.input - first.input), np.ones((9, 9)))
     still = (change < threshold).astype(np.uint8)
     height, width = first.detail.shape

@@ -88,7 +88,7 @@ def _command(program: str, height: int, width: int) -> list[str]:
 
 
 def _run(program: str, sr: np.ndarray, gt: np.ndarray, folder: Path) -> int:
-    """The exit code; the log and what was said are in the folder."""
+    """The exit code of FFmpeg; the log and what was said are in the folder."""
     command = _command(program, *sr.shape[1:3])
     with (folder / "errors").open("wb") as errors:
         try:
@@ -109,7 +109,7 @@ def _run(program: str, sr: np.ndarray, gt: np.ndarray, folder: Path) -> int:
 
 
 def _feed(process: subprocess.Popen[bytes], frames: Iterator[bytes]) -> None:
-    """Writes until all is written, or the program has ended: its exit code tells of that."""
+    """Writes frames until all are written, or the program has ended: its exit code tells of that."""
     assert process.stdin is not None
     try:
         with process.stdin as pipe:

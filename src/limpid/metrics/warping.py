@@ -24,9 +24,9 @@ def flows_of(frames: np.ndarray) -> Sequence[FlowPair]:
 
 
 def warping_errors(frames: np.ndarray, flows: Sequence[FlowPair]) -> list[float | None]:
-    """Lai's: mean squared difference of each frame and the next one fetched along the flow, RGB in [0, 1].
+    """Lai's warping error: mean squared difference of each frame and the next one fetched along the flow.
 
-    Bilinear, over trusted pixels; None for a pair without any.
+    RGB in [0, 1], bilinear, over trusted pixels; None for a pair without any.
     """
     errors: list[float | None] = []
     for (flow, mask), a, b in zip(flows, frames[:-1], frames[1:], strict=True):
@@ -36,9 +36,9 @@ def warping_errors(frames: np.ndarray, flows: Sequence[FlowPair]) -> list[float 
 
 
 def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
-    """MGLD's: mean absolute difference of each frame and the one before it, fetched along DIS flow of ``guide``.
+    """MGLD's warping error: mean absolute difference of each frame and the one before it, fetched along DIS flow.
 
-    No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size.
+    No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size, whose flow it is.
     """
     looks = itertools.pairwise(luma(g) for g in guide)
     return [
@@ -48,7 +48,10 @@ def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
 
 
 def flow_differences(frames: np.ndarray, truth: np.ndarray) -> list[float]:
-    """tOF of TecoGAN: mean length of the difference of Farneback flows of result and truth, in pixels; no crop."""
+    """tOF of TecoGAN (DC-VSR Eq. 13): mean length of the difference of flows of result and truth, in pixels.
+
+    Flows are Farneback's, nothing is cropped.
+    """
     return [
         float(np.linalg.norm(_farneback(*sr) - _farneback(*gt), axis=-1).mean())
         for sr, gt in zip(itertools.pairwise(frames), itertools.pairwise(truth), strict=True)

@@ -1,4 +1,4 @@
-"""Networks without numbers, on torch's meta device: to learn which tensors they have, and how large they are."""
+"""Networks by their names, without numbers (on torch's meta device): which tensors they have, how large they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 NetworkKind = Literal["unet", "vae", "mgld_vsr_unet", "mgld_vsr_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae"]
 """Networks whose makers' configurations are told apart."""
 SD21_SCALING = 0.18215
-"""Of Stable Diffusion 2.1's latents; older configurations do not say it."""
+"""The scaling factor of Stable Diffusion 2.1's latents; older configurations do not say it."""
 _OWN = {"mgld_vsr_unet": "StructuredUNet", "mgld_vsr_vae": "CFWVAE"}
 """Networks that are configured in our words, because their makers' files hold no configuration."""
 OF_DIFFUSERS = {
@@ -84,5 +84,5 @@ def make_network(name: str, config: Mapping[str, Any]) -> Any:
 
 
 def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of everything that is saved."""
+    """Shapes of all tensors of a network that are saved, by their names."""
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

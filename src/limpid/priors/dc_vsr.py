@@ -1,7 +1,7 @@
 """The prior of DC-VSR: Stable Video Diffusion, told of the latent of the bicubic-upscaled LR frames.
 
 Networks are those of diffusers. The denoiser predicts v with EDM's preconditioning (c_noise = ln(sigma) / 4); frame by
-frame the scaled noisy latent and the LR latent are stacked along the channels, ``[x_t, l]`` (DC-VSR, section 3).
+frame the scaled noisy latent and the LR latent are stacked along the channels, ``[x_t, l]`` (DC-VSR section 3).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PIXELS_PER_LATENT = 8
 LATENT_MULTIPLE = 8
 """The denoiser halves its input three times."""
 _ENCODE_TILE, _ENCODE_OVERLAP = 64, 16
-"""In latent pixels, at most and at least; tiles of a frame are equally long. The encoder attends over all of what it is
-given, and in training that was 512x512 pixels."""
+"""Most edge of an encoder's tile and least overlap, in latent pixels; tiles of a frame are equally long. The encoder
+attends over all of what it is given, and in training that was 512x512 pixels."""
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -39,26 +39,29 @@ class DCVSRNetworks(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SVDConditioning:
-    """What the denoiser is told besides the noisy latent. The paper gives motion and frame rate only; the other values
-    are choices of ours, each with its reason."""
+    """Settings of DC-VSR's condition: what the denoiser is told besides the noisy latent.
+
+    The paper gives motion and frame rate only; the other values are choices of ours, each with its reason.
+    """
 
     image_embedding: Literal["zero", "clip"] = "zero"
-    """What takes the place of SVD's CLIP embedding of the first frame; the paper does not say. ``zero`` is what SVD was
+    """The stand-in for SVD's CLIP embedding of the first frame; the paper does not say. ``zero`` is what SVD was
     trained to see for a fifth of its clips, is the same for all tiles, windows and segments, and needs no encoder of
     630 million parameters; ``clip`` embeds the first LR frame of each window, whole."""
     condition_scale: float = 1.0
-    """Of the LR latent. SVD's own image latent is the encoder's mean as it is; only what is denoised is multiplied by
-    0.18215, and fine-tuning started from there."""
+    """Factor of the LR latent. SVD's own image latent is the encoder's mean as it is; only what is denoised is
+    multiplied by 0.18215, and fine-tuning started from there."""
     noise_augmentation: float = 0.0
     """Standard deviation of noise on the upscaled frames in [-1, 1], which the network is told. SVD adds 0.02 to a
     clean picture; LR frames are degraded enough, and what is lost in them cannot come back."""
     motion_bucket: int = 127
-    """Supplement A."""
+    """SVD's measure of how much moves; DC-VSR supplement A."""
     fps_id: int = 7
-    """Supplement A says 8 frames per second; SVD is told one less than the rate, and so is diffusers' pipeline."""
+    """The frame rate that the network is told, as SVD counts it: one less than the rate, as diffusers' pipeline has it,
+    too. DC-VSR supplement A says 8 frames per second."""
     unconditional: Literal["all", "embedding"] = "all"
-    """What classifier-free guidance leaves out: embedding and LR latent, as SVD does, or the embedding alone, which
-    would leave out nothing while it is zero."""
+    """The part that classifier-free guidance leaves out: embedding and LR latent, as SVD does, or the embedding alone,
+    which would leave out nothing while it is zero."""
 
     def __post_init__(self) -> None:
         if self.unconditional == "embedding" and self.image_embedding == "zero":
@@ -69,7 +72,7 @@ class SVDConditioning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DCVSRCondition:
-    """What the denoiser is told of some frames; on the device, in its number format.
+    """A condition: what DC-VSR's denoiser is told of some frames; on the device, in its number format.
 
     ``latent``: ``b 4 t h w``; ``embedding``: ``b t c``, of which the first frame's counts; ``time_ids``: ``b 3``: frame
     rate, motion, noise augmentation.
@@ -102,7 +105,7 @@ class DCVSRCondition:
 
 @dataclass(frozen=True, kw_only=True)
 class DCVSRPrior:
-    """See `limpid.method.Prior`. A latent pixel stands for two LR pixels in each direction.
+    """The prior of DC-VSR (a `limpid.method.Prior`). A latent pixel stands for two LR pixels in each direction.
 
     ``self_attentions``: the spatial self-attentions of the denoiser from input to output with their names; their tokens
     are ``(b t) (h w) c``. For attention propagation and guidance.
@@ -115,7 +118,7 @@ class DCVSRPrior:
     dtype: torch.dtype
     embedding_channels: int = 1024
     latent_scale: float = 0.18215
-    """A latent of the autoencoder times this is what the denoiser works on."""
+    """The factor of a latent of the autoencoder to become what the denoiser works on."""
     scale: int = 4
     latent_channels: int = 4
     warnings: tuple[str, ...] = ()
@@ -125,6 +128,7 @@ class DCVSRPrior:
 
     def condition(self, lr: Tensor, scene: Scene) -> DCVSRCondition:
         lr = lr.to(self.device, torch.float32)
+        # motion and frame rate, and l, the latents of the upscaled frames
         told = self.conditioning
         ids = [told.fps_id, told.motion_bucket, told.noise_augmentation]
         latent = torch.cat([self._encode_frame(picture) for picture in self._upscaled(lr, scene)], dim=2)
@@ -136,7 +140,7 @@ class DCVSRPrior:
         )
 
     def _upscaled(self, lr: Tensor, scene: Scene) -> Iterator[Tensor]:
-        """One ``1 3 H W`` in [-1, 1] after the other, as large as the latent canvas: LR frames are reflected there."""
+        """I^up, frame by frame ``1 3 H W`` in [-1, 1], as large as the latent canvas: LR frames are reflected there."""
         rows, columns = self.latent_size(*lr.shape[-2:])
         size = PIXELS_PER_LATENT * rows, PIXELS_PER_LATENT * columns
         below, right = (edge // self.scale - had for edge, had in zip(size, lr.shape[-2:], strict=True))
@@ -165,17 +169,18 @@ class DCVSRPrior:
         return blender.result()
 
     def _embedding(self, lr: Tensor) -> Tensor:
-        """``1 t c``."""
+        """The image embedding of each frame, ``1 t c``."""
         if self.conditioning.image_embedding == "zero":
             return lr.new_zeros(1, len(lr), self.embedding_channels)
         encoder = self.networks.use("image_encoder")
         return torch.cat([embed_image(encoder, picture[None]) for picture in lr])[None]
 
     def encode(self, condition: DCVSRCondition) -> Tensor:
-        """What the denoiser is told is the upscaled input's latent already."""
+        """The latent of the upscaled input, which the denoiser is told already, in the scale of what is denoised."""
         return condition.latent.float() * (self.latent_scale / self.conditioning.condition_scale)
 
     def denoise(self, z: Tensor, step: Step, condition: DCVSRCondition) -> Prediction:
+        # D(x) = c_skip x + c_out F(c_in x, c_noise): c_in here, c_skip and c_out in from_v
         scaled = (z / math.hypot(step.alpha, step.sigma)).to(self.dtype)
         out = predicted(self.networks.use("unet"), scaled, torch.tensor(step.t, device=z.device), condition)
         return from_v(z, out.float(), step)
@@ -197,8 +202,11 @@ def latent_edge(edge_px: int, scale: int = 4) -> int:
 
 
 def predicted(unet: Any, scaled: Tensor, t: Tensor, condition: DCVSRCondition) -> Tensor:
-    """What the denoiser puts out, ``b 4 t h w``, for noisy latents divided by their levels' radius; ``t``: one number
-    for all, or ``b``."""
+    """The denoiser's raw output F, ``b 4 t h w``, for noisy latents divided by their levels' radius.
+
+    ``t``: c_noise, one number for all, or ``b``.
+    """
+    # [x_t, l]: noisy latent and LR latent, frame by frame
     frames = torch.cat([scaled, condition.latent], dim=1).transpose(1, 2)
     folded = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     out: Tensor = unet(

@@ -25,13 +25,13 @@ LR_PER_LATENT = 2
 BICUBIC_REACH = 2
 """LR pixels to either side that a pixel of the enlarged picture depends on."""
 _ENCODE_TILE = 64
-"""Latent pixels: 512 pixels of the picture, what the networks were trained on, and less than the decoder's tiles."""
+"""Edge of an encoder's tile in latent pixels: 512 pixels of the picture, as the networks were trained on."""
 _ENCODE_OVERLAP = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MGLDVSRCondition:
-    """What the networks are told of some frames; on the device.
+    """A condition: what the networks of MGLD-VSR are told of some frames; on the device.
 
     ``lr``: the whole pictures, ``t 3 h w`` in [-1, 1], float32, of even size; ``place``: the part of them, in latent
     pixels, that this is about; ``structure``: the latent of the enlarged part, ``b 4 t h w``; texts ``b n c``.
@@ -64,7 +64,7 @@ class MGLDVSRCondition:
 
 @dataclass(frozen=True, kw_only=True)
 class MGLDVSRPrior:
-    """See `limpid.method.Prior`.
+    """The prior of MGLD-VSR (a `limpid.method.Prior`).
 
     ``decoder_weight``: how strongly the decoder follows features of the enlarged input (CFW), 0 to 1; 0 costs nothing.
     """
@@ -75,15 +75,15 @@ class MGLDVSRPrior:
     dtype: torch.dtype
     decoder_weight: float = 0.5
     latent_scale: float = 0.18215
-    """A latent of the autoencoder times this is what the denoiser works on."""
+    """The factor of a latent of the autoencoder to become what the denoiser works on."""
     warnings: tuple[str, ...] = ()
-    """What the user should know, a text that was cut off for instance."""
+    """Sentences that the user should read: a text that was cut off, for instance."""
     scale: int = _SCALE
     latent_channels: int = 4
 
     @property
     def self_attentions(self) -> tuple[tuple[str, nn.Module], ...]:
-        """See `limpid.attention.layers`."""
+        """Self-attentions of the denoiser from input to output, see `limpid.attention.layers`."""
         layers: tuple[tuple[str, nn.Module], ...] = self.networks.use("unet").self_attentions
         return layers
 
@@ -124,6 +124,7 @@ class MGLDVSRPrior:
         return from_eps(z, out.float(), step)
 
     def decode(self, z: Tensor, condition: MGLDVSRCondition) -> Tensor:
+        # the sequence decoder, told of features of the input: x + w f(e, x)
         vae = self.networks.use("vae")
         pictures = (z[0].transpose(0, 1) / self.latent_scale).to(vae.dtype)
         features = None
@@ -135,13 +136,13 @@ class MGLDVSRPrior:
         return done
 
     def _features(self, vae: Any, condition: MGLDVSRCondition) -> Iterator[Any]:
-        """Of the encoder, frame by frame: the inside of its first level is as large as the picture."""
+        """Features of the encoder for CFW, frame by frame: the inside of its first level is as large as the picture."""
         for frame in condition.lr:
             yield vae.features(enlarged(frame[None], condition.place).to(vae.dtype))
 
 
 def evened(frames: Tensor) -> Tensor:
-    """``t 3 h w`` of even height and width: the last row and column repeated where needed."""
+    """Frames ``t 3 h w`` of even height and width: the last row and column repeated where needed."""
     down, across = frames.shape[-2] % LR_PER_LATENT, frames.shape[-1] % LR_PER_LATENT
     return F.pad(frames, (0, across, 0, down), mode="replicate") if down or across else frames
 

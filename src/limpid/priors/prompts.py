@@ -1,4 +1,4 @@
-"""What the denoiser is told in words: one text for the whole input, or one per shot from a file. Needs no torch.
+"""Prompts, what the denoiser is told in words: one text for the whole input, or one per shot. Needs no torch.
 
 In a file of prompts every line is a shot's number, a colon and a text. Shots are counted from 1, as people count;
 everywhere in Limpid they are counted from 0. Empty lines and lines that begin with ``#`` say nothing::
@@ -25,7 +25,7 @@ DIFFVSR_SUFFIX = "clear, high quality, high-resolution, 4K"
 DIFFVSR_NEGATIVE = "low quality, blurry, low-resolution, noisy, unsharp, weird textures, worst quality"
 
 _MOST_BYTES = 1 << 20
-"""A file of prompts that is larger than this was meant to be something else."""
+"""Most bytes of a file of prompts: a larger one was meant to be something else."""
 LINE = re.compile(r"(\d{1,9})\s*:(.*)")
 _TIME = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?(\s|$)")
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -33,12 +33,15 @@ LINE_END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, kw_only=True)
 class PromptBook:
-    """All texts of a run. ``per_shot`` is keyed by the number of the shot counted from 0, and wins over ``prompt``."""
+    """Prompts of a run, positive and negative.
+
+    ``per_shot`` is keyed by the number of the shot counted from 0, and wins over ``prompt``.
+    """
 
     prompt: str = ""
     negative: str = ""
     suffix: str = ""
-    """Added to the text of every shot."""
+    """Words added to the text of every shot."""
     per_shot: Mapping[int, str] = field(default_factory=dict)
 
     def for_shot(self, shot: int) -> str:
@@ -52,7 +55,10 @@ class PromptBook:
 
 
 def join_prompt(text: str, suffix: str) -> str:
-    """``("A street.", "best quality")`` -> ``"A street, best quality"``; an empty part leaves no comma behind."""
+    """A text with its suffix: ``("A street.", "best quality")`` -> ``"A street, best quality"``.
+
+    An empty part leaves no comma behind.
+    """
     text, suffix = text.strip(), suffix.strip(" ,")
     if not (text and suffix):
         return text or suffix
@@ -60,7 +66,7 @@ def join_prompt(text: str, suffix: str) -> str:
 
 
 def read_prompts(path: str | Path, num_shots: int | None = None) -> dict[int, str]:
-    """`parse_prompts` of a file in UTF-8. Raises SettingsError also when it cannot be read."""
+    """Prompts of a file in UTF-8, see `parse_prompts`. Raises SettingsError also when it cannot be read."""
     return parse_prompts(_text_of(Path(path)), where=str(path), num_shots=num_shots)
 
 

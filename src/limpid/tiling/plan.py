@@ -1,4 +1,4 @@
-"""Where tiles and windows lie: pure functions of sizes, the same for every worker.
+"""Places of tiles and windows: pure functions of sizes, the same for every worker.
 
 Two ways to cut. *Overlapping* pieces are for networks that see all of what they are given (attention, pooled norms):
 their results are blended. *Haloed* pieces are for local networks: each piece is read with a halo as wide as the network
@@ -28,7 +28,7 @@ class AxisSpan:
             raise ValueError(f"a span keeps [{self.keep_start}, {self.keep_stop}) of [{self.start}, {self.stop})")
 
     def scaled(self, factor: int) -> AxisSpan:
-        """The same piece of an axis that is ``factor`` times as long."""
+        """This piece on an axis that is ``factor`` times as long."""
         return AxisSpan(
             start=self.start * factor,
             stop=self.stop * factor,
@@ -59,7 +59,7 @@ def overlapping_spans(count: int, length: int | None, overlap: int, offset: int 
 
 
 def even_length(count: int, longest: int, overlap: int) -> int:
-    """The shortest pieces, as few as of ``longest``, that cover ``count`` and overlap by at least ``overlap``."""
+    """Least length of pieces, as few as of ``longest``, that cover ``count`` and overlap by ``overlap`` at least."""
     if longest >= count:
         return count
     pieces = math.ceil((count - overlap) / (longest - overlap))
@@ -104,5 +104,5 @@ def plan_tiles(height: int, width: int, tile: int | None, overlap: int) -> tuple
 
 
 def cross(rows: tuple[AxisSpan, ...], columns: tuple[AxisSpan, ...]) -> tuple[Tile, ...]:
-    """What is read of a canvas, row by row."""
+    """Tiles, row by row, from the pieces of both axes: what is read of a canvas."""
     return tuple(Tile(top=r.start, bottom=r.stop, left=c.start, right=c.stop) for r in rows for c in columns)

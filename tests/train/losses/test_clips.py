@@ -32,7 +32,7 @@ def test_by_hand() -> None:
     assert pixels.multi_scale_gradient(TRUTH + offset, TRUTH).abs().max() < 1e-6
 
 
-def test_frame_difference_is_equation_4() -> None:
+def test_frame_difference_is_mgld_equation_4() -> None:
     """A loop over pairs and pixels."""
     for b in range(2):
         total, count = 0.0, 0
@@ -77,7 +77,7 @@ def test_sobel_of_steps_ramps_and_nothing() -> None:
 
 
 def slow_consistency(made: Tensor, truth: Tensor, forward: Tensor, backward: Tensor, w: float) -> list[float]:
-    """Equation 5, pixel by pixel, for flows of whole pixels."""
+    """MGLD Eq. 5, pixel by pixel, for flows of whole pixels."""
     weights = structure_weights(truth, w)
     (b, t, c, height, width), result = made.shape, []
     for clip in range(b):
@@ -103,7 +103,7 @@ def whole_flows(seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("w", [0.0, 3.0])
-def test_consistency_is_equation_5(w: float) -> None:
+def test_consistency_is_mgld_equation_5(w: float) -> None:
     forward, backward = whole_flows(3), whole_flows(4)
     found = structure_weighted_consistency(MADE, TRUTH, forward, backward, w)
     assert found.tolist() == pytest.approx(slow_consistency(MADE, TRUTH, forward, backward, w), rel=1e-4)

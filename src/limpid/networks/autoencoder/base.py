@@ -1,4 +1,4 @@
-"""What the autoencoders have in common: the encoder of the image autoencoder, files, and checks."""
+"""The base of the autoencoders: the encoder of the image autoencoder, files, and checks."""
 
 from __future__ import annotations
 
@@ -39,13 +39,19 @@ class EncodedByImage(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
 
     @apply_forward_hook  # type: ignore[untyped-decorator]
     def encode(self, frames: Tensor, num_frames: int = 1) -> tuple[Tensor, Tensor]:
-        """See `Autoencoder.encode`. Raises ValueError for sizes that are not multiples of 4 (2 per level)."""
+        """Frames to mean and log variance of their latents, see `Autoencoder.encode`.
+
+        Raises ValueError for sizes that are not multiples of 4 (2 per level).
+        """
         frames = checked_frames(frames, num_frames, self.frame_channels, self.pixels_per_latent)
         return split_moments(self.quant_conv(self.encoder(frames, num_frames)))
 
     @apply_forward_hook  # type: ignore[untyped-decorator]
     def decode(self, z: Tensor, num_frames: int = 1, lr: Tensor | None = None, lr_weight: float = 1.0) -> Tensor:
-        """See `Autoencoder.decode`. Where there is nothing to condition on it, ``lr`` is not looked at."""
+        """Latents to frames, see `Autoencoder.decode`.
+
+        Where there is nothing to condition on it, ``lr`` is not looked at.
+        """
         return self._decode(checked_frames(z, num_frames, self.latent_channels, 1), num_frames, lr, lr_weight)
 
     def _decode(self, z: Tensor, num_frames: int, lr: Tensor | None, lr_weight: float) -> Tensor:

@@ -15,7 +15,7 @@ from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
 
 class LatentDecoder(nn.Module):
-    """Latents ``(b t) z h w``, after `post_quant_conv`, to frames ``(b t) 3 H W``."""
+    """The decoder D: latents ``(b t) z h w``, after `post_quant_conv`, to frames ``(b t) 3 H W``."""
 
     def __init__(
         self,
@@ -46,9 +46,11 @@ class LatentDecoder(nn.Module):
 
         ``at_levels``: what changes those after the residual blocks of a level, 0 being the largest pictures.
         """
+        # first features, which the LR frames may change (SFT)
         x = self.conv_in(z)
         if adapt is not None:
             x = adapt(x)
+        # up, level by level; features of the encoder may come in at each (CFW)
         x = self.mid_block(x, num_frames)
         for level, block in zip(reversed(range(len(self.up_blocks))), self.up_blocks, strict=True):
             x = block(x, num_frames, (at_levels or {}).get(level))
@@ -56,7 +58,7 @@ class LatentDecoder(nn.Module):
 
 
 class LRCondition(nn.Module):
-    """Spatial feature transform (Wang et al. 2018) by the LR frames of the decoder's first features; UAV, section 3.2.
+    """Spatial feature transform (Wang et al. 2018) by the LR frames of the decoder's first features; UAV section 3.2.
 
     ``x + w (x scale + shift)``, ``scale`` and ``shift`` computed from the features of both. LR frames have the size of
     the latent.
@@ -77,9 +79,11 @@ class LRCondition(nn.Module):
 
     def forward(self, x: Tensor, lr: Tensor, num_frames: int, weight: float) -> Tensor:
         """``x``: ``(b t) c h w``; ``lr``: ``(b t) 3 h w`` in [-1, 1], not changed; ``weight`` 0: ``x`` itself."""
+        # features of the LR frames, then of both together
         for block in self.features:
             lr = block(lr, num_frames)
         both = torch.cat((lr, x), dim=1)
         for block in self.shared:
             both = block(both, num_frames)
+        # x + w (x scale + shift)
         return torch.add(x, x * self.scale(both) + self.shift(both), alpha=weight)

@@ -16,7 +16,7 @@ from limpid.networks.autoencoder.layers import NarrowConv3d
 
 
 class TemporalVAE(EncodedByImage):
-    """An `Autoencoder` with latents a quarter of the picture's height and width; DiffVSR, section 3.3.
+    """An `Autoencoder` with latents a quarter of the picture's height and width; DiffVSR section 3.3.
 
     Norms of pictures are per frame; those of the temporal blocks are taken over all frames of a clip.
     """

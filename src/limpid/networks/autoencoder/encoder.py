@@ -15,7 +15,7 @@ from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
 
 class LatentEncoder(nn.Module):
-    """Frames ``(b t) 3 H W`` to ``(b t) 2z h w``: mean and log variance before `quant_conv`."""
+    """The encoder E: frames ``(b t) 3 H W`` to ``(b t) 2z h w``, mean and log variance before `quant_conv`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class LatentEncoder(nn.Module):
         return cast(Tensor, self.conv_out(x, self.conv_norm_out, num_frames))
 
     def features(self, frames: Tensor, num_frames: int, levels: Sequence[int]) -> list[Tensor]:
-        """What the residual blocks of the rising ``levels`` give, ``(b t) c H/2^level W/2^level`` each.
+        """Features after the residual blocks of the rising ``levels``, ``(b t) c H/2^level W/2^level`` each.
 
         Nothing beyond the last of them is computed.
         """

@@ -14,7 +14,7 @@ from limpid.networks.autoencoder.blocks import Resnet
 GROWTH = 32
 DENSE_BLOCKS = 2
 _SLOPE = 0.2
-"""Of the leaky ReLU, and the share of a dense block's result."""
+"""Slope of the leaky ReLU, and the share of a dense block's result."""
 
 
 class DenseBlock(nn.Module):
@@ -36,7 +36,7 @@ class DenseBlock(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """``x + w f(encoder features, x)``, ``f`` two residual blocks with dense blocks between (MGLD-VSR, section 3.3).
+    """CFW: ``x + w f(encoder features, x)``, ``f`` two residual blocks with dense blocks between (MGLD section 3.3).
 
     Every frame is by itself.
     """
@@ -56,7 +56,7 @@ class FeatureFusion(nn.Module):
         return x
 
     def correction(self, x: Tensor, features: Tensor) -> Tensor:
-        """What is added at weight 1, ``n c h w``."""
+        """The correction f(e, x) that is added at weight 1, ``n c h w``."""
         h = self.first(torch.cat((features, x), dim=1), 1)
         for block in self.dense:
             h = block(h)

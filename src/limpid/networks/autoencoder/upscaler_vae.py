@@ -19,7 +19,7 @@ from limpid.networks.temporal.norm import NormScope
 class UpscalerVAE(EncodedByImage):
     """An `Autoencoder` with latents a quarter of the picture's height and width.
 
-    With ``temporal_decoder`` and ``lr_condition`` it is the fine-tuned decoder of UAV, section 3.2: a residual 3x3x3
+    With ``temporal_decoder`` and ``lr_condition`` it is the fine-tuned decoder of UAV section 3.2: a residual 3x3x3
     convolution after every residual block of the decoder, and an SFT by the LR frames right after its first layer.
     As made anew, both do nothing or little: the convolutions are zero, and ``lr_weight`` 0 leaves the SFT out.
 

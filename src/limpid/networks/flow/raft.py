@@ -30,7 +30,7 @@ from limpid.types import WeightsError
 
 RAFTSize = Literal["large", "small"]
 _LEAST_SIDE_PX = 128
-"""At 1/8 of this and three halvings two pixels are left, without which there is no position between pixels."""
+"""Least side of a picture: at 1/8 of it, after three halvings, two pixels are left, between which positions lie."""
 CORRELATION_BYTES = 512 * 1024**2
 """Memory for the dot products of a call; larger pictures have them computed in parts, at each iteration anew."""
 MOST_PAIRS = 8
@@ -70,7 +70,7 @@ class RAFT(nn.Module):
         self.mask_head = None
 
     def forward(self, first: Tensor, second: Tensor, iterations: int = 20) -> Tensor:
-        """Where each pixel of ``first`` is in ``second``.
+        """Flow from ``first`` to ``second``: where each pixel of the one is in the other.
 
         Args:
             first, second: ``b 3 h w`` in [-1, 1], of any size: padded inside to a multiple of 8 and at least 128.
@@ -93,14 +93,17 @@ class RAFT(nn.Module):
         return flow[..., top : top + height, left : left + width].contiguous()
 
     def _padded_flow(self, first: Tensor, second: Tensor, iterations: int) -> Tensor:
+        # RAFT section 3.1: features of both frames, context of the first
         one, two = self.features(torch.cat([first, second])).chunk(2)
         correlation = Correlation(one, two, self.radius, self.correlation_bytes)
+        # RAFT section 3.3: h begins as a half of the context, the other half goes into every update
         known = self.context(first)
         hidden, context = torch.tanh(known[:, : self.hidden]), F.relu(known[:, self.hidden :])
         here = _positions(one)
         flow = torch.zeros_like(here)
         for _ in range(iterations):
             # Gradients of a step do not reach the positions that the step before has found (section 3.3).
+            # Gradients of a step do not reach the positions that the step before has found (RAFT section 3.3).
             flow = flow.detach()
             hidden = self._update(hidden, context, correlation(here + flow), flow)
             flow = flow + self.flow_head(hidden)
@@ -115,13 +118,13 @@ class RAFT(nn.Module):
 
 
 def _padding(side: int) -> tuple[int, int]:
-    """Pixels before and after."""
+    """Pixels that a side is padded by before and after."""
     more = max(-side % 8, _LEAST_SIDE_PX - side)
     return more // 2, more - more // 2
 
 
 def _positions(like: Tensor) -> Tensor:
-    """``b 2 h w``: the position of each pixel, x first."""
+    """The position of each pixel, ``b 2 h w``, x first."""
     b, _, h, w = like.shape
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     return torch.stack([x, y]).to(like).expand(b, 2, h, w)
@@ -151,7 +154,7 @@ def load_raft(path: Path) -> RAFT:
 
 
 def raft_size_of(names: set[str]) -> RAFTSize:
-    """Only the small network has three convolutions in a block."""
+    """The size of a network by the names of its tensors: only the small one has three convolutions in a block."""
     return "small" if any(".conv3." in name for name in names) else "large"
 
 
@@ -166,7 +169,7 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _what_is_wrong(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
-    """How many tensors do not fit and the first of each kind; empty when all do."""
+    """The mistakes of a file in words: how many tensors do not fit and the first of each kind; empty when all do."""
     shapes = [
         f"{name} is {tuple(found[name].shape)}, not {tuple(t.shape)}"
         for name, t in wanted.items()
@@ -206,7 +209,7 @@ class RAFTFlow:
 
 
 def pairs_at_once(height: int, width: int) -> int:
-    """How many pairs of frames of this size go through the network together, by the memory of their correlation."""
+    """Pairs of frames of this size that go through the network together, by the memory of their correlation."""
     pixels = (sum(_padding(height)) + height) * (sum(_padding(width)) + width) // 64
     targets = sum(pixels // 4**level for level in range(CORRELATION_LEVELS))
     return max(1, min(MOST_PAIRS, CORRELATION_BYTES // correlation_bytes(pixels, targets)))

@@ -32,7 +32,7 @@ _FIXED: dict[str, Any] = {
     "use_linear_projection": True,
     "video_condition": False,
 }
-"""What every released U-Net of this family has; absent entries are taken to be so."""
+"""Entries that every released U-Net of this family has; absent ones are taken to be so."""
 REQUIRED = ("block_out_channels", "attention_head_dim", "cross_attention_dim", "num_class_embeds")
 
 

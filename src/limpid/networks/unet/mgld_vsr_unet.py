@@ -30,7 +30,7 @@ from limpid.networks.unet.mgld_vsr_structure import StructureEncoder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MGLDVSRBlockOptions(BlockOptions):
-    """Blocks whose residual parts are told a `StructureTold`."""
+    """Options of blocks whose residual parts are told a `StructureTold`."""
 
     structure_channels: int
     head_channels: int
@@ -45,12 +45,15 @@ class MGLDVSRBlockOptions(BlockOptions):
         )
 
     def of_width(self, channels: int) -> MGLDVSRBlockOptions:
-        """With as many heads as a level of that width has."""
+        """These options with as many heads as a level of that width has."""
         return replace(self, heads=channels // self.head_channels)
 
 
 class MixedAttention(nn.Module):
-    """``alpha attention(norm(x)) + (1 - alpha) x`` over the frames of each place; ``alpha`` begins with 0."""
+    """Attention over the frames of each place, mixed in: ``alpha attention(norm(x)) + (1 - alpha) x``.
+
+    ``alpha`` begins with 0.
+    """
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -66,7 +69,9 @@ class MixedAttention(nn.Module):
 
 
 class TemporalMiddle(UNetBlock):
-    """Residual block, convolution over time, transformer, attention over time, residual block, convolution over time.
+    """The middle of MGLD-VSR's U-Net, which alone looks over time.
+
+    Residual block, convolution over time, transformer, attention over time, residual block, convolution over time.
 
     With all three ``alpha`` 0 it is the middle of the image model.
     """
@@ -77,7 +82,7 @@ class TemporalMiddle(UNetBlock):
         self.temporal_attention = MixedAttention(channels, options.heads)
 
     def forward(self, x: Tensor, told: StructureTold, text: Tensor, positions: FramePositions) -> Tensor:
-        """As `limpid.networks.unet.blocks.UNetMidBlock`."""
+        """``(b t) c h w`` to the same; arguments as those of `limpid.networks.unet.blocks.UNetMidBlock`."""
         count = positions.num_frames
         x = self.temporal_convs[0](self._run(self.resnets[0], x, count, told), count)
         x = self.temporal_attention(self._run(self.attentions[0], x, text, positions), positions)
@@ -85,9 +90,10 @@ class TemporalMiddle(UNetBlock):
 
 
 class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the library disagrees with itself
-    """Predicts the noise of a window of frames. The structure encoder is part of it: both run at every step.
+    """MGLD-VSR's denoiser: predicts the noise of a window of frames.
 
-    Defaults are those of the released network. ``head_channels``: width of an attention head, at every level.
+    The structure encoder is part of it, because both run at every step. Defaults are those of the released network.
+    ``head_channels``: width of an attention head, at every level.
     """
 
     _supports_gradient_checkpointing = True
@@ -165,7 +171,9 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
         """
         count = sample.shape[2]
         steps = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
+        # the structure of the input at every level, as this step needs it
         levels = self.structure(as_frames(structure.to(sample.dtype)), count, steps)
+        # eps(z_t; t, structure, text)
         emb = F.silu(self.time_embedding(self.time_proj(steps).to(sample.dtype)))
         x = self.conv_in(channels_last(as_frames(sample)))
         positions = frame_positions(count, sample.device, sample.dtype)
@@ -174,7 +182,7 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
         return as_clips(x, count)
 
     def _layers(self, x: Tensor, told: list[StructureTold], text: Tensor, positions: FramePositions) -> Tensor:
-        """Down, middle, up; ``told`` is for each level."""
+        """All levels: down, middle, up; ``told`` has one entry for each."""
         skips = [x]
         for down, own in zip(self.down_blocks, told, strict=True):
             x, new = down(x, own, text, positions)
@@ -189,7 +197,7 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
 
 
 def _down_blocks(widths: tuple[int, ...], layers: int, options: MGLDVSRBlockOptions) -> nn.ModuleList:
-    """All levels but the last have transformers."""
+    """The levels on the way down; all but the last have transformers."""
     return nn.ModuleList(
         [
             UNetDownBlock(
@@ -206,7 +214,7 @@ def _down_blocks(widths: tuple[int, ...], layers: int, options: MGLDVSRBlockOpti
 
 
 def _up_blocks(widths: tuple[int, ...], layers: int, options: MGLDVSRBlockOptions) -> nn.ModuleList:
-    """The levels backwards; each takes the skip tensors of its own level and the one that came down into it."""
+    """The levels on the way up; each takes the skip tensors of its own level and the one that came down into it."""
     blocks = []
     for level in reversed(range(len(widths))):
         width, last = widths[level], len(widths) - 1

@@ -14,18 +14,18 @@ from limpid.types import Placement, WeightsError
 
 _IMAGE_WEIGHTS = "model.safetensors"
 INPUT_CHANNELS = 8
-"""Noisy latent and LR latent."""
+"""Channels that the denoiser takes: those of noisy latent and LR latent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DCVSRFiles:
-    """What of a folder is used."""
+    """Files of a folder of DC-VSR's weights that are used."""
 
     folder: Path
     conditioning: SVDConditioning
 
     def paths(self) -> dict[str, Path]:
-        """Name of each network that is needed -> its file."""
+        """Files of the networks that are needed, by their names."""
         found = {name: self.folder / name / WEIGHTS_FILE for name in ("unet", "vae")}
         if self.conditioning.image_embedding == "clip":
             found["image_encoder"] = self.folder / "image_encoder" / _IMAGE_WEIGHTS
@@ -41,7 +41,7 @@ class DCVSRFiles:
 
 
 def load_dc_vsr(files: DCVSRFiles, placement: Placement) -> DCVSRPrior:
-    """Reads the networks. Raises WeightsError, or SettingsError when a library is missing."""
+    """The prior of DC-VSR from its files. Raises WeightsError, or SettingsError when a library is missing."""
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts, compiled, place_network
 
@@ -65,7 +65,7 @@ def load_dc_vsr(files: DCVSRFiles, placement: Placement) -> DCVSRPrior:
 
 
 def load_network(folder: Path, placement: Placement) -> Any:
-    """One network in its number format, on the CPU. Raises WeightsError."""
+    """One network of DC-VSR by its folder, in its number format, on the CPU. Raises WeightsError."""
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 
     from limpid.priors.load.offload import vae_dtype

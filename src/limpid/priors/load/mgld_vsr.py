@@ -17,11 +17,11 @@ from limpid.types import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class MGLDVSRFiles:
-    """What of a folder is used, and how."""
+    """Files of a folder of MGLD-VSR's weights that are used, and how."""
 
     folder: Path
     temporal_decoder: bool = True
-    """False: the decoder of the image model, which neither looks at neighbours nor follows the input."""
+    """Whether the decoder looks at neighbours and follows the input; False: it is that of the image model."""
     decoder_weight: float = 0.5
 
     def parameter_bytes(self) -> dict[str, int]:
@@ -30,7 +30,10 @@ class MGLDVSRFiles:
 
 
 def load_mgld_vsr(files: MGLDVSRFiles, placement: Placement, *, book: PromptBook) -> MGLDVSRPrior:
-    """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
+    """The prior of MGLD-VSR from its files, with the texts embedded.
+
+    Raises WeightsError, or SettingsError when a library is missing.
+    """
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
@@ -50,7 +53,7 @@ def load_mgld_vsr(files: MGLDVSRFiles, placement: Placement, *, book: PromptBook
 
 
 def load_mgld_vsr_networks(files: MGLDVSRFiles, placement: Placement) -> tuple[Any, Any]:
-    """Denoiser and autoencoder, prepared."""
+    """Denoiser and autoencoder of MGLD-VSR, ready to run."""
     from limpid.networks.autoencoder import CFWVAE
     from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
     from limpid.priors.load.offload import compiled, place_network, vae_dtype
@@ -65,7 +68,7 @@ def load_mgld_vsr_networks(files: MGLDVSRFiles, placement: Placement) -> tuple[A
 
 @torch.no_grad()
 def rest_over_time(network: Any) -> None:
-    """All layers over time that are mixed in do nothing from now on."""
+    """Switches off all layers over time that are mixed in: their ``alpha`` becomes 0."""
     from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
 
     for module in network.modules():

@@ -1,4 +1,4 @@
-"""Which networks of a prior are on the device, in which format and layout, and compiled or not, as `Placement` says.
+"""Offloading: which networks of a prior are on the device, in which format, and compiled or not, as `Placement` says.
 
 On a CPU there is nothing to offload to: every kind of offloading is the same as none there.
 """
@@ -201,7 +201,7 @@ def offload_layers(network: nn.Module, device: torch.device) -> None:
 
 
 def compiled(module: AnyModule, placement: Placement, backend: str = "inductor") -> AnyModule:
-    """The same network, whose calls are compiled by ``torch.compile`` if the placement asks for it; any sizes.
+    """A network whose calls are compiled by ``torch.compile`` if the placement asks for it; any sizes.
 
     Where that cannot work (no compiler, no triton, layers that are moved while they run, or the compilation fails)
     there is one `RuntimeWarning`, and the network runs as it is.
@@ -232,7 +232,10 @@ def compiled(module: AnyModule, placement: Placement, backend: str = "inductor")
 
 
 def _obstacle(placement: Placement, backend: str) -> str | None:
-    """Why compiling will not work; asked before, because the failure itself would come after minutes of tracing."""
+    """The reason why compiling will not work, or None.
+
+    It is asked before, because the failure itself would come after minutes of tracing.
+    """
     device = placement.device.type
     if placement.offload == "group" and device != "cpu":
         return "layers are moved while they run (group offloading)"

@@ -25,13 +25,13 @@ from limpid.types import Placement, WeightsError
 
 @dataclass(frozen=True, kw_only=True)
 class UpscalerFiles:
-    """Which parts of a folder are used, and how."""
+    """Files of a folder of an upscaler's weights that are used, and how."""
 
     folder: Path
     autoencoder: str = "vae"
     """Name of the folder of the autoencoder in it."""
     unet_options: Mapping[str, Any] | None = None
-    """In place of what ``unet/config.json`` says."""
+    """Options of the U-Net in place of those in ``unet/config.json``."""
     autoencoder_options: Mapping[str, Any] | None = None
 
     def parameter_bytes(self) -> dict[str, int]:
@@ -63,7 +63,10 @@ def load_upscaler(
     book: PromptBook,
     noise_level: int,
 ) -> UpscalerPrior:
-    """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
+    """The prior of an upscaler from its files, with the texts embedded.
+
+    Raises WeightsError, or SettingsError when a library is missing.
+    """
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
@@ -121,7 +124,7 @@ def _class_name(folder: Path) -> str:
 
 
 def from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any]) -> Any:
-    """``from_pretrained`` without a network connection; what it raises becomes one sentence."""
+    """A network of diffusers from a folder, without a network connection; what that raises becomes one sentence."""
     if not (folder / WEIGHTS_FILE).is_file():
         raise WeightsError(f"{folder / WEIGHTS_FILE} is missing; convert the weights again")
     try:

@@ -28,8 +28,8 @@ def generator_hinge(made: Tensor) -> Tensor:
 def adaptive_weight(rest: Tensor, adversarial: Tensor, made: Tensor, layer: Tensor) -> Tensor:
     """``|grad rest| / |grad adversarial|`` of each clip at the weights ``layer``: ``b``, a constant for autograd.
 
-    VQGAN's lambda (Esser et al. 2021, Eq. 7), with its bounds. There it is taken for a batch; here for each clip, so
-    that it does not depend on what the clip is batched with.
+    The lambda of Esser et al. 2021 (VQGAN Eq. 7), with its bounds. There it is taken for a batch; here for each clip,
+    so that it does not depend on what the clip is batched with.
 
     Args:
         rest, adversarial: losses per clip, ``b``, made from ``made`` alone.

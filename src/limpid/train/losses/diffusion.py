@@ -20,22 +20,22 @@ def expanded(level: Tensor, like: Tensor) -> Tensor:
 
 
 def noised(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """``alpha x0 + sigma eps`` (Ho et al. 2020, Eq. 4)."""
+    """``alpha x0 + sigma eps`` (Ho et al. 2020, DDPM Eq. 4)."""
     return expanded(alpha, x0) * x0 + expanded(sigma, x0) * eps
 
 
 def v_target(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """``v = alpha eps - sigma x0`` (Salimans and Ho 2022); Upscale-A-Video and DiffVSR, section 3.1."""
+    """``v = alpha eps - sigma x0`` (Salimans and Ho 2022); UAV section 3.1, DiffVSR section 3.1."""
     return expanded(alpha, x0) * eps - expanded(sigma, x0) * x0
 
 
 def v_loss(out: Tensor, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """Mean squared error of ``v``; Upscale-A-Video, Eq. 1."""
+    """Mean squared error of ``v``; UAV Eq. 1, DiffVSR Eq. 1."""
     return per_clip((out.float() - v_target(x0, eps, alpha, sigma).float()).square())
 
 
 def eps_loss(out: Tensor, eps: Tensor) -> Tensor:
-    """Mean squared error of the noise (Ho et al. 2020, Eq. 14), as MGLD-VSR section 3.1.
+    """Mean squared error of the noise (Ho et al. 2020, DDPM Eq. 14), as in MGLD section 3.1.
 
     Latent diffusion can add a share of the variational bound's weight; its models were trained with none.
     """
@@ -43,12 +43,12 @@ def eps_loss(out: Tensor, eps: Tensor) -> Tensor:
 
 
 def edm_sigmas(normal: Tensor, mean: float = -1.2, deviation: float = 1.2) -> Tensor:
-    """Noise levels of training, ``ln sigma`` normal (Karras et al. 2022, Table 1), from standard normal numbers."""
+    """Noise levels of training, ``ln sigma`` normal (Karras et al. 2022, EDM Table 1), from standard normal numbers."""
     return (mean + deviation * normal).exp()
 
 
 def edm_weight(sigma: Tensor, sigma_data: float = 0.5) -> Tensor:
-    """``(sigma^2 + sigma_data^2) / (sigma sigma_data)^2`` (Karras et al. 2022, Table 1).
+    """``(sigma^2 + sigma_data^2) / (sigma sigma_data)^2`` (Karras et al. 2022, EDM Table 1).
 
     With it the error of what the network itself puts out has weight 1.
     """
@@ -56,7 +56,7 @@ def edm_weight(sigma: Tensor, sigma_data: float = 0.5) -> Tensor:
 
 
 def edm_loss(denoised: Tensor, x0: Tensor, sigma: Tensor, sigma_data: float = 0.5) -> Tensor:
-    """Weighted squared error of the clean latent (Karras et al. 2022, Eq. 2 and Table 1).
+    """Weighted squared error of the clean latent (Karras et al. 2022, EDM Eq. 2, EDM Table 1).
 
     ``denoised`` is what the preconditioned network says, ``skip z + out F``.
     """

@@ -20,7 +20,7 @@ def charbonnier(error: Tensor, smooth: float) -> Tensor:
 
 
 def frame_difference(made: Tensor, truth: Tensor) -> Tensor:
-    """How differently neighbouring frames differ, ``b``; MGLD-VSR, Eq. 4, as a mean over pixels and pairs of frames.
+    """How differently neighbouring frames differ, ``b``; MGLD Eq. 4, as a mean over pixels and pairs of frames.
 
     Zero for a clip of one frame.
     """

@@ -1,4 +1,4 @@
-"""Structure-weighted consistency (MGLD-VSR, section 3.3): restored frames agree along the motion of the true ones."""
+"""Structure-weighted consistency (MGLD section 3.3): restored frames agree along the motion of the true ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def structure_weights(truth: Tensor, weight: float = STRUCTURE_WEIGHT) -> Tensor
 def structure_weighted_consistency(
     made: Tensor, truth: Tensor, forward: Tensor, backward: Tensor, weight: float = STRUCTURE_WEIGHT
 ) -> Tensor:
-    """MGLD-VSR, Eq. 5: each restored frame, fetched along the true motion, against its restored neighbour.
+    """MGLD Eq. 5: each restored frame, fetched along the true motion, against its restored neighbour.
 
     Args:
         made: restored clips ``b t 3 h w``, which alone are compared; any range.

@@ -70,7 +70,7 @@ class PatchCritic(nn.Module):
 
 
 class TemporalPatchCritic(nn.Module):
-    """T-PatchGAN (Chang et al. 2019, section 3.3), which Upscale-A-Video and DiffVSR train their decoders with.
+    """T-PatchGAN (Chang et al. 2019), which Upscale-A-Video and DiffVSR train their decoders with.
 
     Six 3-D convolutions of 3x5x5, each halving height and width and keeping the frames, spectral normalisation in all
     but the last. ``levels`` is less for small crops.

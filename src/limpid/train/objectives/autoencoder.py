@@ -1,5 +1,5 @@
-"""Teaching an autoencoder's decoder to give steady, sharp clips: Upscale-A-Video section 3.2, DiffVSR section 3.3,
-MGLD-VSR section 3.3.
+"""Teaching an autoencoder's decoder to give steady, sharp clips: UAV section 3.2, DiffVSR section 3.3,
+MGLD section 3.3.
 
 The encoder stays as it is, because the denoiser works on its latents. Pixel terms are of frames in [-1, 1], as in the
 papers' code base, so that weights mean what they mean there.
@@ -40,9 +40,9 @@ class LossWeights:
     l1: float = 1.0
     perceptual: float = 1.0
     difference: float = 0.0
-    """Frame difference, MGLD-VSR Eq. 4."""
+    """Frame difference, MGLD Eq. 4."""
     consistency: float = 0.0
-    """Structure-weighted consistency, MGLD-VSR Eq. 5."""
+    """Structure-weighted consistency, MGLD Eq. 5."""
     adversarial: float = 0.025
     """Times the adaptive weight, which makes it a share of the gradient of all other terms."""
 

@@ -1,4 +1,6 @@
-"""Teaching the denoiser of DC-VSR, Stable Video Diffusion told of the latent of the enlarged LR clip; supplement A, E.
+"""Teaching the denoiser of DC-VSR: Stable Video Diffusion told of the latent of the enlarged LR clip.
+
+DC-VSR supplement A, E.
 
 SVD is an EDM model (Karras et al. 2022) whose network predicts v, which is EDM's preconditioning with clean latents of
 deviation 1: x0 = z / (1 + s^2) - s / sqrt(1 + s^2) F, told ln(s) / 4. Its loss weight (1 + s^2) / s^2 of the error of

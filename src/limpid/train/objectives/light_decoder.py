@@ -44,7 +44,7 @@ class LightDecoder:
     perceptual: float = 1.0
     """Of LPIPS, or of what takes its place; 0 leaves it out, as with the next."""
     difference: float = 0.5
-    """Of the frame difference, MGLD-VSR Eq. 4, here between student and teacher."""
+    """Weight of the frame difference, MGLD Eq. 4, here between student and teacher."""
 
     def learner(self, start: Start, stage: Stage) -> LightLearner:
         folder = starting_folder(self.method, (self.method,), start, stage)

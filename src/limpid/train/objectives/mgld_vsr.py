@@ -1,4 +1,4 @@
-"""Teaching the U-Net of MGLD-VSR: Stable Diffusion 2.1 told of the input's structure, section 4.1.
+"""Teaching the U-Net of MGLD-VSR: Stable Diffusion 2.1 told of the input's structure, MGLD section 4.1.
 
 The network predicts the noise on the latent of the HR clip, and is told of the latent of the enlarged LR clip and of an
 empty text. Denoiser and structure encoder are one network, `limpid.networks.unet.mgld_vsr_unet.StructuredUNet`; the

@@ -1,6 +1,6 @@
 """What `tiny` is trained for: the residual over bicubic upscaling, from any noise level.
 
-Distances are Charbonnier's, in pixels, divided by what is typical of the noise level (EDM's c_out, Karras et al. 2022,
+Distances are Charbonnier's, in pixels, divided by what is typical of the noise level (c_out of Karras et al. 2022, EDM
 Table 1), so that no level outweighs the others. Half of the clips are near pure noise, because one step from there is
 what most people run; the rest is even in the logarithm of sigma.
 """

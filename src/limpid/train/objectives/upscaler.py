@@ -1,6 +1,6 @@
-"""Teaching the U-Net of the SD x4 upscaler family: Upscale-A-Video section 3.2, DiffVSR section 3.4.
+"""Teaching the U-Net of the SD x4 upscaler family: UAV section 3.2, DiffVSR section 3.5.
 
-The network is told of the LR clip with noise of a random level (section 3.4 of Upscale-A-Video; the image model was
+The network is told of the LR clip with noise of a random level (UAV section 3.1; the image model was
 trained with levels 0 to 350), and of a text, which is left empty for some clips so that guidance works later.
 """
 

@@ -43,7 +43,7 @@ def upscale_a_video_autoencoder() -> Recipe:
         micro_batch=1,
         optimizer=Optimizer(rate=1e-4, kind="adam", betas=(0.5, 0.9)),
         checkpoint_gradients=True,
-        source="Upscale-A-Video, sections 3.2 and 4.1: L1, LPIPS, temporal PatchGAN; spatial layers frozen; 100K clips",
+        source="UAV sections 3.2 and 4.1: L1, LPIPS, temporal PatchGAN; spatial layers frozen; 100K clips",
     )
     return Recipe(
         name="upscale-a-video/vae",
@@ -68,7 +68,7 @@ def diffvsr_autoencoder() -> Recipe:
         micro_batch=1,
         optimizer=Optimizer(rate=1e-4, betas=(0.5, 0.9)),
         checkpoint_gradients=True,
-        source="DiffVSR, sections 3.3 and 4.1: L1, perceptual loss, temporal PatchGAN; AdamW 1e-4, batch 96, 320x320x8",
+        source="DiffVSR sections 3.3 and 4.1: L1, perceptual loss, temporal PatchGAN; AdamW 1e-4, batch 96, 320x320x8",
     )
     return Recipe(
         name="diffvsr/vae",
@@ -94,7 +94,7 @@ def mgld_vsr_autoencoder() -> Recipe:
         micro_batch=1,
         optimizer=Optimizer(rate=5e-5, kind="adam", betas=(0.5, 0.9)),
         checkpoint_gradients=True,
-        source="MGLD-VSR, sections 3.3 (Eq. 4 to 6: 0.5, 0.5, 0.025) and 4.1: batch 4, 5 frames of 512x512, Adam; "
+        source="MGLD sections 3.3 (MGLD Eq. 4 to 6: 0.5, 0.5, 0.025) and 4.1: batch 4, 5 frames of 512x512, Adam; "
         "weight of LPIPS, rate, betas and start of the critic from the released configuration",
     )
     return Recipe(

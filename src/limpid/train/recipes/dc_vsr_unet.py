@@ -26,7 +26,7 @@ def dc_vsr_unet_recipe() -> Recipe:
         micro_batch=1,
         optimizer=Optimizer(rate=1e-4, kind="adamw", weight_decay=0.01),
         checkpoint_gradients=True,
-        source="DC-VSR, supplement A: AdamW 1e-4, batch 256, 14 frames of 512x512, 5K iterations of all layers; "
+        source="DC-VSR supplement A: AdamW 1e-4, batch 256, 14 frames of 512x512, 5K iterations of all layers; "
         "weight decay is AdamW's usual",
     )
     spatial = replace(

@@ -27,7 +27,7 @@ def mgld_vsr_unet_recipe() -> Recipe:
         micro_batch=1,
         optimizer=Optimizer(rate=5e-5, kind="adam"),
         checkpoint_gradients=True,
-        source="MGLD-VSR, section 4.1: Adam, batch 24, 6 frames, 64x64 latents; rate and (most) steps of the released "
+        source="MGLD section 4.1: Adam, batch 24, 6 frames, 64x64 latents; rate and (most) steps of the released "
         "configuration",
     )
     return Recipe(

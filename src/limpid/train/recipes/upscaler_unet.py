@@ -28,7 +28,7 @@ def upscale_a_video_unet() -> Recipe:
         micro_batch=4,
         optimizer=Optimizer(rate=1e-4, kind="adam"),
         checkpoint_gradients=True,
-        source="Upscale-A-Video, section 4.1: Adam 1e-4, batch 384, 80x80x8, 70K iterations on WebVid and YouHQ",
+        source="UAV section 4.1: Adam 1e-4, batch 384, 80x80x8, 70K iterations on WebVid and YouHQ",
     )
     youhq = replace(
         wide,
@@ -47,7 +47,7 @@ def upscale_a_video_unet() -> Recipe:
 
 
 def diffvsr_unet() -> Recipe:
-    """Progressive learning (section 3.4); the paper does not give the numbers of iterations, these are ours."""
+    """Progressive learning (DiffVSR section 3.5); the paper does not give the numbers of iterations, these are ours."""
     objective = UpscalerDenoising(method="diffvsr", multi_scale=True, linear_betas=True)
     temporal = Stage(
         name="temporal-simple",
@@ -59,7 +59,7 @@ def diffvsr_unet() -> Recipe:
         micro_batch=2,
         optimizer=Optimizer(rate=1e-4),
         checkpoint_gradients=True,
-        source="DiffVSR, sections 3.4 and 4.1: temporal layers, blur and downsampling; AdamW 1e-4, batch 96, 320x320x8",
+        source="DiffVSR sections 3.5 and 4.1: temporal layers, blur and downsampling; AdamW 1e-4, batch 96, 320x320x8",
     )
     complex_clips = replace(temporal.clips, degradation="complex")
     adapt = replace(
