@@ -24,16 +24,16 @@ from limpid.tiling.plan import plan_tiles
 from limpid.types import Step, WeightsError
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
-"""Supplement E."""
+"""Least and largest noise level; DC-VSR supplement E."""
 _STEPS = 25
-"""The only number of steps in the paper (Fig. 3), and that of SVD."""
+"""The only number of steps in the paper (DC-VSR Fig. 3), and that of SVD."""
 _GUIDANCE: GuidanceName = "dssag"
 """Unless the weights say otherwise: students that take few steps need none."""
 _GUIDANCE_SCALE = 2.0
 """w; the paper gives none for video. SVD's rises from 1 in the first frame to 3 in the last, because only the first one
 is given to it; here every frame is, so all get the mean."""
 _WINDOW_FRAMES, _TILE_PX = 14, 128
-"""64x64x14 latents, which stand for 128x128 LR pixels (section 3); all overlaps are one half."""
+"""64x64x14 latents, which stand for 128x128 LR pixels (DC-VSR section 3); all overlaps are one half."""
 _WORK_BYTES_PER_PX = 24_000
 """Of a denoiser call; measured 24 000 with 14 frames of 16x16 latents, 11 000 with a whole tile of 64x64."""
 _DECODE_BYTES_PER_PX = 180_000
@@ -83,7 +83,7 @@ def dc_vsr(
 
 
 def _cuts(joint_frames: int | None) -> Blended:
-    """Windows and tiles of section 3, all overlaps one half; segments meet like windows."""
+    """Windows and tiles of DC-VSR section 3, all overlaps one half; segments meet like windows."""
     half = _WINDOW_FRAMES // 2
     return Blended(
         joint_frames=half if joint_frames is None else joint_frames,
