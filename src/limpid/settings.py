@@ -25,11 +25,11 @@ Deinterlace = Literal["auto", "on", "off"]
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft"]
 SamplerName = Literal["ddpm", "ddim", "dpm++"]
-Autoencoder = Literal["image", "video", "light"]
+AutoencoderName = Literal["image", "video", "light"]
 GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
 AttentionName = Literal["none", "sap", "tap", "sap+tap"]
 ImageEmbedding = Literal["zero", "clip"]
-Offload = Literal["auto", "none", "model", "group"]
+AskedOffload = Literal["auto", "none", "model", "group"]
 
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
@@ -245,7 +245,7 @@ class Settings(Options):
         ),
     )
     """"auto" takes RAFT where its weights are."""
-    autoencoder: Autoencoder | None = option(
+    autoencoder: AutoencoderName | None = option(
         None, PRIOR, "method", "decoder of the image model, for video, or a small one that you trained"
     )
     decoder_weight: float | None = option(
@@ -316,7 +316,7 @@ class Settings(Options):
         True, READING, "files", "look for scene cuts, which nothing crosses (default: yes)", in_key=False
     )
     """False takes the input as one shot."""
-    offload: Offload = option(
+    offload: AskedOffload = option(
         "auto", MACHINE, "engine", "keep only one network, or a few layers, on the device at a time", in_key=False
     )
     """"auto" decides by the device's memory."""

@@ -16,7 +16,7 @@ from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.choice import choose_guidance, most_calls
 from limpid.method import Method
-from limpid.methods.common import DC_VSR, SUMMARIES, guided, weights_in
+from limpid.methods.common import DC_VSR_NAME, SUMMARIES, guided, weights_in
 from limpid.priors.dc_vsr import SVDConditioning, latent_edge
 from limpid.priors.load.dc_vsr import DCVSRFiles, load_dc_vsr
 from limpid.settings import AttentionName, GuidanceName, ImageEmbedding, Settings
@@ -59,7 +59,7 @@ def dc_vsr(
 
     Raises SettingsError for an option without effect, WeightsError when the weights are not there.
     """
-    folder = installed(DC_VSR, weights)
+    folder = installed(DC_VSR_NAME, weights)
     plan = attention_plan(attention, attention_rate, attention_frames)
     trained = read_card(folder).defaults
     named = guidance or trained.get("guidance", _GUIDANCE)
@@ -67,8 +67,8 @@ def dc_vsr(
     files = DCVSRFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
 
     return Method(
-        name=DC_VSR,
-        summary=SUMMARIES[DC_VSR],
+        name=DC_VSR_NAME,
+        summary=SUMMARIES[DC_VSR_NAME],
         load=partial(load_dc_vsr, files),
         scale=4,
         steps=int(trained.get("steps", _STEPS)),

@@ -14,12 +14,12 @@ from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
-from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided, weights_in
+from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, flow_estimator, guided, weights_in
 from limpid.options.declare import Needs
 from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, Settings
+from limpid.settings import AutoencoderName, Flow, GuidanceName, SamplerName, Settings
 from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step
 
@@ -71,7 +71,7 @@ def mgld_vsr(
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
-    autoencoder: Autoencoder = "video",
+    autoencoder: AutoencoderName = "video",
     decoder_weight: float | None = None,
     released: bool = False,
 ) -> Method:
@@ -80,7 +80,7 @@ def mgld_vsr(
     Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
     """
     check_decoder_options(autoencoder, decoder_weight)
-    folder = installed(MGLD_VSR, weights)
+    folder = installed(MGLD_VSR_NAME, weights)
     per_shot = {} if prompts is None else parse_prompts(prompts)
     book = PromptBook(prompt=prompt, negative=negative_prompt, per_shot=per_shot)
     trained = read_card(folder).defaults
@@ -102,8 +102,8 @@ def method_of(files: MGLDVSRFiles, book: PromptBook, sampler: Sampler) -> Method
         return load_mgld_vsr(files, placement, book=book)
 
     return Method(
-        name=MGLD_VSR,
-        summary=SUMMARIES[MGLD_VSR],
+        name=MGLD_VSR_NAME,
+        summary=SUMMARIES[MGLD_VSR_NAME],
         load=load,
         scale=4,
         steps=int(read_card(folder).defaults.get("steps", _STEPS)),
@@ -117,10 +117,10 @@ def method_of(files: MGLDVSRFiles, book: PromptBook, sampler: Sampler) -> Method
     )
 
 
-def check_decoder_options(autoencoder: Autoencoder, decoder_weight: float | None) -> None:
+def check_decoder_options(autoencoder: AutoencoderName, decoder_weight: float | None) -> None:
     """Refuses what would have no effect."""
     if autoencoder == "light":
-        raise SettingsError(f"the method {MGLD_VSR} has no autoencoder light; it can be image or video")
+        raise SettingsError(f"the method {MGLD_VSR_NAME} has no autoencoder light; it can be image or video")
     Settings.refuse(autoencoder=autoencoder, decoder_weight=decoder_weight)
 
 
@@ -150,7 +150,9 @@ def motion_strategy(
     """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler."""
     names = parse_consistency(consistency)
     if names - {"motion"}:
-        raise SettingsError(f"consistency {consistency} does not fit the method {MGLD_VSR}; it can be none or motion")
+        raise SettingsError(
+            f"consistency {consistency} does not fit the method {MGLD_VSR_NAME}; it can be none or motion"
+        )
     Settings.refuse(NEEDS_MOTION, consistency=names, motion_guidance=scale, flow=flow)
     if not names:
         return Strategy()

@@ -26,7 +26,7 @@ from limpid.methods.common import SUMMARIES, flow_estimator, guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, Settings
+from limpid.settings import AutoencoderName, Flow, GuidanceName, Settings
 from limpid.spellings import parse_consistency, parse_steps
 from limpid.types import ColorFix, Placement, SettingsError, Step, WeightsError
 
@@ -48,7 +48,7 @@ class Upscaler:
     suffix: str = ""
     consistency: frozenset[str] = frozenset()
     """What holds windows together when the user does not say."""
-    autoencoder: Autoencoder = "image"
+    autoencoder: AutoencoderName = "image"
     autoencoder_folders: Mapping[str, str] = field(default_factory=lambda: {"image": "vae"})
     window_overlap_frames: int = 2
     decode_frames: int = 8
@@ -77,7 +77,7 @@ def compose(
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
-    autoencoder: Autoencoder | None = None,
+    autoencoder: AutoencoderName | None = None,
     released: bool = False,
 ) -> Method:
     """A member of the family with its options.
@@ -212,7 +212,7 @@ def family_strategy(
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 
-def files_of(member: Upscaler, folder: Path, autoencoder: Autoencoder | None, *, released: bool) -> UpscalerFiles:
+def files_of(member: Upscaler, folder: Path, autoencoder: AutoencoderName | None, *, released: bool) -> UpscalerFiles:
     """The autoencoder that is asked for. That of the image model works frame by frame, as it was trained; the released
     code pools its norms over the frames of a chunk. Raises WeightsError where there is no light one."""
     kind = member.autoencoder if autoencoder is None else autoencoder

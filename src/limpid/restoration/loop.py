@@ -100,7 +100,7 @@ def joined(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
         clean = z if clean is None or before is None else join(method.strategy, clean, z, before, lane)
     assert clean is not None
     clean, core = clean[:, :, : len(segment.halo)], work.chunk.core
-    join_segments(method, clean, work.chunk)
+    merge_joint(method, clean, work.chunk)
     one = len(lanes) == 1 and not lanes[0].padding
     condition = context.condition if one else prior.condition(work.lr, scene_of(segment, segment.halo, work.seed))
     grid = method.cuts.decode_grid(canvas_of(prior, clean, segment, segment.halo.start), work.cut, core)
@@ -190,7 +190,7 @@ def colored(method: Method, frames: Tensor, lr: Tensor, core: range, color: Colo
     return frames
 
 
-def join_segments(method: Method, clean: Tensor, chunk: Chunk) -> None:
+def merge_joint(method: Method, clean: Tensor, chunk: Chunk) -> None:
     """Merge the first latents of a segment with what the one before made of them, and keep a tail for the next one.
 
     Both segments have denoised these frames, so that nothing jumps where they meet. Changes ``clean`` in place.

@@ -21,7 +21,7 @@ from limpid.checkpoints.folders import read_card
 from limpid.convert.dc_vsr_configs import SVD_UNET_CONFIG
 from limpid.diffusion.noise import start_scale
 from limpid.diffusion.schedules import karras_steps
-from limpid.methods.common import DC_VSR
+from limpid.methods.common import DC_VSR_NAME
 from limpid.methods.dc_vsr import SIGMA_MAX, SIGMA_MIN
 from limpid.networks.by_name import make_official
 from limpid.priors.dc_vsr import (
@@ -86,7 +86,7 @@ class DCVSRDenoising:
         return sizes(unet, by_kind(unet, dc_vsr_layer_kind))
 
     def system(self, start: Start, stage: Stage) -> DCVSRSystem:
-        folder = starting_folder(DC_VSR, (DC_VSR, DC_VSR_BASE), start, stage)
+        folder = starting_folder(DC_VSR_NAME, (DC_VSR_NAME, DC_VSR_BASE), start, stage)
         if stage.clips.crop_px % CROP_MULTIPLE:
             raise SettingsError(
                 f"crops of {stage.clips.crop_px} px do not fit the denoiser; take a multiple of {CROP_MULTIPLE}"
@@ -188,7 +188,7 @@ class DCVSRSystem:
         copy_rest(self.folder, folder, without=("unet",))
         self.network.save_pretrained(folder / "unet")
         finish_folder(
-            folder, DC_VSR, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
+            folder, DC_VSR_NAME, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
         )
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:

@@ -19,7 +19,7 @@ from limpid.checkpoints.folders import read_card
 from limpid.convert.official_configs import MGLD_VSR_UNET_CONFIG
 from limpid.diffusion.noise import add_noise
 from limpid.diffusion.schedules import Betas, vp_steps
-from limpid.methods.common import MGLD_VSR
+from limpid.methods.common import MGLD_VSR_NAME
 from limpid.networks.by_name import make_official
 from limpid.priors.load.offload import place_network
 from limpid.priors.load.schedule_config import read_betas, rewrite_schedule
@@ -83,7 +83,7 @@ class MGLDVSRDenoising:
         return sizes(unet, by_kind(unet, mgld_vsr_layer_kind))
 
     def system(self, start: Start, stage: Stage) -> MGLDVSRSystem:
-        folder = starting_folder(MGLD_VSR, (MGLD_VSR, MGLD_VSR_BASE), start, stage)
+        folder = starting_folder(MGLD_VSR_NAME, (MGLD_VSR_NAME, MGLD_VSR_BASE), start, stage)
         if stage.clips.crop_px % _PIXELS_PER_LATENT:
             raise SettingsError(f"crops of {stage.clips.crop_px} px have no whole latents; take a multiple of 8")
         return MGLDVSRSystem.load(self, folder, start)
@@ -152,7 +152,9 @@ class MGLDVSRSystem:
         }
 
     def unconditional(self, condition: dict[str, Tensor]) -> dict[str, Tensor]:
-        raise SettingsError(f"{MGLD_VSR} is told no text, so there is no guidance to be learned; take guidance_scale 1")
+        raise SettingsError(
+            f"{MGLD_VSR_NAME} is told no text, so there is no guidance to be learned; take guidance_scale 1"
+        )
 
     def schedule(self, num_steps: int) -> Sequence[Step]:
         """Few steps must not waste one on the cleanest timestep, with which the published 50 end."""
@@ -180,7 +182,7 @@ class MGLDVSRSystem:
         if before.name == MGLD_VSR_BASE or IDLE_FEATURES.items() <= before.defaults.items():
             defaults |= IDLE_FEATURES
         finish_folder(
-            folder, MGLD_VSR, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
+            folder, MGLD_VSR_NAME, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
         )
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:

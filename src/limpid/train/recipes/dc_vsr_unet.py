@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from limpid.methods.common import DC_VSR
+from limpid.methods.common import DC_VSR_NAME
 from limpid.train.objectives.dc_vsr import DC_VSR_BASE, DCVSRDenoising
 from limpid.train.recipes.small import briefly
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
@@ -36,11 +36,11 @@ def dc_vsr_unet_recipe() -> Recipe:
         source="the same: 5K with temporal attention and temporal residual blocks frozen",
     )
     return Recipe(
-        name=f"{DC_VSR}/unet",
+        name=f"{DC_VSR_NAME}/unet",
         summary="DC-VSR's denoiser in two phases: all layers, then without those over time",
         stages=(both, spatial),
-        needs=(f"converted weights of {DC_VSR_BASE}, or of {DC_VSR} to go on from (--start)",),
+        needs=(f"converted weights of {DC_VSR_BASE}, or of {DC_VSR_NAME} to go on from (--start)",),
         small=lambda: replace(
-            briefly(dc_vsr_unet_recipe(), crop_px=64, frames=2), make_start=partial(random_converted, DC_VSR)
+            briefly(dc_vsr_unet_recipe(), crop_px=64, frames=2), make_start=partial(random_converted, DC_VSR_NAME)
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from limpid.methods.common import MGLD_VSR
+from limpid.methods.common import MGLD_VSR_NAME
 from limpid.train.objectives.mgld_vsr import MGLD_VSR_BASE, MGLDVSRDenoising
 from limpid.train.recipes.small import briefly
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
@@ -31,11 +31,11 @@ def mgld_vsr_unet_recipe() -> Recipe:
         "configuration",
     )
     return Recipe(
-        name=f"{MGLD_VSR}/unet",
+        name=f"{MGLD_VSR_NAME}/unet",
         summary="MGLD-VSR's U-Net: structure encoder, SPADE, layers over time; Stable Diffusion's layers stay",
         stages=(stage,),
-        needs=(f"converted weights of {MGLD_VSR_BASE}, or of {MGLD_VSR} to go on from (--start)",),
+        needs=(f"converted weights of {MGLD_VSR_BASE}, or of {MGLD_VSR_NAME} to go on from (--start)",),
         small=lambda: replace(
-            briefly(mgld_vsr_unet_recipe(), crop_px=32, frames=2), make_start=partial(random_converted, MGLD_VSR)
+            briefly(mgld_vsr_unet_recipe(), crop_px=32, frames=2), make_start=partial(random_converted, MGLD_VSR_NAME)
         ),
     )

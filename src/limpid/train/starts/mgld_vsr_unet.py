@@ -14,7 +14,7 @@ from limpid.checkpoints.folders import read_card
 from limpid.checkpoints.renames import compare, rename_all
 from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.convert.ldm_keys import LDM_UNET_PREFIX, SD21_UNET_KEYS
-from limpid.methods.common import MGLD_VSR
+from limpid.methods.common import MGLD_VSR_NAME
 from limpid.networks.by_name import WEIGHTS_FILE
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
 from limpid.priors.load.upscaler import from_folder
@@ -27,7 +27,7 @@ _NEW = (".spade.", "structure.", ".temporal_")
 def start_mgld_vsr_unet(folder: Path, options: Mapping[str, Any]) -> StructuredUNet:
     """The denoiser of a converted folder; that of the image model gets new layers, which do nothing yet."""
     place = folder / "unet"
-    if read_card(folder).name == MGLD_VSR:
+    if read_card(folder).name == MGLD_VSR_NAME:
         found: StructuredUNet = from_folder(StructuredUNet, place, torch.float32, {})
         return found
     try:
