@@ -16,6 +16,7 @@ from limpid.checkpoints.folders import read_card
 from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.methods import find_method
 from limpid.priors.dc_vsr import SVDConditioning
+from limpid.priors.load.upscaler import from_folder
 from limpid.settings import Settings
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_loss, expanded
@@ -168,7 +169,7 @@ def test_a_new_network_of_mgld_is_the_image_model_with_spades_norms(
     """Frames neither see each other nor the input; what is saved runs without features that nobody has taught."""
     base, stage = weights("sd-2-1-base"), small_stages("mgld-vsr")[0]
     learner = make_learner(base, stage, MGLDVSRDenoising(unet_options=TINY_STRUCTURE))
-    image = mgld.from_folder(library_unet(), base / "unet", torch.float32, {})
+    image = from_folder(library_unet(), base / "unet", torch.float32, {})
     normalise(image)
     system, batch = learner.system, make_batch("mgld-vsr")
     random = ClipRandom(0, batch.numbers)
