@@ -16,8 +16,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
-    {"types", "options", "spellings", "settings", "lazy"},
-    {"tiling", "color", "checkpoints", "durable", "plan"},
+    {"types", "bounded", "options", "spellings", "settings", "lazy"},
+    {"durable"},
+    {"tiling", "color", "checkpoints", "plan"},
     {"video", "cuts"},
     {"method"},
     {"diffusion", "attention", "networks"},

@@ -13,17 +13,11 @@ from limpid.plan.device import computing
 from limpid.restoration.stream import restore_stream
 from limpid.run.events import Teller
 from limpid.run.executor import run_segments
-from limpid.run.finish import Report, dry_run_of, finish, join_segments
+from limpid.run.finish import Report, dry_run_of, finish_former, join_segments, tell_done
 from limpid.run.identity import input_identity
 from limpid.run.places import check_output, choose_places
 from limpid.run.prepare import check_clip, check_options, tell_clip
-from limpid.run.resume import (
-    fits_and_was_assembling,
-    recall,
-    resume_or_begin,
-    scan_once,
-    was_assembling,
-)
+from limpid.run.resume import is_complete, recall, refuse_existing, resume_or_begin, scan_once
 from limpid.run.session import make_session
 from limpid.run.sidecar import from_sidecar
 from limpid.run.texts import with_prompts_read, with_texts
@@ -73,8 +67,8 @@ def upscale(
     check_clip(clip)
     tell_clip(clip, teller)
     places = choose_places(clip, output, settings, work_dir)
-    check_output(places, overwrite=overwrite or was_assembling(places.work))
-    with stopping_cleanly() as interrupts, workspace(places.work, dry_run=dry_run, keep=keep_work) as space:
+    check_output(places, clip, overwrite=overwrite)
+    with stopping_cleanly() as interrupts, workspace(places, dry_run=dry_run, keep=keep_work) as space:
         with interrupts.interruptible():
             teller.stage("scan")
             identity = input_identity(clip)
@@ -82,13 +76,16 @@ def upscale(
         settings = with_texts(settings, clip, timeline, identity, space.folder, teller)
         method = find_method(settings.method, settings)
         teller.stage("plan")
-        former = recall(space.folder)
+        former = recall(space.folder, teller)
         session = make_session(places, settings, method, clip, timeline, identity, former, teller)
+        if is_complete(session, former, space):
+            space.done = True
+            return tell_done(finish_former(session, former, teller), teller)
+        refuse_existing(places.output, overwrite=overwrite)
         ready = computing(session.machine, keep_memory=session.method.cuts.reuses_freed_memory)
         with ready, FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
             if space.folder is None:
                 return dry_run_of(session, reader.read, teller, trial=calibrate)
-            check_output(places, overwrite=overwrite or fits_and_was_assembling(former, session))
             with interrupts.interruptible():
                 journal = resume_or_begin(session, former, space.folder, reader.read, teller, trial=calibrate)
             space.journal = journal
@@ -96,9 +93,9 @@ def upscale(
             run_segments(session.job(journal, reader.read, teller, interrupts))
             session.tell_warnings(teller)
         with interrupts.interruptible():
-            join_segments(session, journal, teller)
+            report = join_segments(session, journal, teller, resumed=resumed, overwrite=overwrite)
         space.done = True
-        return finish(session, journal, teller, resumed=resumed)
+        return tell_done(report, teller)
 
 
 def restore(

@@ -224,7 +224,7 @@ def test_dry_run_prints_the_plan(cli: Cli, fake: Any, film: Path, tmp_path: Path
 
 
 def test_from_a_sidecar(cli: Cli, fake: Any, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vars(limpid), "from_sidecar", lambda path: (film, Settings(scale=2, seed=5)))
+    monkeypatch.setitem(vars(limpid), "from_sidecar", lambda path, trust: (film, Settings(scale=2, seed=5)))
     assert cli("upscale", "--from", "x.limpid.json", "--seed", "6", tmp_path / "again.mp4").code == 0
     assert fake.calls[-1]["settings"] == Settings(scale=2, seed=6)
     assert fake.calls[-1]["output"] == tmp_path / "again.mp4"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from limpid.durable.files import move_durably, remove, sha256_of, size_of, write_atomic
 from limpid.durable.lock import locked
 from limpid.plan.segments import Cutting, Plan, Rung, plan_segments
-from limpid.run.journal import NAME, Journal, differences
+from limpid.run.journal import NAME, Journal, Published, differences
 from limpid.types import OutputError, Window
 
 FACTS = {"input": {"sha256": "abc", "size": 3}, "settings": {"seed": 0}}
@@ -54,13 +54,14 @@ def load(folder: Path) -> Journal:
 def test_everything_comes_back(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, 2)
     journal.add_rung(Rung(chunk_frames=4), 30)
-    journal.add_assembling()
+    whole = Published(size=3, sha256="0" * 64)
+    journal.add_published(whole)
     journal.close()
     again = load(tmp_path)
     assert again.finished == journal.finished
     assert again.plan == make_plan()
     assert again.lowered == [(30, Rung(chunk_frames=4))]
-    assert again.assembling
+    assert again.published == whole
     assert again.key == journal.key
     assert again.estimate == {"seconds": 1.0}
     assert again.drop_damaged() == []

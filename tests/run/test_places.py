@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from limpid.run.events import Meter, Teller
-from limpid.run.places import check_output, choose_places, default_output
+from limpid.run.places import Places, check_output, choose_places, default_output
 from limpid.run.workspace import workspace
 from limpid.settings import Settings
 from limpid.types import Clip, OutputError
@@ -65,25 +65,26 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
     (tmp_path / "full.mp4").mkdir()
     (tmp_path / "full.mp4" / "x").touch()
     with pytest.raises(OutputError, match="is a folder"):
-        check_output(choose_places(clip, tmp_path / "full.mp4", Settings(), None), overwrite=True)
-    check_output(choose_places(clip, tmp_path / "new" / "folder" / "out.mp4", Settings(), None), overwrite=False)
+        check_output(choose_places(clip, tmp_path / "full.mp4", Settings(), None), clip, overwrite=True)
+    check_output(choose_places(clip, tmp_path / "new" / "folder" / "out.mp4", Settings(), None), clip, overwrite=False)
     if os.geteuid():
         (tmp_path / "locked").mkdir(mode=0o500)
         with pytest.raises(OutputError, match="no permission"):
-            check_output(choose_places(clip, tmp_path / "locked" / "out.mp4", Settings(), None), overwrite=False)
+            check_output(choose_places(clip, tmp_path / "locked" / "out.mp4", Settings(), None), clip, overwrite=False)
 
 
 def test_a_workspace_without_segments_goes_away_whatever_happens(tmp_path: Path) -> None:
+    places = Places(source=tmp_path / "in.mp4", output=tmp_path / "o.mp4", work=tmp_path / ".o.mp4.limpid")
     for fails in (False, True):
         try:
-            with workspace(tmp_path / "work") as space:
-                assert space.folder == tmp_path / "work"
-                (tmp_path / "work" / "scan.json").touch()
+            with workspace(places) as space:
+                assert space.folder == places.work
+                (places.work / "scan.json").touch()
                 assert not fails
         except AssertionError:
             pass
         assert list(tmp_path.iterdir()) == []
-    with workspace(tmp_path / "work", dry_run=True) as space:
+    with workspace(places, dry_run=True) as space:
         assert space.folder is None
     assert list(tmp_path.iterdir()) == []
 

@@ -17,7 +17,7 @@ from os.path import isdir, isfile  # unlike those of Path they are False for imp
 from pathlib import Path
 
 from limpid.cli.words import shown
-from limpid.run.places import SIDECAR_SUFFIX, default_output
+from limpid.run.places import default_output, is_result, sidecar_of
 from limpid.settings import Settings
 from limpid.types import InputError, OutputError, SettingsError
 
@@ -81,7 +81,7 @@ def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list
 
 def has_sidecar(path: Path) -> bool:
     """True when `path` is a result of Limpid: its ``.limpid.json`` lies beside it."""
-    return path.with_name(path.name + SIDECAR_SUFFIX).exists()
+    return isfile(sidecar_of(path))
 
 
 def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]:
@@ -90,14 +90,15 @@ def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]
         if path.suffix.lower() in VIDEO_SUFFIXES and not isdir(path):
             raise SettingsError(f"{shown(path)} names one file for {len(inputs)} inputs; give a folder with -o")
         return [Job(input=each, output=path, into_folder=True, alone=False) for each in inputs]
-    into = isdir(path) or output.endswith(("/", os.sep))
+    # A folder of images that Limpid made, or is about to make, is the result itself and no place for results.
+    into = (isdir(path) and not is_result(path)) or output.endswith(("/", os.sep))
     return [Job(input=inputs[0], output=path, into_folder=into)]
 
 
 def _refuse_second_input(first: str, second: str) -> None:
     """``limpid upscale *.mp4`` must not write over the second of two films."""
     path = Path(second)
-    ours = not isfile(path) or path.stat().st_size == 0 or has_sidecar(path)
+    ours = not isfile(path) or path.stat().st_size == 0 or is_result(path)
     if ours or path.suffix.lower() not in VIDEO_SUFFIXES or _same(Path(first), path):
         return
     raise OutputError(

@@ -18,6 +18,7 @@ from limpid.cli.options import add_settings, given_settings
 from limpid.cli.parser import EXIT_CODES, Parser, parse
 from limpid.cli.progress import Reporter, make_reporter
 from limpid.cli.words import Event, plan_text, shown
+from limpid.run.places import is_unfinished
 from limpid.settings import Settings
 from limpid.types import InputError, SettingsError
 
@@ -64,6 +65,7 @@ def make_parser() -> Parser:
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--output", metavar="PATH", help="the result; for several inputs a folder for the results")
     files.add_argument("--from", dest="sidecar", metavar="FILE", help="do again what this .limpid.json says")
+    files.add_argument("--trust-sidecar", action="store_true", help="with --from: also files outside of its folder")
     files.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     files.add_argument("--skip-existing", action="store_true", help="leave out inputs whose output exists")
     files.add_argument("--work-dir", metavar="DIR", help="finished segments lie here (default: beside the output)")
@@ -82,6 +84,8 @@ def _work(options: argparse.Namespace) -> tuple[Settings, list[Job], list[str]]:
     changes = given_settings(options)
     if options.overwrite and options.skip_existing:
         raise SettingsError("--overwrite and --skip-existing exclude each other; choose one")
+    if options.trust_sidecar and options.sidecar is None:
+        raise SettingsError("--trust-sidecar has no effect without --from; leave it out")
     if options.sidecar is None:
         settings = Settings().replace(**changes)
         jobs, notes = plan_jobs(options.names, options.output)
@@ -94,7 +98,7 @@ def _work(options: argparse.Namespace) -> tuple[Settings, list[Job], list[str]]:
 
 def _again(options: argparse.Namespace, changes: dict[str, Any]) -> tuple[Settings, list[Job], list[str]]:
     """The run that a sidecar describes, with what else was said on the command line."""
-    source, settings = limpid.from_sidecar(options.sidecar)
+    source, settings = limpid.from_sidecar(options.sidecar, trust=options.trust_sidecar)
     if "height" in changes:
         changes.setdefault("scale", None)
     if "scale" in changes:
@@ -132,7 +136,7 @@ def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter
     if not exists(job.input):  # before PyTorch is loaded, which takes seconds
         raise InputError(f"{shown(job.input)}: there is no such file or folder")
     output = output_of(job, settings)
-    if options.skip_existing and exists(output):
+    if options.skip_existing and exists(output) and not is_unfinished(output):
         reporter({"event": "skipped", "input": str(job.input), "output": str(output)})
         return Outcome(job=job, skipped=True)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from limpid.durable.files import open_own
 from limpid.types import OutputError
 
 
@@ -25,9 +26,9 @@ def locked(folder: Path) -> Iterator[None]:
 def _acquire(folder: Path) -> IO[str]:
     path = folder / "lock"
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            file = path.open("a+", encoding="utf-8")
+            file = os.fdopen(open_own(path), "r+", encoding="utf-8", errors="replace")
         except FileNotFoundError:
             continue  # another run finished between the two lines and took its folder away
         if not _try_lock(file):
@@ -54,7 +55,7 @@ def _holder(file: IO[str]) -> str:
 
 def _is_current(file: IO[str], path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except OSError:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from limpid.cuts.base import Cuts
-from limpid.durable.files import bytes_text, existing_parent, size_of
+from limpid.durable.files import bytes_text, clear_temporary, discard, existing_parent, size_of
 from limpid.plan.device import is_out_of_memory
 from limpid.plan.segments import Plan, Stretch, add_halo
 from limpid.restoration.chunk import Chunk, Compute
@@ -88,10 +89,12 @@ def calibrate(
     spec: OutputSpec,
     segment_spec: OutputSpec,
     shared: bool,
+    folder: Path | None = None,
 ) -> Estimate:
     """Compute and encode the trial chunk in a temporary folder and extrapolate to the whole plan.
 
     Args:
+        folder: where the encoded trial lies for a moment; None: in a temporary folder of the system.
         shared: whether computing and encoding share the processor, so that their times add up.
     """
     chunk = trial_chunk(plan)
@@ -101,8 +104,8 @@ def calibrate(
         if not is_out_of_memory(error):
             raise
         return guess(plan, spec, segment_spec)  # the run itself steps down and says so
-    segment_size, encode_s = _timed_encode(open_as, segment_spec, result)
-    output_size = segment_size if spec == segment_spec else _timed_encode(open_as, spec, result)[0]
+    segment_size, encode_s = _timed_encode(open_as, segment_spec, result, folder)
+    output_size = segment_size if spec == segment_spec else _timed_encode(open_as, spec, result, folder)[0]
     count, trial = len(plan.frames), len(chunk.core)
     computed = sum(len(c.halo) for stretch in cuts.stretches(plan.segments) for c in chunks(cuts, stretch, plan))
     compute_s, encode_s = seconds * computed / len(chunk.halo), encode_s * count / trial
@@ -137,9 +140,12 @@ def _timed_compute(plan: Plan, chunk: Segment, read: Read, compute: Compute) -> 
     return result, seconds
 
 
-def _timed_encode(open_as: OpenAs, spec: OutputSpec, frames: Tensor) -> tuple[int, float]:
-    with tempfile.TemporaryDirectory(prefix="limpid-") as folder:
-        path = Path(folder) / f"trial{suffix_of(spec)}"
+def _timed_encode(open_as: OpenAs, spec: OutputSpec, frames: Tensor, folder: Path | None) -> tuple[int, float]:
+    with contextlib.ExitStack() as stack:
+        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="limpid-")))
+        path = place / f"trial{suffix_of(spec)}"
+        clear_temporary(path)
+        stack.callback(discard, path)
         step = max(int(1 / (spec.fps * spec.time_base)), 1)
         started = time.perf_counter()
         with open_as(path, spec) as writer:

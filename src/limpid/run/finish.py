@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from limpid.durable.files import fsync_path, write_atomic
 from limpid.plan.segments import Plan
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Read
-from limpid.run.journal import Journal
+from limpid.run.journal import Journal, Published
+from limpid.run.places import Places
 from limpid.run.resume import make_plan_and_estimate
 from limpid.run.session import Session
-from limpid.run.sidecar import write_sidecar
+from limpid.run.sidecar import sidecar_text
 from limpid.types import Window
 from limpid.video import assemble
+
+SIDECAR_DRAFT = "sidecar.json"
+"""In the home of a run, until the output has its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,48 +42,81 @@ class Report:
     dry_run: bool = False
 
 
-def join_segments(session: Session, journal: Journal, teller: Teller) -> None:
-    """Make the output of the finished segments: whole, under its final name, or not at all."""
+def join_segments(session: Session, journal: Journal, teller: Teller, *, resumed: int, overwrite: bool) -> Report:
+    """Make the output of the finished segments: whole, under its final name and with its sidecar, or not at all.
+
+    What has to be done again after a kill is decided by one line of the journal, written when the result is whole and
+    has no name yet: whatever has its bytes under its name is the result. ``resumed``: segments that a former run left.
+    """
     teller.stage("assemble")
-    journal.add_assembling()
-    frames = session.frames
+    frames, places = session.frames, session.places
     whole = len(frames) == session.timeline.num_frames
     meter = Meter(teller, "assemble", total=len(frames))
     meter.start()
-    notes = assemble(
+    reports: list[Report] = []
+
+    def on_whole(part: Path, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            teller.note(note)
+        published = Published.of(part)
+        teller.stage("finish")
+        reports.append(_report(session, journal.plan, journal.estimate, teller, resumed=resumed))
+        text = _sidecar(session, journal, teller, reports[0], published)
+        write_atomic(places.home / SIDECAR_DRAFT, text)
+        journal.add_published(published)
+
+    assemble(
         [journal.folder / journal.finished[segment.index].file for segment in journal.plan.segments],
-        session.places.output,
+        places.output,
         session.spec,
         session.clip,
         session.timeline,
         frames=None if whole else Window(start=frames.start, stop=frames.stop),
-        overwrite=True,  # whether the output may be replaced was checked before the run, and again when it was resumed
+        overwrite=overwrite,
         on_progress=meter.update,
+        temporary=places.unfinished,
+        on_whole=on_whole,
     )
-    for note in notes:
-        teller.note(note)
+    settle(places)
+    return reports[0]
 
 
-def finish(session: Session, journal: Journal, teller: Teller, *, resumed: int) -> Report:
-    """Write the sidecar and say what was done. ``resumed``: segments that a former run had left."""
-    teller.stage("finish")
-    report = _report(session, journal.plan, journal.estimate, teller, resumed=resumed)
-    write_sidecar(
-        session.places.sidecar,
+def settle(places: Places) -> None:
+    """Put the sidecar beside the output that has just got its name, or had got it when a former run was killed."""
+    draft = places.home / SIDECAR_DRAFT
+    if draft.exists():
+        draft.replace(places.sidecar)
+        fsync_path(places.sidecar.parent)
+
+
+def tell_done(report: Report, teller: Teller) -> Report:
+    values = {name: getattr(report, name) for name in ("frames", "seconds", "fps", "resumed_segments")}
+    teller.tell("done", output=str(report.output), **values, notes=teller.notes, warnings=teller.warnings)
+    return report
+
+
+def finish_former(session: Session, former: Journal | None, teller: Teller) -> Report:
+    """The end of a run that was killed after its output had got its name."""
+    settle(session.places)
+    teller.note("a former run had finished this output; only its work folder was left, and is removed now")
+    plan = former.plan if former is not None else session.plan()
+    return _report(session, plan, {}, teller, resumed=len(plan.segments))
+
+
+def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report, published: Published) -> str:
+    return sidecar_text(
         source=session.places.source,
         settings=session.settings,
         resolved=session.resolved(journal.plan),
         timings={"seconds": report.seconds, "fps": report.fps, "stages": dict(teller.stage_s)},
         frames=report.frames,
-        resumed_segments=resumed,
+        resumed_segments=report.resumed_segments,
         rungs=[rung.to_dict() for _, rung in journal.lowered],
         notes=report.notes,
         warnings=report.warnings,
+        run={"key": journal.key, **asdict(published)},
         **session.sidecar_facts(journal.plan),
     )
-    values = {name: getattr(report, name) for name in ("frames", "seconds", "fps", "resumed_segments")}
-    teller.tell("done", output=str(report.output), **values, notes=teller.notes, warnings=teller.warnings)
-    return report
 
 
 def dry_run_of(session: Session, read: Read, teller: Teller, *, trial: bool) -> Report:

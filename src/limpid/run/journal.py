@@ -2,25 +2,44 @@
 
 The journal is a file of JSON lines. The first one is the header: the *facts* that decide the bytes of the result
 (input, settings, weights, versions, machine) and the plan that was made for them. Every further line says that a
-segment is durable, that memory ran out and what is used since, or that joining has begun. A line counts when it is
-whole: a crash may tear the last one.
+segment is durable, that memory ran out and what is used since, or that the result is whole and about to get its name.
+
+A line counts when it is whole: a crash may tear the last one. Each carries a check over itself and all before it, and
+every value is looked at before it is used; a journal that does not hold is not used at all.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from limpid.durable.files import digest_of, fsync_path, remove, sha256_of, size_of
+from limpid.bounded import MAX_FIELD, check_fields, parse_json, quoted, read_regular, record, whole
+from limpid.durable.files import digest_of, fsync_path, open_own, remove, sha256_of, size_of
 from limpid.plan.segments import Plan, Rung
 
-FORMAT = 1
+FORMAT = 2
 NAME = "journal.jsonl"
+MAX_JOURNAL_BYTES = 512 << 20
+FRESH = ("scan.json", "captions.json")
+"""What a new journal does not delete: it was made by the same run, a moment before, and says itself what it is of."""
+OUR_NAMES = re.compile(
+    r"lock|journal\.jsonl|scan\.json|captions\.json|sidecar\.json|(part|trial)(\.\w+)?|part-old"
+    r"|(partial-)?\d{6,}(\.\w+)?|\d{6,}\.carry\.safetensors|\.[\w.-]+\.partial"
+)
+"""Everything that a run puts into its folders."""
+_SEGMENT_NAME = re.compile(r"(\d{6,})(\.nut|\.mov)?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_our_name(name: str) -> bool:
+    """Whether a run may have put a file or folder of this name into its work folder; nothing else is deleted there."""
+    return OUR_NAMES.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +54,43 @@ class Finished:
     carry: str | None = None
     carry_sha256: str | None = None
 
+    def check(self, plan: Plan) -> None:
+        """Raises ValueError unless this can be said of a segment of the plan: a file belongs to its index."""
+        check_fields(self)
+        name = _SEGMENT_NAME.fullmatch(self.file)
+        if self.index >= len(plan.segments) or name is None or int(name[1]) != self.index:
+            raise ValueError(f"{quoted(self.file)} is no file of segment {self.index}")
+        if self.frames != len(plan.segments[self.index].core):
+            raise ValueError(f"segment {self.index} cannot have {self.frames} frames")
+        if self.carry not in (None, carry_name(self.index)) or (self.carry is None) != (self.carry_sha256 is None):
+            raise ValueError(f"{quoted(self.carry)} is not what segment {self.index} hands on")
+        if not all(_SHA256.fullmatch(digest) for digest in (self.sha256, self.carry_sha256 or self.sha256)):
+            raise ValueError("a hash is none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The whole result, as it was just before it got its name."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Published:
+        return cls(size=size_of(path), sha256=sha256_of(path))
+
+    def is_at(self, path: Path) -> bool:
+        """Whether ``path`` is this result: whatever else lies there is somebody else's."""
+        try:
+            return not path.is_symlink() and size_of(path) == self.size and sha256_of(path) == self.sha256
+        except OSError:
+            return False
+
+
+def carry_name(index: int) -> str:
+    """The file with what a segment hands on to the next one of its shot."""
+    return f"{index:06d}.carry.safetensors"
+
 
 @dataclass
 class Journal:
@@ -47,7 +103,9 @@ class Journal:
     finished: dict[int, Finished] = field(default_factory=dict)
     lowered: list[tuple[int, Rung]] = field(default_factory=list)
     """Since which frame chunks are cut finer, because memory ran out there; in the order in which it did."""
-    assembling: bool = False
+    published: Published | None = None
+    _check: str = ""
+    """Over all lines so far."""
     _file: IO[bytes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     """Segments are added by the encoding thread, rungs by the computing one."""
@@ -59,7 +117,7 @@ class Journal:
 
     @classmethod
     def create(cls, folder: Path, facts: Mapping[str, Any], plan: Plan, estimate: Mapping[str, Any]) -> Journal:
-        """Begin anew: whatever a former run left in the folder is deleted, but for the lock."""
+        """Begin anew: what a former run left in the folder is deleted, but for the lock and what is `FRESH`."""
         clear(folder)
         journal = cls(folder=folder, facts=facts, plan=plan, estimate=estimate)
         header = {"limpid_journal": FORMAT, "facts": dict(facts), "plan": plan.to_dict(), "estimate": dict(estimate)}
@@ -69,31 +127,49 @@ class Journal:
 
     @classmethod
     def load(cls, folder: Path) -> Journal | None:
-        """The journal that a former run left, or None when there is none that can be read."""
-        lines, _ = scan_lines(folder / NAME)
-        if not lines or lines[0].get("limpid_journal") != FORMAT:
-            return None
+        """The journal that a former run left, or None when there is none that holds."""
         try:
-            journal = cls(
-                folder=folder,
-                facts=lines[0]["facts"],
-                plan=Plan.from_dict(lines[0]["plan"]),
-                estimate=lines[0]["estimate"],
-            )
-            for line in lines[1:]:
-                journal._take(line)
-        except (KeyError, TypeError, ValueError, IndexError):
+            return cls.read(folder)
+        except ValueError:
             return None
+
+    @classmethod
+    def read(cls, folder: Path) -> Journal | None:
+        """The same; raises ValueError with the reason for one that was changed or makes no sense."""
+        lines, _ = scan_lines(folder / NAME)
+        if not lines:
+            return None
+        if lines[0].get("limpid_journal") != FORMAT:
+            raise ValueError("it is of another version of Limpid")
+        try:
+            return cls._from_lines(folder, lines)
+        except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{type(error).__name__}: {quoted(str(error))}") from error
+
+    @classmethod
+    def _from_lines(cls, folder: Path, lines: list[dict[str, Any]]) -> Journal:
+        check = checked(lines)
+        plan = Plan.from_dict(record(lines[0]["plan"]))
+        check_plan(plan)
+        facts, estimate = record(lines[0]["facts"]), record(lines[0]["estimate"])
+        journal = cls(folder=folder, facts=facts, plan=plan, estimate=estimate, _check=check)
+        for line in lines[1:]:
+            journal._take(line)
         return journal
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if "segment" in line:
-            done = Finished(**line["segment"])
+            done = Finished(**record(line["segment"]))
+            done.check(self.plan)
             self.finished[done.index] = done
         elif "rung" in line:
-            self.lowered.append((int(line["frame"]), Rung(**line["rung"])))
-        elif "assembling" in line:
-            self.assembling = bool(line["assembling"])
+            frame, rung = whole(line["frame"], most=MAX_FIELD), Rung(**record(line["rung"]))
+            check_rung(rung)
+            self.lowered.append((frame, rung))
+        elif "published" in line:
+            self.published = Published(**record(line["published"])) if line["published"] is not None else None
+            if self.published is not None:
+                check_fields(self.published)
 
     def segment_path(self, index: int, suffix: str) -> Path:
         return self.folder / f"{index:06d}{suffix}"
@@ -118,18 +194,15 @@ class Journal:
         self._append({"rung": rung.to_dict(), "frame": frame})
         self.lowered.append((frame, rung))
 
-    def add_assembling(self) -> None:
-        """Say that the output may appear under its final name from now on."""
-        self._set_assembling(True)
+    def add_published(self, published: Published) -> None:
+        """Say that the result is whole and gets its name now. What has these bytes under that name is ours."""
+        self._append({"published": asdict(published)})
+        self.published = published
 
     def add_assembled(self) -> None:
-        """Say that the output is complete: it is the user's now, and is not written over unasked."""
-        self._set_assembling(False)
-
-    def _set_assembling(self, value: bool) -> None:
-        if self.assembling != value:
-            self._append({"assembling": value})
-            self.assembling = value
+        """Say that the output is the user's from now on, and is not taken for unfinished work again."""
+        self._append({"published": None})
+        self.published = None
 
     def drop_damaged(self) -> list[int]:
         """Forget segments whose files are missing or changed; returns their numbers."""
@@ -149,11 +222,13 @@ class Journal:
     def _append(self, line: Mapping[str, Any]) -> None:
         with self._lock:
             if self._file is None:
-                self._file = (self.folder / NAME).open("ab")
+                self._file = os.fdopen(open_own(self.folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
                 self._heal()
-            self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            check = line_check(self._check, line)
+            self._file.write(json.dumps({**line, "check": check}, separators=(",", ":")).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._check = check
 
     def _heal(self) -> None:
         """Cut off a line that a crash tore, so that the next one stands by itself."""
@@ -170,27 +245,65 @@ class Journal:
 def scan_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The whole lines of a journal, up to the first that is torn or is no JSON object, and how many bytes they take."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_JOURNAL_BYTES)
     except OSError:
         return [], 0
-    lines, size = [], 0
-    for raw in data.split(b"\n")[:-1]:
+    lines: list[dict[str, Any]] = []
+    position = 0
+    while (end := data.find(b"\n", position)) >= 0:
         try:
-            line = json.loads(raw)
+            line = parse_json(data[position:end])
         except ValueError:
             break
         if not isinstance(line, dict):
             break
         lines.append(line)
-        size += len(raw) + 1
-    return lines, size
+        position = end + 1
+    return lines, position
+
+
+def line_check(before: str, line: Mapping[str, Any]) -> str:
+    """The check of a line: over its values and the check of the line before."""
+    return digest_of([before, line])[:16]
+
+
+def checked(lines: list[dict[str, Any]]) -> str:
+    """The check of the last line. Raises ValueError for the first line that is not as it was written."""
+    check = ""
+    for number, line in enumerate(lines, 1):
+        said = line.pop("check", None)
+        check = line_check(check, line)
+        if said != check:
+            raise ValueError(f"line {number} was changed")
+    return check
+
+
+def check_plan(plan: Plan) -> None:
+    """Raises ValueError for a plan that no run has made: its segments must follow each other and cover its frames."""
+    check_fields(plan)
+    check_rung(plan.rung)
+    position = plan.frames.start
+    for segment in plan.segments:
+        if segment.core.start != position:
+            raise ValueError(f"segment {segment.index} does not begin where the one before ends")
+        position = segment.core.stop
+    if position != plan.frames.stop or not 1 <= plan.threads <= 256 or plan.grid_frames < 1:
+        raise ValueError("the segments are not those of a run")
+
+
+def check_rung(rung: Rung) -> None:
+    """Raises ValueError for sizes of pieces that the ladder does not have."""
+    check_fields(rung)
+    for name, value in rung.to_dict().items():
+        if value is not None and not isinstance(value, bool) and value < 1:
+            raise ValueError(f"{name} is {value}")
 
 
 def clear(folder: Path) -> None:
-    """Delete everything in a work folder but the lock; the journal first, so that a crash leaves nothing to reuse."""
+    """Delete what a former run left; the journal first, so that a crash leaves nothing to reuse."""
     remove(folder / NAME)
-    for path in folder.iterdir():
-        if path.name != "lock":
+    for path in list(folder.iterdir()):
+        if is_our_name(path.name) and path.name not in ("lock", *FRESH):
             remove(path)
 
 

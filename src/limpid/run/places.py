@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from limpid.durable.files import existing_parent
+from limpid.durable.files import NAME_BYTES, existing_parent, hidden_name, planted_error
+from limpid.run.sidecar import is_sidecar, made_from
 from limpid.settings import Settings
 from limpid.types import Clip, OutputError
 
@@ -24,10 +27,40 @@ class Places:
     source: Path
     output: Path
     work: Path
+    """Journal and segments."""
 
     @property
     def sidecar(self) -> Path:
-        return self.output.with_name(self.output.name + SIDECAR_SUFFIX)
+        return sidecar_of(self.output)
+
+    @property
+    def home(self) -> Path:
+        """Lock and unfinished result, beside the output whatever `work` is."""
+        return home_of(self.output)
+
+    @property
+    def unfinished(self) -> Path:
+        """Where the result grows."""
+        return self.home / f"part{self.output.suffix if self.output.suffix.isascii() else ''}"
+
+
+def sidecar_of(output: Path) -> Path:
+    return output.with_name(output.name + SIDECAR_SUFFIX)
+
+
+def home_of(output: Path) -> Path:
+    """The hidden folder of the run that makes an output."""
+    return hidden_name(output, "limpid")
+
+
+def done_name(home: Path) -> Path:
+    """What a home is called while it is deleted after success."""
+    return hidden_name(home.with_name(home.name.removeprefix(".")), "done")
+
+
+def is_result(output: Path) -> bool:
+    """Whether Limpid made ``output`` or is about to: its sidecar or the folder of its run lies beside it."""
+    return os.path.lexists(sidecar_of(output)) or is_unfinished(output)
 
 
 def default_output(source: Path, settings: Settings, *, images: bool) -> Path:
@@ -49,35 +82,111 @@ def choose_places(clip: Clip, output: str | Path | None, settings: Settings, wor
         target = default_output(source.resolve(), settings, images=clip.kind == "images")
     else:
         target = Path(output).expanduser().absolute()
-    if not target.name:
+    if not target.name or target.name == "..":
         raise OutputError(f"{target} is no name for an output")
     if work_dir is None:
-        work = target.with_name(f".{target.name}.limpid")
+        work = home_of(target)
     else:
         # Outputs of the same name in different folders must not share a work folder.
         mark = hashlib.sha256(os.fsencode(target)).hexdigest()[:8]
-        work = Path(work_dir).expanduser().absolute() / f"{target.name}.{mark}.limpid"
+        work = Path(work_dir).expanduser().absolute() / f"{target.name[:40]}.{mark}.limpid"
     return Places(source=source, output=target, work=work)
 
 
-def check_output(places: Places, *, overwrite: bool) -> None:
-    """Refuse what would fail after hours of work. Raises OutputError."""
+def check_output(places: Places, clip: Clip, *, overwrite: bool) -> None:
+    """Refuse what would fail after hours of work, or harm something. Raises OutputError."""
     output = places.output
-    if output.exists() and places.source.exists() and output.samefile(places.source):
-        raise OutputError(f"{output} is the input itself; choose another output")
-    if exists(output) and not overwrite:
-        raise OutputError(f"{output} exists; choose another name or say --overwrite")
+    check_apart(output, clip)
+    check_name(places.sidecar)
+    for path in (output, places.sidecar):
+        check_kind(path)
+    if exists(output) and not overwrite and not (is_unfinished(output) or os.path.lexists(places.work)):
+        raise OutputError(f"{output} exists{_whose(places)}; choose another name or say --overwrite")
+    if places.sidecar.exists() and not is_sidecar(places.sidecar):
+        raise OutputError(f"{places.sidecar} is where the record of the output goes, and it is something else; move it")
     if output.is_dir() and output.suffix.lower() in CONTAINER_OF:
         raise OutputError(f"{output} is a folder, and its name asks for a video file; choose another output")
     for folder in (output.parent, places.work.parent):
         check_folder(folder)
 
 
+def _whose(places: Places) -> str:
+    """In the sentence that says that an output exists: who made it, if that is known."""
+    source = made_from(places.sidecar)
+    return "" if source is None else f" already, Limpid made it from {source}"
+
+
+def is_unfinished(output: Path) -> bool:
+    """Whether a former run left folders behind; what it had made of the output is then looked at before any work."""
+    home = home_of(output)
+    return any(map(os.path.lexists, (home, done_name(home))))
+
+
+def check_apart(output: Path, clip: Clip) -> None:
+    """Raises OutputError when the output is the input, lies in it, or holds a part of it."""
+    source = Path(clip.path).absolute()
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OutputError(f"{output} is the input itself; choose another output")
+    if source.is_dir() and _is_inside(output, source):
+        raise OutputError(f"{output} lies in the folder that is the input; choose an output beside it")
+    for folder in {path.parent.resolve() for path in (source, *map(Path, clip.image_paths))} | _targets(clip):
+        if output.is_dir() and _is_inside(folder, output):
+            raise OutputError(f"{output} is a folder that holds the input; choose an output beside it")
+
+
+def _targets(clip: Clip) -> set[Path]:
+    """Folders of what the images of a clip are links to."""
+    links = (Path(image) for image in (clip.path, *clip.image_paths) if Path(image).is_symlink())
+    return {link.resolve().parent for link in links}
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether ``path`` is ``folder`` or lies in it, by what the file system says and not by names."""
+    try:
+        there = folder.stat()
+    except OSError:
+        return False
+    return any(os.path.samestat(found, there) for found in _stats(path.resolve()))
+
+
+def _stats(path: Path) -> Iterator[os.stat_result]:
+    for part in (path, *path.parents):
+        try:
+            yield part.stat()
+        except OSError:
+            continue
+
+
+def check_name(sidecar: Path) -> None:
+    """Raises OutputError for names that leave no room for that of the sidecar."""
+    length = len(os.fsencode(sidecar.name))
+    if length > NAME_BYTES:
+        most = NAME_BYTES - len(SIDECAR_SUFFIX)
+        raise OutputError(
+            f"{sidecar.name.removesuffix(SIDECAR_SUFFIX)} is {length - len(SIDECAR_SUFFIX)} bytes long; the name of an "
+            f"output has at most {most}, choose a shorter one"
+        )
+
+
+def check_kind(path: Path) -> None:
+    """Raises OutputError for links, pipes and devices where a file or folder is to be written or replaced."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    if stat.S_ISLNK(mode):
+        raise OutputError(f"{path} is a link; remove it, or name the file that it leads to")
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OutputError(f"{path} is a device or a pipe; choose another name")
+    if path.name.endswith(SIDECAR_SUFFIX) and stat.S_ISDIR(mode):
+        raise planted_error(path)
+
+
 def exists(output: Path) -> bool:
     """Whether something would be written over; an empty folder would not."""
-    if output.is_dir():
+    if output.is_dir() and not output.is_symlink():
         return any(output.iterdir())
-    return output.exists() or output.is_symlink()
+    return os.path.lexists(output)
 
 
 def check_folder(folder: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from limpid.durable.files import digest_of
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
 from limpid.plan.device import Machine, choose_machine, versions
-from limpid.plan.segments import Plan
+from limpid.plan.segments import Plan, Rung
 from limpid.restoration.restorer import Restorer, target_size
 from limpid.run.estimate import Estimate, calibrate, check_space, free_disk_bytes, guess, suffix_of, worth_a_trial
 from limpid.run.events import Teller
@@ -55,6 +57,15 @@ class Session:
         )
 
     @cached_property
+    def key(self) -> str:
+        """Of the facts; see `limpid.run.journal.Journal.key`."""
+        return digest_of(self.facts)
+
+    def rungs(self, plan: Plan) -> tuple[Rung, ...]:
+        """What a run with this plan may step down to."""
+        return tuple(self.method.cuts.ladder(plan.rung, self.clip.width, self.clip.height))
+
+    @cached_property
     def _restorers(self) -> dict[Offload, Restorer]:
         return {}
 
@@ -83,7 +94,7 @@ class Session:
             budget=self.machine.budget(most=self.method.cuts.most_memory_bytes),
         )
 
-    def estimate(self, plan: Plan, read: Read, *, trial: bool) -> Estimate:
+    def estimate(self, plan: Plan, read: Read, *, trial: bool, folder: Path | None = None) -> Estimate:
         if not (trial and worth_a_trial(plan)):
             return guess(plan, self.spec, self.segment_spec)
         return calibrate(
@@ -95,6 +106,7 @@ class Session:
             spec=self.spec,
             segment_spec=self.segment_spec,
             shared=self.machine.torch_device.type == "cpu",
+            folder=folder,
         )
 
     def check_space(self, estimate: Estimate, teller: Teller, *, left: float) -> None:
@@ -122,7 +134,7 @@ class Session:
             open_writer=lambda path, first: SegmentWriter(path, self.segment_spec, first_frame=first),
             suffix=suffix_of(self.segment_spec),
             pts=self.timeline.pts,
-            rungs=self.method.cuts.ladder(journal.plan.rung, self.clip.width, self.clip.height),
+            rungs=self.rungs(journal.plan),
             teller=teller,
             cuts=self.method.cuts,
             carries=self.method.carries,

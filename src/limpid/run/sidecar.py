@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from limpid.durable.files import write_atomic
+from limpid.bounded import cut, quoted, read_json, record, text
 from limpid.settings import Settings
 from limpid.types import InputError, SettingsError
 
 FORMAT = 1
+MAX_BYTES = 16 << 20
+FILES = ("weights", "caption_model")
+"""Settings that may name a file or folder."""
 
 
-def write_sidecar(path: Path, *, source: Path, settings: Settings, resolved: Mapping[str, Any], **facts: Any) -> None:
-    """Write the sidecar of an output, whole or not at all.
+def sidecar_text(*, source: Path, settings: Settings, resolved: Mapping[str, Any], **facts: Any) -> str:
+    """The contents of the sidecar of an output.
 
     Args:
         settings: as asked for, None where Limpid chose.
@@ -28,35 +32,94 @@ def write_sidecar(path: Path, *, source: Path, settings: Settings, resolved: Map
         "settings": settings.to_dict(),
         "resolved": dict(resolved),
     }
-    write_atomic(path, json.dumps({**values, **facts}, indent=2, default=str) + "\n")
+    return json.dumps({**values, **facts}, indent=2, default=str) + "\n"
 
 
-def from_sidecar(path: str | Path) -> tuple[Path, Settings]:
+def from_sidecar(path: str | Path, *, trust: bool = False) -> tuple[Path, Settings]:
     """The input of an output and the settings that reproduce it, with every choice that Limpid made for it fixed.
 
-    The input is looked for where it was, then beside the sidecar. Raises InputError or SettingsError.
+    The input is looked for where it was, then beside the sidecar. A sidecar may come from anyone: files that it names
+    outside of its own folder are refused unless ``trust`` says that they were looked at. Raises InputError or
+    SettingsError.
     """
     path = Path(path)
-    values = _read(path)
     try:
-        source, chosen = Path(values["input"]), {**values["settings"], **values["resolved"]}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is no sidecar of Limpid: {error} is missing") from None
-    if not source.exists() and (path.parent / source.name).exists():
-        source = path.parent / source.name
+        values = record(_read(path), ("input", "settings", "resolved"))
+        source = Path(text(values["input"]))
+        chosen = {**record(values["settings"]), **record(values["resolved"])}
+    except ValueError as error:
+        raise InputError(f"{path} is no sidecar of Limpid: {error}") from None
+    beside = path.parent / source.name
+    if not _is_there(source) and source.name and _is_there(beside):
+        source = beside
+    if not trust:
+        _refuse_outside(path, {"input": str(source), **{name: chosen.get(name) for name in FILES}}, chosen)
     try:
         return source, Settings.from_dict(chosen)
     except SettingsError as error:
         raise SettingsError(f"{path} does not fit this version of Limpid: {error}") from None
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse_outside(path: Path, named: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
+    """Raises InputError for what a sidecar names that is not in its own folder."""
+    found = [f"{name} {cut(str(value), 300)}" for name, value in _outside(path.parent, named)]
+    prompts = chosen.get("prompts")
+    if isinstance(prompts, str) and not re.match(r"\s*\d+\s*:", prompts):
+        found.append(f"prompts {cut(prompts, 300)}")
+    if found:
+        raise InputError(
+            f"{path} names what is not in its folder: {', '.join(found)}; look at it, then say --trust-sidecar"
+        )
+
+
+def _outside(folder: Path, named: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    root = folder.resolve()
+    for name, value in named.items():
+        if isinstance(value, str) and not _resolved(value).is_relative_to(root):
+            yield name, value
+
+
+def _resolved(name: str) -> Path:
+    try:
+        return Path(name).resolve()
+    except (OSError, ValueError, RuntimeError):
+        return Path("/")  # a name that cannot be is in no folder
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, MAX_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError:
-        raise InputError(f"{path} is no sidecar of Limpid: it is not JSON") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is no sidecar of Limpid: it is not JSON that can be used ({cut(str(error))})"
+        ) from None
     if not isinstance(values, dict) or values.get("limpid_sidecar") != FORMAT:
         raise InputError(f"{path} is no sidecar of Limpid; those are called <output>.limpid.json")
     return values
+
+
+def peek(path: Path) -> dict[str, Any] | None:
+    """The values of a sidecar, None when there is none."""
+    try:
+        return _read(path)
+    except InputError:
+        return None
+
+
+def is_sidecar(path: Path) -> bool:
+    return peek(path) is not None
+
+
+def made_from(path: Path) -> str | None:
+    """The input that a sidecar says its output was made from, for a sentence."""
+    values = peek(path)
+    return quoted(values.get("input"), 300) if values is not None else None

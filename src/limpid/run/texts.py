@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from limpid.bounded import MAX_JSON_BYTES, read_json, record, text
 from limpid.durable.files import digest_of, write_atomic
 from limpid.plan.device import choose_device
 from limpid.priors.prompts import check_shots, parse_prompts, prompt_lines, read_prompts
@@ -47,7 +48,9 @@ def with_captions(
     if found is None:
         found = caption(missing)
         if folder is not None:
-            write_atomic(folder / CAPTIONS_NAME, json.dumps({"key": key, "captions": prompt_lines(found)}))
+            lines = prompt_lines(found)
+            values = {"key": key, "captions": lines, "check": digest_of([key, lines])}
+            write_atomic(folder / CAPTIONS_NAME, json.dumps(values))
     texts = {**found, **given}
     return settings.replace(prompts=prompt_lines(texts), caption="off", caption_model=None)
 
@@ -85,7 +88,8 @@ def _recall(folder: Path | None, key: str) -> dict[int, str] | None:
     if folder is None:
         return None
     try:
-        values = json.loads((folder / CAPTIONS_NAME).read_text(encoding="utf-8"))
-        return parse_prompts(values["captions"]) if values["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
+        values = record(read_json(folder / CAPTIONS_NAME), ("key", "captions", "check"))
+        sound = values["key"] == key and values["check"] == digest_of([key, values["captions"]])
+        return parse_prompts(text(values["captions"], MAX_JSON_BYTES)) if sound else None
+    except (OSError, ValueError):
         return None

@@ -1,16 +1,31 @@
-"""The work folder of a run: locked while the run works, gone when it succeeded or left nothing worth keeping."""
+"""The folders of a run: locked while it works, gone when it succeeded or left nothing worth keeping.
+
+*Home* lies beside the output, always, and holds the lock: one run per output, wherever its segments are. It is also
+where the result grows until it gets its name. *Work* holds journal and segments, and is the home unless ``--work-dir``
+says otherwise. Neither is ever a link, and only names that Limpid makes are deleted in them.
+
+After success the home is renamed before it is deleted, so that a kill in between leaves a name that says "finished".
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpid.durable.files import discard, planted_error
 from limpid.durable.lock import locked
-from limpid.run.journal import Journal
+from limpid.run.journal import NAME as JOURNAL
+from limpid.run.journal import Journal, is_our_name
+from limpid.run.places import Places, done_name
+
+_IMAGE = re.compile(r"\d{8,}\.(png|jpg|tif|webp)")
+_LAST = ("lock", JOURNAL)
+"""What is deleted last: while the journal is there, a run that is killed in its cleaning up can be gone on with."""
 
 
 @dataclass
@@ -21,41 +36,129 @@ class Workspace:
     journal: Journal | None = None
     """The one that is written to, closed at the end."""
     done: bool = False
+    was_done: bool = False
+    """A former run had finished this output, and was killed while it cleaned up."""
 
 
 @contextlib.contextmanager
-def workspace(folder: Path, *, dry_run: bool = False, keep: bool = False) -> Iterator[Workspace]:
-    """Lock a work folder, and remove it afterwards unless finished segments in it are still of use.
+def workspace(places: Places, *, dry_run: bool = False, keep: bool = False) -> Iterator[Workspace]:
+    """Lock the folders of a run, and remove them afterwards unless finished segments in them are still of use.
 
-    Raises OutputError when another run holds it.
+    Raises OutputError when another run holds them, or something else than Limpid's lies in their place.
     """
     if dry_run:
         yield Workspace(None)
         return
-    space = Workspace(folder)
-    with locked(folder):
+    folders = list(dict.fromkeys((places.home, places.work)))
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            check_own(folder)
+            stack.enter_context(locked(folder))
+            check_own(folder)
+        space = Workspace(places.work, was_done=_sweep(places.home))
         try:
             yield space
         finally:
-            if space.journal is not None:
-                if space.done and keep:
-                    space.journal.add_assembled()
-                space.journal.close()
-            useless = space.done or not _holds_segments(folder)
-            if useless and not keep:
-                _remove(folder)
-    if useless and not keep and os.name == "nt":
-        shutil.rmtree(folder, ignore_errors=True)
+            _leave(space, places, folders, keep=keep)
+    if os.name == "nt" and not any(map(_is_worth_keeping, folders)):  # a locked file can only go after it is closed
+        for folder in folders:
+            empty(folder)
 
 
-def _holds_segments(folder: Path) -> bool:
-    journal = Journal.load(folder)
+def _leave(space: Workspace, places: Places, folders: list[Path], *, keep: bool) -> None:
+    if space.journal is not None:
+        if space.done and keep:
+            space.journal.add_assembled()
+        space.journal.close()
+    if keep:
+        if places.work != places.home:
+            empty(places.home)
+        return
+    if space.done:
+        _remove_done(folders)
+    elif not _is_worth_keeping(places.work):
+        for folder in reversed(folders):
+            empty(folder)
+    elif places.work != places.home:
+        empty(places.home)
+
+
+def _is_worth_keeping(work: Path) -> bool:
+    journal = Journal.load(work)
     return journal is not None and bool(journal.finished)
 
 
-def _remove(folder: Path) -> None:
-    """The journal first: a crash between the lines must not leave one that names deleted files."""
+def _remove_done(folders: list[Path]) -> None:
+    """Delete the folders of a finished run, home first under another name; see the top of this file."""
+    home = folders[0]
+    for folder in folders:
+        _empty(folder, but=_LAST)
+    gone = done_name(home)
     with contextlib.suppress(OSError):
-        (folder / "journal.jsonl").unlink(missing_ok=True)
-        # While the lock is held nobody else is in here. On Windows the lock file can only go after it is closed.
-        shutil.rmtree(folder, ignore_errors=os.name == "nt")
+        if all(is_our_name(path.name) for path in home.iterdir()):
+            home.rename(gone)
+    for folder in (*folders[1:], home, gone):
+        empty(folder)
+
+
+def _sweep(home: Path) -> bool:
+    """Finish the cleaning of a former run; whether there was any to finish."""
+    gone = done_name(home)
+    if not os.path.lexists(gone):
+        return False
+    check_own(gone)
+    empty(gone)
+    return True
+
+
+# -------------------------------------------------------------------------------------------------- safety
+
+
+def check_own(folder: Path) -> None:
+    """Raises OutputError unless ``folder`` is absent or a folder of ours with nothing planted in it."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or not _is_owner(folder, found.st_uid):
+        raise planted_error(folder)
+    for entry in os.scandir(folder):
+        if is_our_name(entry.name):
+            _check_entry(entry)
+
+
+def _is_owner(folder: Path, owner: int) -> bool:
+    """Ours, root's, or of whom all around it belongs to, as on disks that have one owner for everything."""
+    if not hasattr(os, "geteuid"):
+        return True
+    return owner in (os.geteuid(), 0, folder.parent.stat().st_uid)
+
+
+def _check_entry(entry: os.DirEntry[str]) -> None:
+    found = entry.stat(follow_symlinks=False)
+    if stat.S_ISDIR(found.st_mode):
+        if "." in entry.name or entry.name == "lock":
+            raise planted_error(Path(entry.path))
+        for inner in os.scandir(entry.path) if entry.name != "part-old" else ():
+            if not stat.S_ISREG(inner.stat(follow_symlinks=False).st_mode) or not _IMAGE.fullmatch(inner.name):
+                raise planted_error(Path(inner.path))
+    elif not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and not entry.name.startswith("part")):
+        raise planted_error(Path(entry.path))
+
+
+def empty(folder: Path) -> None:
+    """Delete what Limpid made in a folder of its own, and the folder when nothing else is in it; never raises."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    _empty(folder, but=_LAST)
+    for name in _LAST[::-1]:
+        discard(folder / name)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _empty(folder: Path, *, but: tuple[str, ...]) -> None:
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            if path.name not in but and is_our_name(path.name):
+                discard(path)

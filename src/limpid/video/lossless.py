@@ -12,8 +12,9 @@ import av
 import cv2
 import numpy as np
 
+from limpid.durable.files import clear_temporary, discard, exists_error, publish, temporary_name
 from limpid.types import OutputError
-from limpid.video.files import exists_error, publish, remove, temporary_name, writing
+from limpid.video.files import writing
 from limpid.video.segments import BITEXACT
 from limpid.video.stills import check_replaceable, replace_folder
 
@@ -42,7 +43,7 @@ class LosslessWriter:
 
     def __enter__(self) -> Self:
         with writing(self._output):
-            remove(self._part)
+            clear_temporary(self._part)
             if self._is_folder:
                 self._part.mkdir()
             else:
@@ -93,7 +94,7 @@ class LosslessWriter:
             with contextlib.suppress(Exception):
                 if self._container is not None:
                     self._container.close()
-            remove(self._part)
+            discard(self._part)
 
     def _finish(self) -> None:
         with writing(self._output):

@@ -13,9 +13,10 @@ from typing import Any
 
 import av
 
+from limpid.durable.files import clear_temporary, discard, exists_error, publish, temporary_name
 from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Window
 from limpid.video.encode import add_video_stream
-from limpid.video.files import exists_error, publish, remove, temporary_name, writing
+from limpid.video.files import writing
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
 from limpid.video.opening import choose_video
@@ -28,7 +29,9 @@ _LATE_START_S = 10
 """A file that starts later than this keeps a running clock (broadcast, camera); the output then starts at 0."""
 
 
-def check_output(output: Path | str, clip: Clip, spec: OutputSpec, *, overwrite: bool = False) -> None:
+def check_output(
+    output: Path | str, clip: Clip, spec: OutputSpec, *, overwrite: bool = False, temporary: Path | None = None
+) -> None:
     """Raises OutputError, before any work is done, where ``output`` could not be written at the end."""
     output = Path(output)
     if output.exists() and Path(clip.path).exists() and output.samefile(clip.path):
@@ -41,11 +44,11 @@ def check_output(output: Path | str, clip: Clip, spec: OutputSpec, *, overwrite:
         raise OutputError(f"{output} is a folder; give the name of a file")
     elif output.exists() and not overwrite:
         raise exists_error(output)
-    probe_file = temporary_name(output)
-    if not probe_file.exists():
-        with writing(output):
-            probe_file.touch()
-        remove(probe_file)
+    probe_file = temporary or temporary_name(output)
+    with writing(output):
+        clear_temporary(probe_file)
+        probe_file.touch(exist_ok=False)
+    discard(probe_file)
 
 
 def assemble(
@@ -58,6 +61,8 @@ def assemble(
     frames: Window | None = None,
     overwrite: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    temporary: Path | None = None,
+    on_whole: Callable[[Path, tuple[str, ...]], None] | None = None,
 ) -> tuple[str, ...]:
     """Joins ``segments`` in order into ``output`` with the sound and the rest of ``clip``; returns notes for the user.
 
@@ -66,27 +71,39 @@ def assemble(
     starts at 0. Without it the times of the source are kept, unless they are negative or those of a running clock.
     The number of frames and every timestamp are read back and compared before the file gets its name; it is synced and
     renamed atomically. Raises OutputError; nothing is then left under ``output`` that was not there before.
+    ``temporary``: where the result grows, on the same disk. ``on_whole`` is called with it and the notes when it is
+    whole and checked, just before it gets its name.
     """
     output = Path(output)
-    check_output(output, clip, spec, overwrite=overwrite)
+    check_output(output, clip, spec, overwrite=overwrite, temporary=temporary)
     part = frames or Window(start=0, stop=timeline.num_frames)
     if not segments or part.stop > timeline.num_frames:
         raise OutputError(f"{output}: no segments for frames {part.start} to {part.stop} of {timeline.num_frames}")
     if spec.codec == "images":
-        assemble_images(
-            segments, output, first_frame=part.start, expected=len(part), overwrite=overwrite, on_progress=on_progress
-        )
-        return tuple(
+        notes = tuple(
             f"{s.kind} stream {s.index} is not carried over: an image folder has no place" for s in clip.side_streams
         )
-    temporary = temporary_name(output)
+        assemble_images(
+            segments,
+            output,
+            first_frame=part.start,
+            expected=len(part),
+            overwrite=overwrite,
+            on_progress=on_progress,
+            temporary=temporary,
+            on_whole=None if on_whole is None else lambda folder: on_whole(folder, notes),
+        )
+        return notes
+    temporary = temporary or temporary_name(output)
     try:
         with writing(output):
-            remove(temporary)
+            clear_temporary(temporary)
             notes = _write(temporary, segments, spec, clip, timeline, part, frames is not None, on_progress)
+            if on_whole is not None:
+                on_whole(temporary, notes)
             publish(temporary, output, overwrite=overwrite)
     except BaseException:
-        remove(temporary)
+        discard(temporary)
         raise
     return notes
 
@@ -129,7 +146,7 @@ def _open_source(clip: Clip, stack: contextlib.ExitStack) -> Any:
     if clip.kind == "images":
         return None
     try:
-        return stack.enter_context(av.open(clip.path, metadata_errors="replace"))
+        return stack.enter_context(av.open(f"file:{clip.path}", metadata_errors="replace"))
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(f"{clip.path}: cannot be opened again for its sound: {error}") from error
 

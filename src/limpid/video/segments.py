@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 
+from limpid.durable.files import discard, fsync_path
 from limpid.types import InputError, OutputSpec
 from limpid.video.encode import REORDER_DEPTH, FrameEncoder, add_video_stream
-from limpid.video.files import fsync_folder, remove, writing
+from limpid.video.files import writing
 from limpid.video.picture import quantise
 from limpid.video.stills import StillsWriter, image_files
 
@@ -121,14 +122,14 @@ class _VideoWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        fsync_folder(self._path.parent)
+        fsync_path(self._path.parent)
 
     def abort(self) -> None:
         with contextlib.suppress(Exception):
             self._container.close()
         with contextlib.suppress(OSError):
             self._file.close()
-        remove(self._path)
+        discard(self._path)
 
 
 def match_channels(pictures: Any, alpha: bool) -> Any:

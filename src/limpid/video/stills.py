@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from limpid.durable.files import clear_temporary, discard, exists_error, fsync_path, temporary_name
 from limpid.types import OutputError, OutputSpec
-from limpid.video.files import exists_error, fsync_folder, remove, temporary_name, writing
+from limpid.video.files import writing
 from limpid.video.picture import quantise
 
 if TYPE_CHECKING:
@@ -65,11 +67,11 @@ class StillsWriter:
     def close(self) -> None:
         if self._next == self._first:
             raise ValueError("a segment needs at least one frame")
-        fsync_folder(self._folder)
-        fsync_folder(self._folder.parent)
+        fsync_path(self._folder)
+        fsync_path(self._folder.parent)
 
     def abort(self) -> None:
-        remove(self._folder)
+        discard(self._folder)
 
 
 def check_replaceable(output: Path, *, overwrite: bool) -> None:
@@ -78,8 +80,9 @@ def check_replaceable(output: Path, *, overwrite: bool) -> None:
         return
     if not output.is_dir():
         raise OutputError(f"{output} is a file; the images need a folder: choose another name")
-    strangers = [p.name for p in output.iterdir() if p not in set(image_files(output))]
-    if not strangers and not image_files(output):
+    images = set(image_files(output))
+    strangers = [p.name for p in output.iterdir() if p not in images]
+    if not strangers and not images:
         return
     if not overwrite:
         raise exists_error(output)
@@ -95,21 +98,28 @@ def assemble_images(
     expected: int,
     overwrite: bool,
     on_progress: Callable[[int], None] | None = None,
+    temporary: Path | None = None,
+    on_whole: Callable[[Path], None] | None = None,
 ) -> None:
-    """Collects the segments' images, numbered on from ``first_frame``, and gives the folder its name at once."""
+    """Collects the segments' images, numbered on from ``first_frame``, and gives the folder its name at once.
+
+    ``temporary`` and ``on_whole``: as for `limpid.video.assemble`.
+    """
     check_replaceable(output, overwrite=overwrite)
-    temporary = temporary_name(output)
+    temporary = temporary or temporary_name(output)
     try:
         with writing(output):
-            remove(temporary)
+            clear_temporary(temporary)
             temporary.mkdir()
             count = _collect(segments, temporary, first_frame, on_progress)
             if count != expected:
                 raise OutputError(f"{output}: {expected} frames were due, the segments hold {count}")
-            fsync_folder(temporary)
-            replace_folder(temporary, output)
+            fsync_path(temporary)
+            if on_whole is not None:
+                on_whole(temporary)
+            replace_folder(temporary, output, overwrite=overwrite)
     except BaseException:
-        remove(temporary)
+        discard(temporary)
         raise
 
 
@@ -124,20 +134,31 @@ def _collect(
                 os.link(file, target)  # the segment must stay whole until all is done: link, do not move
             except OSError:
                 shutil.copyfile(file, target)
+                fsync_path(target)
             count += 1
         if on_progress is not None:
             on_progress(count)
     return count
 
 
-def replace_folder(temporary: Path, output: Path) -> None:
-    """Gives the finished folder its name; what was there is removed afterwards."""
-    if output.exists() and any(output.iterdir()):
-        old = output.with_name(f".{output.name[:180]}.limpid-old")
-        remove(old)
+def replace_folder(temporary: Path, output: Path, *, overwrite: bool = True) -> None:
+    """Gives the finished folder its name; what was there is removed afterwards, or kept and an error unless asked."""
+    if overwrite and output.exists() and any(output.iterdir()):
+        old = temporary.with_name(f"{temporary.name}-old")
+        clear_temporary(old)
         output.rename(old)
         temporary.rename(output)
-        remove(old)
+        discard(old)
     else:
+        _rename_onto_empty(temporary, output)
+    fsync_path(output.parent)
+
+
+def _rename_onto_empty(temporary: Path, output: Path) -> None:
+    """The system itself refuses to rename a folder over one that holds something, or over a file."""
+    try:
         temporary.rename(output)
-    fsync_folder(output.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise exists_error(output) from error
+        raise

@@ -19,7 +19,8 @@ from limpid.bench.compare.measures import Measures
 from limpid.bench.compare.pictures import coloured, data_uri, heat_map, heat_top, png_uri
 from limpid.bench.compare.profiles import ProfileLine
 from limpid.bench.compare.sources import ComparedFile, Sources, counted
-from limpid.video.files import publish, remove, temporary_name, writing
+from limpid.durable.files import clear_temporary, discard, publish, temporary_name
+from limpid.video.files import writing
 
 ROW_WIDTH = 1200
 """Pixels that a row of crops may take before it wraps; they are enlarged by a whole factor from 2 to 4."""
@@ -51,10 +52,11 @@ def write_page(page: Page, out: Path, *, overwrite: bool) -> None:
     text, part = render(page), temporary_name(out)
     try:
         with writing(out):
+            clear_temporary(part)
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
             publish(part, out, overwrite=overwrite)
     finally:
-        remove(part)
+        discard(part)
 
 
 def render(page: Page) -> str:

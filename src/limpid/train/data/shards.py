@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from limpid import __version__
-from limpid.durable.files import write_atomic
+from limpid.durable.files import discard, temporary_name, write_atomic
 from limpid.train.data.clips import TrainingClips, open_clips
 from limpid.train.data.degrading import pipeline_of
 from limpid.train.data.pairs import FACTS, pair_facts
@@ -25,7 +25,7 @@ from limpid.train.data.processes import worker_context
 from limpid.train.data.writing import Files, Store, pair_files, write_shard
 from limpid.train.stage import ClipSpec
 from limpid.types import OutputError, ResourceError, SettingsError
-from limpid.video.files import remove, temporary_name, writing
+from limpid.video.files import writing
 
 _FORMAT = 1
 _LIBRARIES = ("numpy", "opencv-python-headless", "av")
@@ -151,7 +151,7 @@ def _begin(wanted: Preparation, clips: TrainingClips) -> None:
         was = f"{name} {old.get(name)}" if name != "fingerprint" else "other data"
         raise SettingsError(f"{wanted.out}: was begun with {was}, not {new[name]}: use the same or another folder")
     for path, _ in wanted.shards():
-        remove(temporary_name(path))
+        discard(temporary_name(path))
     _write_facts(wanted, new)
 
 

@@ -12,8 +12,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from limpid.durable.files import clear_temporary, publish, temporary_name
 from limpid.train.data.clips import ClipSample
-from limpid.video.files import publish, temporary_name, writing
+from limpid.video.files import writing
 
 Store = Literal["png", "npy"]
 Files = list[tuple[str, bytes]]
@@ -49,6 +50,7 @@ def write_shard(path: Path, clips: Iterable[Files]) -> None:
     """
     hidden = temporary_name(path)
     with writing(path):
+        clear_temporary(hidden)
         tar = tarfile.open(hidden, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  (closed below, errors named)
     try:
         for files in clips:
