@@ -11,14 +11,22 @@ from importlib import import_module
 from typing import NoReturn
 
 from limpid import __version__
+from limpid.bounded import cut, one_line, quoted
+from limpid.cli.terminal import escaping
 from limpid.cli.words import shown
-from limpid.types import LimpidError, OutputError, SettingsError
+from limpid.durable.interrupt import signals_as_interrupts
+from limpid.types import LimpidError, OutputError, ResourceError, SettingsError
 
 EXIT_DEFECT = 70
 """EX_SOFTWARE of sysexits.h: an exception that is nobody's fault but Limpid's."""
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
-_REFUSALS = ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ENAMETOOLONG", "EMFILE")
+LONGEST_SENTENCE = 2000
+"""Characters of an error; what it quotes may come from a file."""
+_REFUSALS = (
+    *("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ENAMETOOLONG", "EMFILE", "ENFILE", "EFBIG", "ENOENT"),
+    *("ENOTDIR", "EISDIR", "ELOOP", "ESTALE", "ENXIO", "ENODEV", "EBUSY", "ETXTBSY", "ENOTEMPTY", "EREMOTEIO"),
+)
 SYSTEM_ERRORS = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno, name))
 """What the operating system can refuse at any moment: no defect, wherever in Limpid it comes up."""
 
@@ -57,11 +65,14 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    code = main(sys.argv[1:])
+    with signals_as_interrupts():
+        code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         code = EXIT_PIPE
+    except OSError as error:  # the disk that stdout goes to is full
+        code = complain(*explain(error))
     if code == EXIT_PIPE:  # the interpreter would complain when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
@@ -69,6 +80,11 @@ def run() -> NoReturn:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code; nothing but a defect of this function itself is raised."""
+    with escaping():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         return _dispatch(list(arguments))
     except SystemExit as stop:  # argparse after --help
@@ -82,13 +98,15 @@ def main(arguments: Sequence[str]) -> int:
 def explain(error: BaseException) -> tuple[str, int]:
     """An error as a sentence for a person and an exit code."""
     if isinstance(error, LimpidError):
-        return str(error), error.exit_code
+        return cut(str(error), LONGEST_SENTENCE), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "stopped; the same command goes on where it was", EXIT_INTERRUPTED
     if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
         about = f"{shown(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
         return f"{about}{error.strerror}; finished segments are kept", OutputError.exit_code
-    text = " ".join(str(error).split())[:300]
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; close other programs or use smaller pieces", ResourceError.exit_code
+    text = " ".join(str(error)[:2000].split())[:300]
     hint = "LIMPID_DEBUG=1 or --traceback shows where"
     return f"this is a defect in Limpid: {type(error).__name__}: {text} ({hint})", EXIT_DEFECT
 
@@ -97,7 +115,7 @@ def complain(sentence: str, code: int, *, trace: BaseException | None = None) ->
     """Print one sentence on stderr, after the traceback of ``trace`` when one is given; returns `code`."""
     if trace is not None:
         traceback.print_exception(trace)
-    print(f"limpid: {sentence}", file=sys.stderr)
+    print(f"limpid: {one_line(sentence)}", file=sys.stderr)
     return code
 
 
@@ -114,7 +132,9 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
-        raise SettingsError(f"{command!r} is not a command; the commands are {', '.join(COMMANDS)} (see limpid --help)")
+        raise SettingsError(
+            f"{quoted(command)} is not a command; the commands are {', '.join(COMMANDS)} (see limpid --help)"
+        )
     module = import_module(f"limpid.cli.{command}")
     code: int = module.command(rest)
     return code

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from limpid.bounded import printable
+from limpid.cli.terminal import below
 from limpid.cli.words import Event, counts, sentence, stage_name
 
 LINE_INTERVAL_S = 5.0
@@ -72,7 +74,7 @@ class BarReporter:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self.console = Console(stderr=True, highlight=False, markup=False)
+        self.console = Console(file=below(sys.stderr), highlight=False, markup=False)
         stage, says = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[says]"))
         self.progress = Progress(stage, BarColumn(), says, console=self.console, transient=True)
         self.task = self.progress.add_task("", total=None, says="")
@@ -92,7 +94,7 @@ class BarReporter:
             case _:
                 line = sentence(event)
                 if line is not None:
-                    self.console.print(line)
+                    self.console.print(printable(line))
 
 
 def make_reporter(*, as_json: bool, quiet: bool) -> Reporter:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from typing import Any
+
+from limpid.bounded import one_line
 
 STAGES = {
     "probe": "opening",
@@ -23,7 +24,7 @@ Event = dict[str, Any]
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
     """A path for a sentence: line breaks and other control characters are escaped."""
-    return re.sub(r"[\x00-\x1f\x7f\x80-\x9f\ud800-\udfff]", lambda m: ascii(m[0])[1:-1], os.fsdecode(path))
+    return one_line(os.fsdecode(path))
 
 
 def sentence(event: Event) -> str | None:
@@ -127,7 +128,7 @@ SENTENCES: dict[str, Callable[[Event], str]] = {
     "estimate": _estimate,
     "resume": _resume,
     "rung": _rung,
-    "warning": lambda event: f"warning: {event['message']}",
-    "note": lambda event: f"note: {event['message']}",
+    "warning": lambda event: f"warning: {one_line(event['message'])}",
+    "note": lambda event: f"note: {one_line(event['message'])}",
     "done": _done,
 }

@@ -19,6 +19,29 @@ class Cancelled(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """Around a whole command: the first signal raises `Cancelled`, further ones change nothing while it is handled.
+
+    From the first moment on termination ends a command like Ctrl-C does. Runs set handlers of their own meanwhile.
+    """
+    seen = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        first, seen = not seen, True
+        if first:
+            raise Cancelled
+
+    if threading.current_thread() is threading.main_thread():
+        for each in SIGNALS:
+            signal.signal(each, handle)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for each in SIGNALS:  # while the interpreter shuts down there is nothing left to stop
+            signal.signal(each, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
 def stopping_cleanly() -> Iterator[Interrupts]:
     """Turns Ctrl-C and termination inside the block into `limpid.types.Interrupted`, once all is put in order."""
     try:
