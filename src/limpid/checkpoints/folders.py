@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from limpid.bounded import cut, items, quoted, read_json, record, text, truth, whole
 from limpid.checkpoints.manifest import find_entry, how_to_get
 from limpid.types import WeightsError
 
 CARD = "limpid.json"
+MAX_CARD_BYTES = 4 << 20
 BLOCK = 1 << 20
 OnBytes = Callable[[int], None]
 
@@ -70,18 +72,39 @@ def installed(name: str, folder: str | Path | None = None) -> Path:
         raise WeightsError(f"the weights of {name} are not in {place}: {how_to_get(find_entry(name))}")
     found = read_card(place).name
     if found != name:
-        raise WeightsError(f"{place} has the weights of {found}, not of {name}")
+        raise WeightsError(f"{place} has the weights of {cut(found)}, not of {name}")
     return place
 
 
 def read_card(folder: Path) -> Card:
     """``limpid.json`` of a folder. Raises WeightsError."""
     try:
-        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        values = record(read_json(folder / CARD, MAX_CARD_BYTES), ("name", "version"))
         known = {name: values[name] for name in Card.__dataclass_fields__ if name in values}
-        return Card(**{**known, "notes": tuple(known.get("notes", ()))})
+        card = Card(**{**known, "notes": tuple(items(known.get("notes", ()), most=100))})
+        _check_card(card)
+        return card
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise WeightsError(f"{folder / CARD} is missing or damaged; convert the weights again") from error
+
+
+def _check_card(card: Card) -> None:
+    """Raises ValueError unless everything in a card is of its kind, and every file lies in the folder of the card."""
+    for value in (card.name, card.version, card.licence, card.page, *card.notes):
+        text(value)
+    truth(card.random)
+    for name, value in record(card.defaults).items():
+        if not isinstance(value, int | float | str | bool):
+            raise ValueError(f"the default of {quoted(name)} is {quoted(value)}")
+    for name, facts in record(card.files).items():
+        parts = PurePosixPath(text(name)).parts
+        if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in name:
+            raise ValueError(f"{quoted(name)} does not lie in the folder")
+        if not isinstance(record(facts, ("sha256", "size"))["sha256"], str):
+            raise ValueError(f"the hash of {quoted(name)} is none")
+        whole(facts["size"])
+    for facts in record(card.sources).values():
+        record(facts)
 
 
 def write_card(folder: Path, card: Card) -> None:

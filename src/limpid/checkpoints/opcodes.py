@@ -11,11 +11,21 @@ import mmap
 import pickletools
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import IO, Any, cast
 
-MAX_INSTRUCTIONS = 20_000_000
+from limpid.bounded import quoted
+
+MAX_INSTRUCTIONS = 6_000_000
 """Checkpoints of large networks have some 50 000; training states a few million."""
+MAX_WORK = 32_000_000
+"""Values, characters and bytes that are copied by calls: a short program can ask for the same long list many times."""
+MAX_INTEGER_BITS = 128
+"""Those of a checkpoint are sizes; the mark at the beginning of the older format has 80 bits."""
+MAX_KEY_PARTS = 16
+MAX_DEPTH = 64
+MAX_VALUES = 6_000_000
+"""Of the result, each as often as it is reached: what reads it walks all of it."""
 
 Call = Callable[..., Any]
 
@@ -64,9 +74,34 @@ def run_pickle(source: IO[bytes] | mmap.mmap, table: Mapping[str, Any], persiste
             if count >= MAX_INSTRUCTIONS:
                 raise ValueError("it has more instructions than any checkpoint")
             machine.step(opcode.name, argument)
-        return machine.pop()
+        value = machine.pop()
     except (IndexError, KeyError, TypeError, AttributeError, EOFError, OverflowError, struct.error) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+        raise ValueError(f"{type(error).__name__}: {quoted(str(error))}") from error
+    check_shape(value)
+    return value
+
+
+def check_shape(value: Any) -> None:
+    """Raises ValueError for a value that contains itself, or is nested deeper or holds more than any checkpoint."""
+    count, level = 0, [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for each in level:
+            parts = _parts(each)
+            count += len(parts)
+            if count > MAX_VALUES:
+                raise ValueError("it holds more values than any checkpoint, or contains itself")
+            inner.extend(part for part in parts if isinstance(part, NESTED))
+        if not inner:
+            return
+        level = inner
+    raise ValueError("it is nested more deeply than any checkpoint, or contains itself")
+
+
+def _parts(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, CONTAINERS) else ()
 
 
 class _Machine:
@@ -74,6 +109,7 @@ class _Machine:
         self.table, self.persistent = table, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.work = 0
 
     def step(self, name: str, argument: Any) -> None:
         """One instruction."""
@@ -86,6 +122,8 @@ class _Machine:
         elif name in TUPLES:
             self.tuple_of(TUPLES[name])
         elif name in LITERALS:
+            if isinstance(argument, int) and argument.bit_length() > MAX_INTEGER_BITS:
+                raise ValueError(f"it has a number of {argument.bit_length()} bits")
             self.stack.append(argument)
         else:
             action = ACTIONS.get(name)
@@ -143,9 +181,16 @@ class _Machine:
 
     def call(self, function: Any, arguments: Any) -> None:
         if isinstance(function, Allowed) and isinstance(arguments, tuple):
+            self.spend(arguments)
             self.stack.append(function.call(*arguments))
         else:
             self.stack.append(Placeholder(getattr(function, "name", type(function).__name__)))
+
+    def spend(self, arguments: tuple[Any, ...]) -> None:
+        """Count what a call is given: it may copy it."""
+        self.work += 1 + sum(len(value) for value in arguments if isinstance(value, SIZED))
+        if self.work > MAX_WORK:
+            raise ValueError("it copies more than any checkpoint")
 
     def reduce(self, _: Any) -> None:
         arguments, function = self.pop(), self.pop()
@@ -225,7 +270,7 @@ def _pairs(values: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
 def _key(value: Any) -> Any:
     """A value that may be a key. Deeply nested tuples are refused: Python overflows its stack when it hashes them."""
     parts = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(part, KEYS) for part in parts):
+    if len(parts) > MAX_KEY_PARTS or not all(isinstance(part, KEYS) for part in parts):
         raise ValueError(f"a {type(value).__name__} is used as a key")
     return value
 
@@ -290,6 +335,8 @@ def latin_bytes(text: Any = "", encoding: Any = "latin1") -> bytes:
 
 
 CONTAINERS = (list, tuple, set, frozenset)
+NESTED = (*CONTAINERS, dict)
+SIZED = (*NESTED, str, bytes, bytearray)
 PLAIN: dict[str, Any] = {"collections OrderedDict": ordered_dict, "_codecs encode": latin_bytes}
 """What a pickle may call besides the functions that rebuild tensors."""
 for _module in ("builtins", "__builtin__"):

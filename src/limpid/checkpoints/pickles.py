@@ -8,7 +8,9 @@ everything else becomes an inert `Placeholder` (see `limpid.checkpoints.opcodes`
 from __future__ import annotations
 
 import io
+import math
 import mmap
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Any
 
 import torch
 
+from limpid.bounded import cut, quoted
 from limpid.checkpoints.opcodes import PLAIN, Placeholder, run_pickle
 from limpid.checkpoints.sniff import what_else
 from limpid.types import WeightsError
@@ -27,6 +30,17 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 LOCAL_HEADER_BYTES = 30
 MAX_ITEM_BYTES = 8
+MAX_ENTRIES = 200_000
+"""Of an archive; the largest released checkpoints have some thousand."""
+MAX_DIMENSIONS = 16
+MAX_LENGTH = 1 << 48
+MAX_VIEWS = 4
+"""Tensors may share numbers; all of them together are not so many times larger than the file."""
+DAMAGED = (
+    *(ValueError, RuntimeError, zipfile.BadZipFile, NotImplementedError, LookupError, TypeError, AttributeError),
+    *(OverflowError, EOFError, MemoryError, struct.error),
+)
+"""What reading a broken file may raise, in the libraries that do it."""
 
 DTYPES: dict[str, torch.dtype] = {
     "DoubleStorage": torch.float64,
@@ -57,8 +71,8 @@ def read_pickle(path: Path) -> Any:
         if other is not None:
             raise ValueError(other)
         return _read_legacy(data)
-    except (ValueError, RuntimeError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise WeightsError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from error
+    except DAMAGED as error:
+        raise WeightsError(f"{path} cannot be read: {cut(' '.join(str(error)[:4000].split()), 300)}") from error
 
 
 def map_file(path: Path) -> mmap.mmap:
@@ -100,6 +114,8 @@ class _Storages:
         """``starts``: key -> first byte and number of bytes; None when only the storages are to be listed."""
         self.data, self.starts = data, starts
         self.mapped: dict[tuple[int, int], torch.Tensor] = {}
+        self.left = MAX_VIEWS * len(data)
+        """Bytes of tensors that may still be asked for."""
         self.seen: dict[str, tuple[torch.dtype | None, int]] = {}
 
     def table(self) -> dict[str, Any]:
@@ -122,9 +138,11 @@ class _Storages:
         if not (isinstance(identity, tuple) and len(identity) >= 5 and identity[0] == "storage"):
             return Placeholder("outside object")
         _, kind, key, _, count, *view = identity
-        if not (isinstance(kind, _DType) and isinstance(key, str) and isinstance(count, int) and count >= 0):
+        if not (isinstance(kind, _DType) and isinstance(key, str) and type(count) is int and 0 <= count < MAX_LENGTH):
             raise ValueError("it has numbers of a kind that is not known")
         self.seen[key] = (kind.dtype, count)
+        if len(self.seen) > MAX_ENTRIES:
+            raise ValueError("it has more storages than any checkpoint")
         offset = 0
         if view and view[0] is not None:
             _, offset, count = view[0]
@@ -135,10 +153,10 @@ class _Storages:
         if self.starts is None:
             return None
         if key not in self.starts:
-            raise ValueError(f"the numbers of storage {key} are missing")
+            raise ValueError(f"the numbers of storage {quoted(key)} are missing")
         start, size = self.starts[key]
         if count * (dtype.itemsize if dtype is not None else 1) > size:
-            raise ValueError(f"storage {key} is shorter than it should be")
+            raise ValueError(f"storage {quoted(key)} is shorter than it should be")
         return start
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
@@ -159,6 +177,9 @@ class _Storages:
         unit = storage.dtype.itemsize if storage.dtype is not None else 1
         count = storage.count * unit // dtype.itemsize
         _check_bounds(size, stride, offset, count)
+        self.left -= max(math.prod(size), storage.start % MAX_ITEM_BYTES and count) * dtype.itemsize
+        if self.left < 0:
+            raise ValueError("its tensors together are far larger than the file")
         flat = self._bytes(storage.start + storage.offset * unit, count * dtype.itemsize)
         return flat.view(dtype).as_strided(size, stride, offset)
 
@@ -171,9 +192,10 @@ class _Storages:
 
 
 def _whole_numbers(values: Any) -> tuple[int, ...]:
-    if not (isinstance(values, tuple) and all(type(value) is int and value >= 0 for value in values)):
+    short = isinstance(values, tuple) and len(values) <= MAX_DIMENSIONS
+    if not (short and all(type(value) is int and 0 <= value < MAX_LENGTH for value in values)):
         raise ValueError("a tensor without a sound shape")
-    return values
+    return tuple(values)
 
 
 def _check_bounds(size: Sequence[int], stride: Sequence[int], offset: Any, count: int) -> None:
@@ -201,9 +223,11 @@ def _parameter(data: Any = None, *_: Any) -> Any:
 def _read_zip(path: Path, data: mmap.mmap) -> Any:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         raise ValueError("it is truncated or damaged (its table of contents at the end is missing)") from error
     with archive:
+        if len(archive.infolist()) > MAX_ENTRIES:
+            raise ValueError(f"it has {len(archive.infolist())} entries, far too many")
         entries = {entry.filename: entry for entry in archive.infolist()}
         names = [name for name in entries if name == "data.pkl" or name.endswith("/data.pkl")]
         if len(names) != 1:
@@ -225,21 +249,21 @@ def _read_zip(path: Path, data: mmap.mmap) -> Any:
 def _place(data: mmap.mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """First byte and number of bytes of an entry. It has to be stored as it is, which rules out bombs."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-        raise ValueError(f"{entry.filename} is compressed, which torch.save does not do")
+        raise ValueError(f"{quoted(entry.filename)} is compressed, which torch.save does not do")
     header = data[entry.header_offset : entry.header_offset + LOCAL_HEADER_BYTES]
     if header[:4] != b"PK\x03\x04" or len(header) < LOCAL_HEADER_BYTES:
-        raise ValueError(f"it is damaged at {entry.filename}")
+        raise ValueError(f"it is damaged at {quoted(entry.filename)}")
     extra = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     start = entry.header_offset + LOCAL_HEADER_BYTES + extra
     if start + entry.file_size > len(data):
-        raise ValueError(f"it is truncated at {entry.filename}")
+        raise ValueError(f"it is truncated at {quoted(entry.filename)}")
     return start, entry.file_size
 
 
 def _entry_bytes(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
     start, size = _place(data, entry)
     if size > MAX_PICKLE_BYTES:
-        raise ValueError(f"{entry.filename} is far too large")
+        raise ValueError(f"{quoted(entry.filename)} is far too large")
     return data[start : start + size]
 
 
@@ -253,7 +277,8 @@ def _read_legacy(data: mmap.mmap) -> Any:
     listing = _Storages(data, None)
     run_pickle(data, listing.table(), listing.persistent)
     keys = run_pickle(data, {}, Placeholder)
-    if not isinstance(keys, list) or set(keys) != set(listing.seen):
+    sound = isinstance(keys, list) and all(isinstance(key, str) for key in keys) and len(keys) == len(set(keys))
+    if not sound or set(keys) != set(listing.seen):
         raise ValueError("it is truncated or damaged (the list of its storages is wrong)")
     storages = _Storages(data, _legacy_places(data, keys, listing.seen))
     data.seek(begin)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from limpid.bounded import cut
+
 Value = TypeVar("Value")
 Rules = tuple[tuple[str, str], ...]
 """(regular expression, replacement) pairs; every one is applied to every name, in order."""
@@ -27,7 +29,7 @@ def rename_all(state: Mapping[str, Value], rules: Rules) -> dict[str, Value]:
         if not name:
             continue
         if name in renamed:
-            raise ValueError(f"two tensors would be called {name}; the second is {key}")
+            raise ValueError(f"two tensors would be called {cut(name)}; the second is {cut(key)}")
         renamed[name] = value
     return renamed
 
@@ -51,14 +53,14 @@ class Mismatch:
         for label, names in found.items():
             if names:
                 more = ", ..." if len(names) > most else ""
-                parts.append(f"{len(names)} {label} ({', '.join(names[:most])}{more})")
+                parts.append(f"{len(names)} {label} ({', '.join(cut(name) for name in names[:most])}{more})")
         return "; ".join(parts)
 
 
 def compare(found: Mapping[str, Iterable[int]], wanted: Mapping[str, Iterable[int]]) -> Mismatch:
     """Names and shapes of a file against those of a network."""
     shapes = [
-        f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
+        f"{cut(name, 60)} is {tuple(found[name])}, not {tuple(wanted[name])}"
         for name in wanted
         if name in found and tuple(found[name]) != tuple(wanted[name])
     ]

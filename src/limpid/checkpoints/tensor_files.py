@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from limpid.bounded import cut
 from limpid.types import WeightsError
 
 NAMES = {
@@ -26,6 +27,9 @@ NAMES = {
 }
 """As the format calls them (https://github.com/huggingface/safetensors, "Format")."""
 ALIGNMENT = 8
+MAX_HEADER_BYTES = 32 << 20
+MAX_NAMES = 200_000
+"""Networks have some thousand tensors, and some hundred kB that list them."""
 
 
 def write_safetensors(
@@ -67,17 +71,32 @@ def _bytes(tensor: Tensor) -> memoryview:
     return array.data
 
 
+def check_header(path: Path) -> None:
+    """Raises WeightsError for a safetensors file with a header that is far too long to be one."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    if length > MAX_HEADER_BYTES:
+        raise WeightsError(f"{path} is no safetensors file, or its table of tensors is far too long")
+
+
 class SafetensorsFile(Mapping[str, Tensor]):
     """The tensors of a safetensors file, memory-mapped, by name. Raises WeightsError when it is damaged."""
 
     def __init__(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
 
+        check_header(path)
         try:
             self.file: Any = safe_open(path, framework="pt")
         except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path} cannot be read: it is truncated, damaged or missing ({error})") from error
-        self.names = list(self.file.keys())  # type: ignore[no-untyped-call]
+            says = cut(str(error), 200)
+            raise WeightsError(f"{path} cannot be read: it is truncated, damaged or missing ({says})") from error
+        self.names = dict.fromkeys(self.file.keys())  # type: ignore[no-untyped-call]
+        if len(self.names) > MAX_NAMES:
+            raise WeightsError(f"{path} has {len(self.names)} tensors, far too many")
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.names:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from limpid.checkpoints.configs import read_config
 from limpid.checkpoints.folders import OnBytes, read_card
 from limpid.checkpoints.renames import compare
 from limpid.checkpoints.tensor_files import SafetensorsFile
@@ -29,11 +29,9 @@ def verify_weights(folder: Path, on_bytes: OnBytes | None = None) -> list[str]:
 def misfits(folder: Path) -> list[str]:
     """What keeps the tensors of a network's folder from fitting its ``config.json``."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder / "config.json")
         wanted = shapes_of(make_network(str(config.get("_class_name")), config))
         found = {name: tensor.shape for name, tensor in SafetensorsFile(folder / WEIGHTS_FILE).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        return [f"{folder.name}/config.json is not usable: {error}"]
     except WeightsError as error:
         return [str(error)]
     mismatch = compare(found, wanted)

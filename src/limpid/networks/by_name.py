@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from limpid.bounded import cut, quoted
+from limpid.checkpoints.configs import check_config
 from limpid.types import WeightsError
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
@@ -32,6 +34,7 @@ def make_official(kind: NetworkKind, config: Mapping[str, Any], *, temporal: boo
     Raises WeightsError for a configuration that is not known here.
     """
     try:
+        check_config(config)
         if kind in _OWN:
             return make_network(_OWN[kind], config)
         if kind in OF_DIFFUSERS:
@@ -45,14 +48,26 @@ def make_official(kind: NetworkKind, config: Mapping[str, Any], *, temporal: boo
 
         default = {"scaling_factor": SD21_SCALING} if kind == "sd_vae" else {}
         return make_network(*official_vae_config({**default, **config}))
-    except (ValueError, KeyError, TypeError) as error:
+    except UNUSABLE as error:
         text = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise WeightsError(f"the configuration of the {kind} is not usable: {text}") from error
+        raise WeightsError(f"the configuration of the {kind} is not usable: {cut(text, 300)}") from error
+
+
+UNUSABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, AssertionError)
+"""What the constructors of networks raise for options that do not go together."""
 
 
 def make_network(name: str, config: Mapping[str, Any]) -> Any:
     """A network by the name of its class, as ``config.json`` has it. Raises WeightsError."""
     options = {key: value for key, value in config.items() if not key.startswith("_")}
+    try:
+        check_config(options)
+        return _make_network(name, options)
+    except UNUSABLE as error:
+        raise WeightsError(f"the configuration of a {quoted(name)} is not usable: {cut(str(error), 300)}") from error
+
+
+def _make_network(name: str, options: Mapping[str, Any]) -> Any:
     with torch.device("meta"):
         if name == "TemporalUNet":
             from limpid.networks.unet.temporal_unet import TemporalUNet
@@ -80,7 +95,7 @@ def make_network(name: str, config: Mapping[str, Any]) -> Any:
             import diffusers
 
             return getattr(diffusers, name)(**options)
-    raise WeightsError(f"a network called {name!r} is not known here")
+    raise WeightsError(f"a network called {quoted(name)} is not known here")
 
 
 def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -127,13 +127,13 @@ def _fits(former: Journal, session: Session, teller: Teller) -> bool:
         plan = former.plan
         sound = (plan.frames, plan.local, plan.threads) == (
             session.frames,
-            session.method.local,
+            session.method.cuts.exact,
             session.machine.threads,
         )
         for segment in plan.segments:
             sound = sound and (segment.shot_start, segment.shot_stop) == shots[segment.shot]
         allowed = [plan.rung, *session.rungs(plan)]
-        sound = sound and all(rung in allowed for rung in former.rungs)
+        sound = sound and all(rung in allowed for _, rung in former.lowered)
     except (ValueError, TypeError, IndexError):
         sound = False
     if not sound:

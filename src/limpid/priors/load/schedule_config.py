@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from limpid.bounded import quoted, read_json
+from limpid.checkpoints.configs import MAX_CONFIG_BYTES
 from limpid.diffusion.schedules import Betas, BetaSchedule
 from limpid.types import WeightsError
 
 FILE = "scheduler_config.json"
+MOST_TIMESTEPS = 100_000
 SHAPES: dict[str, BetaSchedule] = {"linear": "linear", "scaled_linear": "scaled_linear"}
 
 
@@ -49,7 +52,7 @@ def read_schedule(folder: Path) -> ScheduleConfig:
     for name, value in known.items():
         wanted = type(ScheduleConfig.__dataclass_fields__[name].default)
         if type(value) is not wanted:
-            raise WeightsError(f"{folder / FILE}: {name} is {value!r}")
+            raise WeightsError(f"{folder / FILE}: {name} is {quoted(value)}")
     return ScheduleConfig(**known)
 
 
@@ -68,11 +71,11 @@ def read_betas(folder: Path, *, force_linear: bool) -> Betas:
     if values.get("trained_betas") is not None:
         raise WeightsError(f"{folder / FILE}: betas given one by one (trained_betas) are not supported")
     shape = "linear" if force_linear else values.get("beta_schedule", "linear")
-    if shape not in SHAPES:
-        raise WeightsError(f"{folder / FILE}: beta_schedule {shape!r} is not supported; {' or '.join(SHAPES)}")
+    if not isinstance(shape, str) or shape not in SHAPES:
+        raise WeightsError(f"{folder / FILE}: beta_schedule {quoted(shape)} is not supported; {' or '.join(SHAPES)}")
     count = read_schedule(folder).num_train_timesteps
     start, end = (_number(folder, values, name, given) for name, given in (("beta_start", 1e-4), ("beta_end", 0.02)))
-    if not (0 < start <= end < 1 and count >= 1):
+    if not (0 < start <= end < 1 and 1 <= count <= MOST_TIMESTEPS):
         raise WeightsError(f"{folder / FILE}: betas from {start} to {end} in {count} steps are no schedule")
     return Betas(start=start, end=end, shape=SHAPES[shape], count=count)
 
@@ -80,14 +83,14 @@ def read_betas(folder: Path, *, force_linear: bool) -> Betas:
 def _number(folder: Path, values: dict[str, Any], name: str, default: float) -> float:
     value = values.get(name, default)
     if not isinstance(value, (int, float)):
-        raise WeightsError(f"{folder / FILE}: {name} is {value!r}")
+        raise WeightsError(f"{folder / FILE}: {name} is {quoted(value)}")
     return float(value)
 
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, MAX_CONFIG_BYTES)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
