@@ -33,7 +33,7 @@ OUR_NAMES = re.compile(
     r"|(partial-)?\d{6,}(\.\w+)?|\d{6,}\.carry\.safetensors|\.[\w.-]+\.partial"
 )
 """Everything that a run puts into its folders."""
-_SEGMENT_NAME = re.compile(r"(\d{6,})(\.nut|\.mov)?")
+_SEGMENT_NAME = re.compile(r"(\d{6,})(\.\w{1,8})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
