@@ -30,10 +30,13 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raises ValueError for numbers that no network has."""
-    check_depth(dict(config), 8)
-    for name, value in config.items():
-        _check(name, value)
+    """Raises WeightsError for numbers that no network has."""
+    try:
+        check_depth(dict(config), 8)
+        for name, value in config.items():
+            _check(name, value)
+    except ValueError as error:
+        raise WeightsError(f"the configuration of a network cannot be: {error}") from error
 
 
 def _check(name: str, value: Any) -> None:

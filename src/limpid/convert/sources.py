@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from limpid.checkpoints.configs import read_config
 from limpid.checkpoints.folders import CARD, file_facts
 from limpid.checkpoints.opcodes import Placeholder
 from limpid.checkpoints.pickles import read_pickle
@@ -82,13 +82,7 @@ class MakersFiles:
         return path
 
     def read_json(self, path: Path) -> dict[str, Any]:
-        try:
-            values = json.loads(self.use(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"{path} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise WeightsError(f"{path} is no JSON object")
-        return values
+        return read_config(self.use(path))
 
     def read_tensors(self, path: Path) -> dict[str, Tensor]:
         """Names and memory-mapped tensors. Raises WeightsError."""

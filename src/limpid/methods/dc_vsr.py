@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from limpid.bounded import whole
+from limpid.checkpoints.configs import read_config
 from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.attention_bank import LayerSize, bank_bytes
 from limpid.consistency.attention_propagation import AttentionPropagation
@@ -119,8 +120,8 @@ def outer_channels(folder: Path) -> int:
     """Of the first and last self-attentions. Raises WeightsError."""
     path = folder / "unet" / "config.json"
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["block_out_channels"][0])
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        return whole(read_config(path)["block_out_channels"][0], least=1, most=1 << 16)
+    except (WeightsError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{path} is missing or damaged; convert the weights again") from error
 
 

@@ -26,9 +26,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.bounded import check_fields, cut, items, parse_json, real, record
+from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.diffusion.parametrisations import from_x0
 from limpid.networks.temporal.shift import shift_time
-from limpid.types import Prediction, Scene, Step, Tile, Window
+from limpid.types import Prediction, Scene, Step, Tile, WeightsError, Window
+
+MOST_BLOCKS, MOST_CHANNELS = 64, 4096
+"""Of a network whose form stands in a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -287,22 +292,34 @@ def save_tiny(network: TinyNetwork, path: Path, **notes: str | float) -> None:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return dict(json.loads(file.metadata()["config"]))
+    file = SafetensorsFile(path).file
+    try:
+        return record(parse_json((file.metadata() or {})["config"]))
+    except (ValueError, KeyError) as error:
+        raise WeightsError(f"{path} has no weights of tiny: its header does not say of which form they are") from error
 
 
 def read_tiny_config(path: Path) -> TinyConfig:
     """The configuration in the header of a weight file; reads no tensor."""
     values = {name: value for name, value in _header(path).items() if name != "notes"}
-    return TinyConfig(**{**values, "shifts": tuple(values["shifts"])})
+    try:
+        config = TinyConfig(**{**values, "shifts": tuple(items(values["shifts"], most=MOST_BLOCKS))})
+        check_fields(config, most=MOST_CHANNELS)
+        if config.blocks > MOST_BLOCKS or config.scale > 16 or min(config.channels, config.patch_px, config.scale) < 1:
+            raise ValueError("a network of this size is not known")
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} has no weights of tiny that can be used: {cut(str(error), 200)}") from error
+    return config
 
 
 def trained_schedule(path: Path) -> dict[str, float]:
     """The schedule that weights are for, if the file's header says it: ``steps``, ``sigma_min``, ``sigma_max``."""
     notes = _header(path).get("notes", {})
-    return {name: float(notes[name]) for name in ("steps", "sigma_min", "sigma_max") if name in notes}
+    try:
+        known = {name: notes[name] for name in ("steps", "sigma_min", "sigma_max") if name in record(notes)}
+        return {name: real(value, least=1 if name == "steps" else 1e-6, most=1000) for name, value in known.items()}
+    except ValueError as error:
+        raise WeightsError(f"{path} says how it is run in a way that cannot be: {error}") from error
 
 
 def load_tiny(path: Path) -> TinyNetwork:
@@ -310,5 +327,8 @@ def load_tiny(path: Path) -> TinyNetwork:
     from safetensors.torch import load_file
 
     network = TinyNetwork(read_tiny_config(path))
-    network.load_state_dict(load_file(path))
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit its own header: {cut(' '.join(str(error).split()), 200)}") from error
     return network

@@ -6,7 +6,6 @@ never lies in memory beside the denoiser.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-from limpid.checkpoints.tensor_files import SafetensorsFile
-from limpid.networks.by_name import WEIGHTS_FILE
+from limpid.bounded import cut
+from limpid.checkpoints.configs import check_config, read_config
+from limpid.checkpoints.tensor_files import SafetensorsFile, check_header
+from limpid.networks.by_name import UNUSABLE, WEIGHTS_FILE
 from limpid.priors.load.schedule_config import read_betas
 from limpid.priors.prompts import PromptBook
 from limpid.priors.upscaler import UpscalerPrior
@@ -118,8 +119,8 @@ def load_autoencoder(files: UpscalerFiles, placement: Placement) -> Any:
 
 def _class_name(folder: Path) -> str:
     try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"])
-    except (OSError, ValueError, KeyError) as error:
+        return str(read_config(folder / "config.json")["_class_name"])
+    except (WeightsError, KeyError) as error:
         raise WeightsError(f"{folder / 'config.json'} is missing or damaged; convert the weights again") from error
 
 
@@ -127,10 +128,13 @@ def from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any])
     """A network of diffusers from a folder, without a network connection; what that raises becomes one sentence."""
     if not (folder / WEIGHTS_FILE).is_file():
         raise WeightsError(f"{folder / WEIGHTS_FILE} is missing; convert the weights again")
+    if (folder / "config.json").is_file():
+        check_config(read_config(folder / "config.json"))
+    check_header(folder / WEIGHTS_FILE)
     try:
         return kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    except (OSError, *UNUSABLE) as error:
+        raise WeightsError(f"{folder} cannot be loaded: {cut(' '.join(str(error)[:4000].split()), 300)}") from error
 
 
 def count_values(path: Path) -> int:
