@@ -11,8 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from limpid.bounded import read_regular
 from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
+from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
 DEFAULT_FPS = Fraction(24)
@@ -126,9 +128,12 @@ def _decode(path: Path, flags: int) -> np.ndarray | None:
     log: Any = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        content = read_regular(path, MAX_IMAGE_BYTES)
+        if not check_picture(path, content):
+            return None
+        data = np.frombuffer(content, np.uint8)
         pixels = cv2.imdecode(data, flags) if data.size else None
-    except (OSError, cv2.error):
+    except (OSError, ValueError, cv2.error):
         return None
     finally:
         log.setLogLevel(level)

@@ -9,6 +9,7 @@ import av
 from av.stream import Disposition
 
 from limpid.types import InputError
+from limpid.video.headers import MAX_PIXELS, check_size
 
 _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """FFmpeg demuxers that take any text or binary file with their ending for a film of characters."""
@@ -76,6 +77,9 @@ def choose_video(container: Any, path: Path) -> Any:
     stream = best if best in films else max(films, key=lambda film: film.width * film.height)
     if stream.codec_context is None:
         raise InputError(f"{path}: no decoder for its video is part of this FFmpeg")
+    check_size(path, stream.width, stream.height)
+    # Pictures may change their size on the way, and headers need not tell the truth: FFmpeg checks each frame.
+    stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(MAX_PIXELS)}
     return stream
 
 
