@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.degrade.checking import check_drawn
 from limpid.degrade.ranges import SMALLEST_RESULT, Course, DamageStep, DrawnStep, Shuffled
 
 _FORMAT = 1
@@ -51,6 +52,7 @@ class Drawn:
         known = {name: values[name] for name in cls.__slots__ if name in values}
         if values.get("format") != _FORMAT or len(known) != len(cls.__slots__):
             raise ValueError(f"these are no parameters of a degradation in format {_FORMAT}")
+        check_drawn(known)
         sizes = {name: (int(known[name][0]), int(known[name][1])) for name in ("source", "target")}
         return cls(**(known | sizes | {"steps": tuple(known["steps"])}))
 

@@ -11,17 +11,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from limpid import __version__
+from limpid.bounded import cut, read_json, record
 from limpid.degrade.applying import apply
 from limpid.degrade.drawing import Drawn, Pipeline, draw
-from limpid.types import Clip, InputError, OutputError, SettingsError, Timeline, Window
+from limpid.durable.apart import check_apart
+from limpid.durable.files import write_atomic
+from limpid.types import Clip, InputError, SettingsError, Timeline, Window
 from limpid.video import FrameReader, probe, scan
 from limpid.video.files import writing
 from limpid.video.lossless import LosslessWriter, check_lossless_output
 
 RECORD_SUFFIX = ".degraded.json"
+MAX_RECORD_BYTES = 256 << 20
+"""Of a film of hours, with values for each frame."""
 _LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "av")
 
 OnFrames = Callable[[int, int], None]
@@ -74,16 +80,16 @@ def degrade_file(
         OutputError: the output exists or cannot be written.
         SettingsError: a number that cannot be.
     """
-    if source.exists() and output.exists() and source.samefile(output):
-        raise OutputError(f"{output} is the input too: choose another name for the result")
+    check_apart(output, source)
     check_lossless_output(output, overwrite=overwrite)
     clip = probe(source, fps=fps)
+    check_apart(output, source, map(Path, clip.image_paths))
     timeline = scan(clip, detect_cuts=False)
     drawn = how if isinstance(how, Drawn) else _draw(clip, timeline, how, seed, scale, max_frames)
     _check_fit(clip, timeline, drawn)
     digest = hashlib.sha256()
     with FrameReader(clip, timeline) as reader, _writer(clip, timeline, output, overwrite) as writer:
-        for number, frame in enumerate(apply(_frames(reader, drawn), drawn)):
+        for number, frame in enumerate(_applied(clip, reader, drawn)):
             writer.write(frame, timeline.pts[number] - timeline.pts[0])
             digest.update(frame.tobytes())
             if on_progress is not None:
@@ -94,6 +100,15 @@ def degrade_file(
     return done
 
 
+def _applied(clip: Clip, reader: FrameReader, drawn: Drawn) -> Iterator[np.ndarray]:
+    """The degraded frames; parameters of a record that do not go together become one sentence."""
+    try:
+        yield from apply(_frames(reader, drawn), drawn)
+    except (ValueError, ArithmeticError, cv2.error) as error:
+        says = cut(" ".join(str(error).split()), 200)
+        raise InputError(f"{clip.path}: the parameters cannot be applied to it: {says}") from error
+
+
 def _writer(clip: Clip, timeline: Timeline, output: Path, overwrite: bool) -> LosslessWriter:
     return LosslessWriter(output, fps=clip.fps, time_base=timeline.time_base, overwrite=overwrite)
 
@@ -101,12 +116,13 @@ def _writer(clip: Clip, timeline: Timeline, output: Path, overwrite: bool) -> Lo
 def read_record(path: Path) -> Drawn:
     """The parameters in a ``.degraded.json``. Raises `InputError` for a file that is none."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return Drawn.from_json(values["degradation"])
+        values = record(read_json(path, MAX_RECORD_BYTES), ("degradation",))
+        return Drawn.from_json(record(values["degradation"]))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path}: is not the record of a degradation ({RECORD_SUFFIX}) of this version") from error
+        kind = f"the record of a degradation ({RECORD_SUFFIX}) of this version"
+        raise InputError(f"{path}: is not {kind}: {cut(str(error), 120)}") from error
 
 
 def _draw(
@@ -156,7 +172,7 @@ def _write_record(done: Degraded, source: Path) -> None:
         "degradation": done.drawn.to_json(),
     }
     with writing(done.record):
-        done.record.write_text(json.dumps(values) + "\n", encoding="utf-8")
+        write_atomic(done.record, json.dumps(values) + "\n")
 
 
 def _libraries() -> dict[str, Any]:

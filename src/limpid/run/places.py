@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from limpid.durable.apart import check_apart
 from limpid.durable.files import NAME_BYTES, existing_parent, hidden_name, planted_error
 from limpid.run.sidecar import is_sidecar, made_from
 from limpid.settings import Settings
@@ -96,7 +96,7 @@ def choose_places(clip: Clip, output: str | Path | None, settings: Settings, wor
 def check_output(places: Places, clip: Clip, *, overwrite: bool) -> None:
     """Refuse what would fail after hours of work, or harm something. Raises OutputError."""
     output = places.output
-    check_apart(output, clip)
+    check_apart(output, Path(clip.path), map(Path, clip.image_paths))
     check_name(places.sidecar)
     for path in (output, places.sidecar):
         check_kind(path)
@@ -120,41 +120,6 @@ def is_unfinished(output: Path) -> bool:
     """Whether a former run left folders behind; what it had made of the output is then looked at before any work."""
     home = home_of(output)
     return any(map(os.path.lexists, (home, done_name(home))))
-
-
-def check_apart(output: Path, clip: Clip) -> None:
-    """Raises OutputError when the output is the input, lies in it, or holds a part of it."""
-    source = Path(clip.path).absolute()
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError(f"{output} is the input itself; choose another output")
-    if source.is_dir() and _is_inside(output, source):
-        raise OutputError(f"{output} lies in the folder that is the input; choose an output beside it")
-    for folder in {path.parent.resolve() for path in (source, *map(Path, clip.image_paths))} | _targets(clip):
-        if output.is_dir() and _is_inside(folder, output):
-            raise OutputError(f"{output} is a folder that holds the input; choose an output beside it")
-
-
-def _targets(clip: Clip) -> set[Path]:
-    """Folders of what the images of a clip are links to."""
-    links = (Path(image) for image in (clip.path, *clip.image_paths) if Path(image).is_symlink())
-    return {link.resolve().parent for link in links}
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether ``path`` is ``folder`` or lies in it, by what the file system says and not by names."""
-    try:
-        there = folder.stat()
-    except OSError:
-        return False
-    return any(os.path.samestat(found, there) for found in _stats(path.resolve()))
-
-
-def _stats(path: Path) -> Iterator[os.stat_result]:
-    for part in (path, *path.parents):
-        try:
-            yield part.stat()
-        except OSError:
-            continue
 
 
 def check_name(sidecar: Path) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from limpid.bounded import cut
 from limpid.train.data.sources import ClipSource
 from limpid.train.data.tars import read_member
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
+from limpid.video.headers import check_picture
 
 FACTS = "prepared.json"
 
@@ -76,15 +79,32 @@ def _frames(source: ClipSource, which: str) -> np.ndarray:
     member = next(each for each in source.members if each.suffix.startswith(f".{which}."))
     data = read_member(source.path, member)
     try:
-        frames = np.load(io.BytesIO(data)) if member.suffix.endswith(".npy") else _from_png(data)
-    except (ValueError, EOFError, cv2.error) as error:
-        raise InputError(f"{source.name}{member.suffix}: cannot be read ({error})") from error
+        frames = _from_npy(data) if member.suffix.endswith(".npy") else _from_png(data)
+    except (ValueError, EOFError, OverflowError, cv2.error) as error:
+        says = cut(str(error), 200)
+        raise InputError(f"{source.name}{member.suffix}: cannot be read ({says})") from error
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
         raise InputError(f"{source.name}{member.suffix}: holds {frames.dtype} {frames.shape}, not uint8 t h w 3")
     return frames
 
 
+def _from_npy(data: bytes) -> np.ndarray:
+    """An array of bytes whose header promises as many as there are."""
+    file = io.BytesIO(data)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(file)
+    if version not in read:
+        raise ValueError(f"it is of version {version[0]}.{version[1]}")
+    shape, _, dtype = read[version](file)
+    if dtype != np.uint8 or math.prod(shape) != len(data) - file.tell():
+        raise ValueError(f"its header says {dtype} {cut(str(shape))}, and {len(data) - file.tell()} bytes follow")
+    file.seek(0)
+    return np.asarray(np.load(file, allow_pickle=False))
+
+
 def _from_png(data: bytes) -> np.ndarray:
+    if not check_picture(Path("picture"), data):
+        raise ValueError("it is no PNG")
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None or picture.shape[0] % picture.shape[1]:
         raise ValueError("it is no picture of square frames one below the other")
