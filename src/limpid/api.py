@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from limpid.bounded import fraction
 from limpid.durable.interrupt import stopping_cleanly
 from limpid.methods import find_method
 from limpid.plan.device import computing
@@ -23,7 +24,7 @@ from limpid.run.sidecar import from_sidecar
 from limpid.run.texts import with_prompts_read, with_texts
 from limpid.run.workspace import workspace
 from limpid.settings import Settings
-from limpid.types import Progress
+from limpid.types import Progress, SettingsError
 from limpid.video import FrameReader, probe
 
 __all__ = ["Report", "from_sidecar", "restore", "upscale"]
@@ -124,4 +125,14 @@ def restore(
     settings = with_prompts_read((settings or Settings()).replace(**changes))
     method = find_method(settings.method, settings)
     check_options(method, settings)
-    return restore_stream(frames, method=method, settings=settings, fps=Fraction(fps), cuts=cuts)
+    return restore_stream(frames, method=method, settings=settings, fps=_rate(fps), cuts=cuts)
+
+
+def _rate(fps: Fraction | float | str) -> Fraction:
+    try:
+        rate = fraction(fps)
+    except ValueError as error:
+        raise SettingsError(f"fps: {error}") from None
+    if rate <= 0:
+        raise SettingsError(f"fps is {rate}; it must be above 0")
+    return rate

@@ -34,7 +34,7 @@ AskedOffload = Literal["auto", "none", "model", "group"]
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
 """Rows of the noise-level embedding of the SD x4 upscaler that were trained."""
-DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d+)?"
+DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d{1,2})?"
 
 
 class Group(StrEnum):

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from limpid.bounded import fraction, quoted
 from limpid.cli.parser import EXIT_CODES, Parser, parse
 from limpid.cli.words import shown
 from limpid.types import InputError, SettingsError
@@ -95,11 +96,11 @@ def _degrade(source: Path, options: argparse.Namespace) -> Degraded:
 
 def _rate(text: str | None) -> Fraction | None:
     try:
-        rate = Fraction(text) if text is not None else None
-    except (ValueError, ZeroDivisionError):
+        rate = fraction(text) if text is not None else None
+    except ValueError:
         rate = Fraction(0)
     if rate is not None and not 0 < rate <= 1000:
-        raise SettingsError(f"--fps {text} is no frame rate: use a number like 25 or 30000/1001, up to 1000")
+        raise SettingsError(f"--fps {quoted(text)} is no frame rate: use a number like 25 or 30000/1001, up to 1000")
     return rate
 
 

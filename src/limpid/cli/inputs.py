@@ -155,4 +155,4 @@ def is_image_name(path: Path) -> bool:
 
 def natural_key(path: Path) -> list[tuple[int, str]]:
     """``part2`` before ``part10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from limpid.bounded import fraction, quoted
 from limpid.options.declare import Declared, declared
 from limpid.settings import Group, Settings
 
@@ -55,8 +56,8 @@ def _reader(kind: type) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         try:
-            return kind(text)
+            return fraction(text) if kind is Fraction else kind(text)
         except (ValueError, ArithmeticError):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {KIND_WORDS[kind]}") from None
+            raise argparse.ArgumentTypeError(f"{quoted(text)} is not {KIND_WORDS[kind]}") from None
 
     return read

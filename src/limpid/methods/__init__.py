@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
+from limpid.bounded import quoted
 from limpid.method import Method
 from limpid.methods.common import SUMMARIES as SUMMARIES
 from limpid.methods.dc_vsr import dc_vsr
@@ -81,6 +82,6 @@ def _installed(name: str) -> Callable[..., Method]:
     found = {entry.name: entry for entry in entry_points(group="limpid.methods")}
     if name not in found:
         known = ", ".join(sorted({*METHODS, *found}))
-        raise SettingsError(f"there is no method {name!r}; the methods here are: {known}")
+        raise SettingsError(f"there is no method {quoted(name)}; the methods here are: {known}")
     make: Callable[..., Method] = found[name].load()
     return make

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
 
+from limpid.bounded import quoted
 from limpid.options.declare import Needs, Scope, declared
 from limpid.options.values import as_declared, check_value, without_effect
 from limpid.types import SettingsError
@@ -77,4 +78,4 @@ class Options:
         known = [row.name for row in declared(cls)]
         for name in values:
             if name not in known:
-                raise SettingsError(f"{name!r} is not an option; the options are {', '.join(known)}")
+                raise SettingsError(f"{quoted(name)} is not an option; the options are {', '.join(known)}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from limpid.bounded import fraction, quoted
 from limpid.options.declare import Declared, Needs, Option
 from limpid.types import SettingsError
 
@@ -17,7 +18,7 @@ def as_declared(row: Declared, value: Any) -> Any:
         return None
     if row.choices:
         if value not in row.choices:
-            raise SettingsError(f"{row.name} is {value!r}; it can be {', '.join(row.choices)}")
+            raise SettingsError(f"{row.name} is {quoted(value)}; it can be {', '.join(row.choices)}")
         return value
     return _as_plain(row.name, value, row.kind)
 
@@ -31,21 +32,21 @@ def check_value(row: Declared, value: Any) -> None:
     if about.among and value not in about.among:
         raise SettingsError(f"{row.name} is {value}; it can be {' or '.join(map(str, about.among))}")
     if about.pattern is not None and not re.fullmatch(about.pattern, value):
-        raise SettingsError(f"{row.name} is {value!r}; it can be {about.help}")
+        raise SettingsError(f"{row.name} is {quoted(value)}; it can be {about.help}")
     if about.parse is not None:
         about.parse(value)
 
 
 def _as_plain(name: str, value: Any, kind: type) -> Any:
-    wrong = SettingsError(f"{name} is {value!r}; a value of kind {kind.__name__} is needed")
+    wrong = SettingsError(f"{name} is {quoted(value)}; a value of kind {kind.__name__} is needed")
     if kind in (str, bool):
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
             raise wrong
         return value
     if isinstance(value, bool) or (isinstance(value, str) and kind is not Fraction):
         raise wrong
     try:
-        number = kind(value)
+        number = fraction(value) if kind is Fraction else kind(value)
     except (TypeError, ValueError, ArithmeticError):
         raise wrong from None
     if number != value and kind is not Fraction:
@@ -60,7 +61,11 @@ def _check_range(name: str, value: Any, about: Option) -> None:
         return
     words = [f"above {above:g}"] if above is not None else [f"{least:g} or more"] if least is not None else []
     words += [f"at most {most:g}"] if most is not None else []
-    raise SettingsError(f"{name} is {value}; it must be {' and '.join(words)}")
+    raise SettingsError(f"{name} is {_said(value)}; it must be {' and '.join(words)}")
+
+
+def _said(value: Any) -> str:
+    return str(value) if isinstance(value, Fraction) else quoted(value)
 
 
 def without_effect(needs: Mapping[str, Needs], defaults: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from limpid.bounded import quoted
 from limpid.plan.allocator import keep_freed_memory
 from limpid.plan.memory import MOST_BYTES, USABLE_PART, Budget, cpu_budget
 from limpid.types import Offload, Placement, SettingsError
@@ -70,7 +71,10 @@ def choose_device(name: str) -> torch.device:
     """ "auto": cuda, else mps, else cpu. Raises SettingsError when a device is asked for that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingsError(f"device is {quoted(name)}; there is no such device") from None
     if device.type == "cuda":
         _check_cuda(device)
     if device.type == "mps" and not torch.backends.mps.is_available():

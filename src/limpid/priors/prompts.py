@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from limpid.bounded import cut, read_regular
 from limpid.types import SettingsError
 
 UPSCALE_A_VIDEO_SUFFIX = "best quality, extremely detailed"
@@ -134,12 +135,11 @@ def _parse(line: str, where: str) -> tuple[int, str]:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = read_regular(path, _MOST_BYTES)
     except OSError as error:
         raise SettingsError(f"{path}: the prompts cannot be read ({error.strerror or error})") from None
-    if len(data) > _MOST_BYTES:
-        raise SettingsError(f"{path}: this is no file of prompts, it is larger than {_MOST_BYTES >> 20} MiB")
+    except ValueError as error:
+        raise SettingsError(f"{cut(str(path), 200)}: this is no file of prompts: {error}") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
