@@ -26,9 +26,8 @@ def parse_consistency(text: str) -> frozenset[str]:
     """``"noise+transition"`` -> those names, ``"none"`` -> nothing. Raises SettingsError."""
     names = [name.strip() for name in text.split("+")]
     if any(name not in CONSISTENCY for name in names) or ("none" in names and len(names) > 1):
-        raise SettingsError(
-            f"consistency is {quoted(text)}; it can be none, or {', '.join(CONSISTENCY[1:])} joined by +"
-        )
+        known = ", ".join(CONSISTENCY[1:])
+        raise SettingsError(f"consistency is {quoted(text)}; it can be none, or {known} joined by +")
     return frozenset(names) - {"none"}
 
 

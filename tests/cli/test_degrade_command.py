@@ -98,7 +98,7 @@ def test_overwriting_is_asked_for(folder: Path, tmp_path: Path, cli: Callable[..
 REFUSED = [
     (["missing.mp4", "out.mkv"], 3, "there is no such file"),
     (["in", "out.avi"], 4, ".avi cannot be written: use .mkv, .mp4, .mov"),
-    (["in", "in"], 4, "is the input too"),
+    (["in", "in"], 4, "is the input itself"),
     (["in", "no/such/out.mkv"], 4, "the folder does not exist"),
     (["in", "out.mkv", "--pipeline", "magic"], 2, "--pipeline magic is unknown: use one of bicubic"),
     (["in", "out.mkv", "--seed", "-1"], 2, "--seed -1 is negative"),

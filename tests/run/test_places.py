@@ -7,27 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clips import clip_at
 
 from limpid.run.events import Meter, Teller
 from limpid.run.places import Places, check_output, choose_places, default_output
 from limpid.run.workspace import workspace
 from limpid.settings import Settings
-from limpid.types import Clip, OutputError
-
-
-def clip_at(path: Path, **changes: Any) -> Clip:
-    values: dict[str, Any] = {
-        "path": str(path),
-        "kind": "video",
-        "width": 64,
-        "height": 48,
-        "fps": 25,
-        "time_base": 1,
-        "codec": "h264",
-        "pix_fmt": "yuv420p",
-        "bit_depth": 8,
-    }
-    return Clip(**{**values, **changes})
+from limpid.types import OutputError
 
 
 @pytest.mark.parametrize(

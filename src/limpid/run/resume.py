@@ -125,11 +125,7 @@ def _fits(former: Journal, session: Session, teller: Teller) -> bool:
     try:
         check_fields(Estimate(**former.estimate))
         plan = former.plan
-        sound = (plan.frames, plan.local, plan.threads) == (
-            session.frames,
-            session.method.cuts.exact,
-            session.machine.threads,
-        )
+        sound = (plan.frames, plan.threads) == (session.frames, session.machine.threads)
         for segment in plan.segments:
             sound = sound and (segment.shot_start, segment.shot_stop) == shots[segment.shot]
         allowed = [plan.rung, *session.rungs(plan)]
