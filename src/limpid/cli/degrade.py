@@ -100,7 +100,7 @@ def _rate(text: str | None) -> Fraction | None:
     except ValueError:
         rate = Fraction(0)
     if rate is not None and not 0 < rate <= 1000:
-        raise SettingsError(f"--fps {cut(text)} is no frame rate: use a number like 25 or 30000/1001, up to 1000")
+        raise SettingsError(f"--fps {cut(str(text))} is no frame rate: use a number like 25 or 30000/1001, up to 1000")
     return rate
 
 

@@ -96,8 +96,8 @@ def choose_places(clip: Clip, output: str | Path | None, settings: Settings, wor
 def check_output(places: Places, clip: Clip, *, overwrite: bool) -> None:
     """Refuse what would fail after hours of work, or harm something. Raises OutputError."""
     output = places.output
-    check_apart(output, Path(clip.path), map(Path, clip.image_paths))
     check_name(places.sidecar)
+    check_apart(output, Path(clip.path), map(Path, clip.image_paths))
     for path in (output, places.sidecar):
         check_kind(path)
     if exists(output) and not overwrite and not (is_unfinished(output) or os.path.lexists(places.work)):

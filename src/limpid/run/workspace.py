@@ -24,6 +24,8 @@ from limpid.run.journal import Journal, is_our_name
 from limpid.run.places import Places, done_name
 
 _IMAGE = re.compile(r"\d{8,}\.(png|jpg|tif|webp)")
+_PART = re.compile(r"part(\.\w+)?")
+"""The result: has two names for a moment while it gets its own, and is only ever removed, never written into."""
 _LAST = ("lock", JOURNAL)
 """What is deleted last: while the journal is there, a run that is killed in its cleaning up can be gone on with."""
 
@@ -142,7 +144,7 @@ def _check_entry(entry: os.DirEntry[str]) -> None:
         for inner in os.scandir(entry.path) if entry.name != "part-old" else ():
             if not stat.S_ISREG(inner.stat(follow_symlinks=False).st_mode) or not _IMAGE.fullmatch(inner.name):
                 raise planted_error(Path(inner.path))
-    elif not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and not entry.name.startswith("part")):
+    elif not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and _PART.fullmatch(entry.name) is None):
         raise planted_error(Path(entry.path))
 
 
