@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -113,9 +114,10 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 def complain(sentence: str, code: int, *, trace: BaseException | None = None) -> int:
     """Print one sentence on stderr, after the traceback of ``trace`` when one is given; returns `code`."""
-    if trace is not None:
-        traceback.print_exception(trace)
-    print(f"limpid: {one_line(sentence)}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # what stderr leads to may be the very disk that is full
+        if trace is not None:
+            traceback.print_exception(trace)
+        print(f"limpid: {one_line(sentence)}", file=sys.stderr, flush=True)
     return code
 
 

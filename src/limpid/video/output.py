@@ -41,6 +41,8 @@ ALIASES = {
 }
 VIDEO_CODECS = ("h264", "h265", "av1", "ffv1", "prores")
 _MAX_SIDE_PX = {"h264": 16384, "h265": 16384, "av1": 16384, "images": 65535}
+LEAST_H265_PX = 64
+"""x265 writes beyond its buffers for some narrower pictures (48x32 and 40x24, seen with PyAV 16)."""
 _Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
 _Container = Literal["mp4", "mkv", "mov", "images"]
 
@@ -186,6 +188,10 @@ def _even_size(codec: str, width: int, height: int, alpha: bool, notes: list[str
 
 def _check_size(codec: str, width: int, height: int) -> None:
     limit = _MAX_SIDE_PX.get(codec, 32767)
+    if codec == "h265" and width < LEAST_H265_PX:
+        raise SettingsError(
+            f"{width}x{height} cannot be encoded as h265: at least {LEAST_H265_PX} wide; use --codec h264"
+        )
     if not 16 <= min(width, height) <= max(width, height) <= limit:
         raise SettingsError(f"{width}x{height} cannot be encoded as {codec}: sides of 16 to {limit} pixels go")
 
