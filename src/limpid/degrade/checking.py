@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from limpid.bounded import items, quoted, real, record, text, truth, whole
-from limpid.degrade.kernels import KINDS
+from limpid.degrade.kernels import KERNEL_KINDS
 from limpid.degrade.ops import INTERPOLATION
 
 MOST_STEPS = 64
@@ -92,7 +92,7 @@ _CODEC = {"crf": _count(0, 63), "bits_per_frame": _count(1, 1 << 40)}
 STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "unsharp": ({"size": _odd, "weight": _number(0, 100), "threshold": _number(0, 255)}, {}),
     "blur": (
-        {"kind": _one_of(*KINDS), "size": _odd},
+        {"kind": _one_of(*KERNEL_KINDS), "size": _odd},
         {**_SHAPE, "angle": PerFrame(_number(-100, 100)), "beta_mix": PerFrame(_number(0, 1))},
     ),
     "resize": (
