@@ -31,7 +31,7 @@ SHOWN = 80
 """Characters of a value that a sentence repeats."""
 
 _DECIMAL = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})([eE][+-]?\d{1,2})?", re.ASCII)
-_RATIO = re.compile(r"([+-]?\d{1,18})\s*/\s*(\d{1,18})", re.ASCII)
+_RATIO = re.compile(r"([+-]?\d{1,20})\s*/\s*(\d{1,20})", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -68,7 +68,7 @@ def cut(text: str, most: int = SHOWN) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def whole(value: object, *, least: int = 0, most: int = MAX_WHOLE) -> int:
+def whole_number(value: object, *, least: int = 0, most: int = MAX_WHOLE) -> int:
     """A whole number in a range, as JSON or as digits."""
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         value = int(value)
@@ -85,7 +85,7 @@ def real(value: object, *, least: float = -math.inf, most: float = math.inf) -> 
 
 
 def fraction(value: object) -> Fraction:
-    """An exact number: ``25``, ``29.97``, ``"30000/1001"``; at most 18 digits and an exponent of two."""
+    """An exact number: ``25``, ``29.97``, ``"30000/1001"``; at most 20 digits and an exponent of two."""
     if isinstance(value, Fraction):
         return value
     if type(value) is float and math.isfinite(value) and abs(value) < 1e18:
@@ -114,7 +114,7 @@ def truth(value: object) -> bool:
     return value
 
 
-def record(value: object, needed: Iterable[str] = (), known: Iterable[str] | None = None) -> dict[str, Any]:
+def json_object(value: object, needed: Iterable[str] = (), known: Iterable[str] | None = None) -> dict[str, Any]:
     """A JSON object that has certain names, and no others than ``known`` when those are given."""
     if not isinstance(value, dict):
         raise ValueError(f"{quoted(value)} is no JSON object")
@@ -135,7 +135,7 @@ def items(value: object, *, most: int, least: int = 0) -> list[Any]:
 
 def whole_list(value: object, *, count: int | None = None, most: int = MAX_WHOLE, longest: int = 64) -> list[int]:
     """A list of whole numbers from 0 on."""
-    found = [whole(each, most=most) for each in items(value, most=longest if count is None else count)]
+    found = [whole_number(each, most=most) for each in items(value, most=longest if count is None else count)]
     if count is not None and len(found) != count:
         raise ValueError(f"{quoted(value)} has not {count} numbers")
     return found
@@ -222,7 +222,7 @@ def _check_kind(value: object, kind: Any, least: int, most: int) -> None:
 
 def _check_plain(value: object, kind: Any, least: int, most: int) -> None:
     if kind is int:
-        whole(value if type(value) is int else None, least=least, most=most)
+        whole_number(value if type(value) is int else None, least=least, most=most)
     elif kind is float:
         real(value, least=-(2.0**63), most=2.0**63)
     elif kind is str:

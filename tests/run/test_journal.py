@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from limpid.durable.files import move_durably, remove, sha256_of, size_of, write_atomic
 from limpid.durable.lock import locked
 from limpid.plan.segments import Cutting, Plan, Rung, plan_segments
-from limpid.run.journal import NAME, Journal, Published, differences
+from limpid.run.journal import NAME, Journal, PublishedResult, differences
 from limpid.types import OutputError, Window
 
 FACTS = {"input": {"sha256": "abc", "size": 3}, "settings": {"seed": 0}}
@@ -54,7 +54,7 @@ def load(folder: Path) -> Journal:
 def test_everything_comes_back(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, 2)
     journal.add_rung(Rung(chunk_frames=4), 30)
-    whole = Published(size=3, sha256="0" * 64)
+    whole = PublishedResult(size=3, sha256="0" * 64)
     journal.add_published(whole)
     journal.close()
     again = load(tmp_path)

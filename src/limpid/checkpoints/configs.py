@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limpid.bounded import check_depth, quoted, read_json, record
+from limpid.bounded import check_depth, json_object, quoted, read_json
 from limpid.types import WeightsError
 
 MAX_CONFIG_BYTES = 4 << 20
-MOST = 1 << 20
+_MOST = 1 << 20
 """Of any number: the largest in published configurations are sizes of vocabularies, some 50 000."""
 MOST_COUNTED = 256
 """Of what a network has one module each of."""
 COUNTED = ("layer", "block", "num_heads", "num_attention_heads", "depth", "mult")
-LONGEST = 64
+_LONGEST = 64
 """Levels, blocks and the like; lists of other things are no part of what builds a network."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises WeightsError."""
     try:
-        return record(read_json(path, MAX_CONFIG_BYTES))
+        return json_object(read_json(path, MAX_CONFIG_BYTES))
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -44,11 +44,11 @@ def _check(name: str, value: Any) -> None:
         for inner, part in value.items():
             _check(str(inner), part)
     elif isinstance(value, list | tuple):
-        if len(value) > LONGEST:
-            raise ValueError(f"{quoted(name)} has {len(value)} entries, at most {LONGEST} are possible")
+        if len(value) > _LONGEST:
+            raise ValueError(f"{quoted(name)} has {len(value)} entries, at most {_LONGEST} are possible")
         for part in value:
             _check(name, part)
     elif isinstance(value, int) and not isinstance(value, bool):
-        most = MOST_COUNTED if any(word in name for word in COUNTED) and "channels" not in name else MOST
+        most = MOST_COUNTED if any(word in name for word in COUNTED) and "channels" not in name else _MOST
         if abs(value) > most:
             raise ValueError(f"{quoted(name)} is {quoted(value)}, at most {most} is possible")

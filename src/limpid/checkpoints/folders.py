@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from limpid.bounded import cut, items, quoted, read_json, record, text, truth, whole
+from limpid.bounded import cut, items, json_object, quoted, read_json, text, truth, whole_number
 from limpid.checkpoints.manifest import find_entry, how_to_get
 from limpid.types import WeightsError
 
@@ -79,7 +79,7 @@ def installed(name: str, folder: str | Path | None = None) -> Path:
 def read_card(folder: Path) -> Card:
     """``limpid.json`` of a folder. Raises WeightsError."""
     try:
-        values = record(read_json(folder / CARD, MAX_CARD_BYTES), ("name", "version"))
+        values = json_object(read_json(folder / CARD, MAX_CARD_BYTES), ("name", "version"))
         known = {name: values[name] for name in Card.__dataclass_fields__ if name in values}
         card = Card(**{**known, "notes": tuple(items(known.get("notes", ()), most=100))})
         _check_card(card)
@@ -93,18 +93,18 @@ def _check_card(card: Card) -> None:
     for value in (card.name, card.version, card.licence, card.page, *card.notes):
         text(value)
     truth(card.random)
-    for name, value in record(card.defaults).items():
+    for name, value in json_object(card.defaults).items():
         if not isinstance(value, int | float | str | bool):
             raise ValueError(f"the default of {quoted(name)} is {quoted(value)}")
-    for name, facts in record(card.files).items():
+    for name, facts in json_object(card.files).items():
         parts = PurePosixPath(text(name)).parts
         if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in name:
             raise ValueError(f"{quoted(name)} does not lie in the folder")
-        if not isinstance(record(facts, ("sha256", "size"))["sha256"], str):
+        if not isinstance(json_object(facts, ("sha256", "size"))["sha256"], str):
             raise ValueError(f"the hash of {quoted(name)} is none")
-        whole(facts["size"])
-    for facts in record(card.sources).values():
-        record(facts)
+        whole_number(facts["size"])
+    for facts in json_object(card.sources).values():
+        json_object(facts)
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -23,7 +23,7 @@ MAX_WORK = 32_000_000
 MAX_INTEGER_BITS = 128
 """Those of a checkpoint are sizes; the mark at the beginning of the older format has 80 bits."""
 MAX_KEY_PARTS = 16
-MAX_DEPTH = 64
+MAX_NESTING = 64
 MAX_VALUES = 6_000_000
 """Of the result, each as often as it is reached: what reads it walks all of it."""
 
@@ -84,7 +84,7 @@ def run_pickle(source: IO[bytes] | mmap.mmap, table: Mapping[str, Any], persiste
 def check_shape(value: Any) -> None:
     """Raises ValueError for a value that contains itself, or is nested deeper or holds more than any checkpoint."""
     count, level = 0, [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_NESTING):
         inner: list[Any] = []
         for each in level:
             parts = _parts(each)

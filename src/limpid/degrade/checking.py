@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from limpid.bounded import items, quoted, real, record, text, truth, whole
+from limpid.bounded import items, json_object, quoted, real, text, truth, whole_number
 from limpid.degrade.kernels import KERNEL_KINDS
 from limpid.degrade.ops import INTERPOLATION
 
@@ -14,7 +14,7 @@ MOST_FRAMES = 10_000_000
 MOST_SIDE_PX = 1 << 16
 MOST_PX = 1 << 27
 MOST_KERNEL_PX = 255
-CODECS = ("h264", "libx264", "mpeg4")
+_CODECS = ("h264", "libx264", "mpeg4")
 
 Check = Callable[[Any], object]
 
@@ -22,20 +22,20 @@ Check = Callable[[Any], object]
 def check_drawn(values: dict[str, Any]) -> None:
     """Raises ValueError for the JSON of a `limpid.degrade.drawing.Drawn` that no pipeline has drawn."""
     text(values["pipeline"], 80)
-    whole(values["seed"])
-    whole(values["scale"], least=1, most=64)
-    count = whole(values["num_frames"], least=1, most=MOST_FRAMES)
+    whole_number(values["seed"])
+    whole_number(values["scale"], least=1, most=64)
+    count = whole_number(values["num_frames"], least=1, most=MOST_FRAMES)
     for name in ("source", "target"):
         _size(values[name])
     for step in items(values["steps"], most=MOST_STEPS):
-        _check_step(record(step, ("op",)), count)
+        _check_step(json_object(step, ("op",)), count)
 
 
 def _check_step(step: dict[str, Any], count: int) -> None:
     needed, optional = STEPS.get(step["op"] if isinstance(step["op"], str) else "", (None, {}))
     if needed is None:
         raise ValueError(f"there is no step {quoted(step['op'])}")
-    record(step, ("op", *needed), optional)
+    json_object(step, ("op", *needed), optional)
     for name, check in {**needed, **optional}.items():
         if name not in step:
             continue
@@ -60,7 +60,7 @@ class PerFrame:
 
 
 def _size(value: Any) -> None:
-    height, width = (whole(side, least=1, most=MOST_SIDE_PX) for side in items(value, least=2, most=2))
+    height, width = (whole_number(side, least=1, most=MOST_SIDE_PX) for side in items(value, least=2, most=2))
     if height * width > MOST_PX:
         raise ValueError(f"{width}x{height} is too large")
 
@@ -70,11 +70,11 @@ def _number(least: float, most: float) -> Check:
 
 
 def _count(least: int, most: int) -> Check:
-    return lambda value: whole(value, least=least, most=most)
+    return lambda value: whole_number(value, least=least, most=most)
 
 
 def _odd(value: Any) -> None:
-    if whole(value, least=1, most=MOST_KERNEL_PX) % 2 == 0:
+    if whole_number(value, least=1, most=MOST_KERNEL_PX) % 2 == 0:
         raise ValueError(f"a kernel of {value} pixels has no middle")
 
 
@@ -87,8 +87,8 @@ def _one_of(*names: str) -> Check:
 
 
 _SHAPE = {name: PerFrame(_number(1e-3, 1e3)) for name in ("sigma_x", "sigma_y", "beta", "omega")}
-_NOISE: dict[str, Any] = {"seed": whole, "gray": truth}
-_CODEC = {"crf": _count(0, 63), "bits_per_frame": _count(1, 1 << 40)}
+_NOISE: dict[str, Any] = {"seed": whole_number, "gray": truth}
+_CODEC_VALUES = {"crf": _count(0, 63), "bits_per_frame": _count(1, 1 << 40)}
 STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "unsharp": ({"size": _odd, "weight": _number(0, 100), "threshold": _number(0, 255)}, {}),
     "blur": (
@@ -102,7 +102,7 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gaussian_noise": ({**_NOISE, "sigma": PerFrame(_number(0, 1000))}, {}),
     "poisson_noise": ({**_NOISE, "white": _number(1e-3, 1e4), "scale": PerFrame(_number(0, 1000))}, {}),
     "jpeg": ({"quality": PerFrame(_number(0, 100)), "swapped": truth}, {}),
-    "codec": ({"codec": _one_of(*CODECS)}, _CODEC),
+    "codec": ({"codec": _one_of(*_CODECS)}, _CODEC_VALUES),
     "bicubic": ({}, {}),
     "blur_downsample": ({"sigma": _number(1e-3, 100), "corner": truth}, {}),
     "simple_shrink": ({"blur_sigma": _number(0, 100)}, {}),

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from limpid import __version__
-from limpid.bounded import cut, read_json, record
+from limpid.bounded import cut, json_object, read_json
 from limpid.degrade.applying import apply
 from limpid.degrade.drawing import Drawn, Pipeline, draw
 from limpid.durable.apart import check_apart
@@ -116,8 +116,8 @@ def _writer(clip: Clip, timeline: Timeline, output: Path, overwrite: bool) -> Lo
 def read_record(path: Path) -> Drawn:
     """The parameters in a ``.degraded.json``. Raises `InputError` for a file that is none."""
     try:
-        values = record(read_json(path, MAX_RECORD_BYTES), ("degradation",))
-        return Drawn.from_json(record(values["degradation"]))
+        values = json_object(read_json(path, MAX_RECORD_BYTES), ("degradation",))
+        return Drawn.from_json(json_object(values["degradation"]))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:

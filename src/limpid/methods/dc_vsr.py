@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from limpid.bounded import whole
+from limpid.bounded import whole_number
 from limpid.checkpoints.configs import read_config
 from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.attention_bank import LayerSize, bank_bytes
@@ -120,7 +120,7 @@ def outer_channels(folder: Path) -> int:
     """Of the first and last self-attentions. Raises WeightsError."""
     path = folder / "unet" / "config.json"
     try:
-        return whole(read_config(path)["block_out_channels"][0], least=1, most=1 << 16)
+        return whole_number(read_config(path)["block_out_channels"][0], least=1, most=1 << 16)
     except (WeightsError, ValueError, LookupError, TypeError) as error:
         raise WeightsError(f"{path} is missing or damaged; convert the weights again") from error
 

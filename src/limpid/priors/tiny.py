@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.bounded import check_fields, cut, items, parse_json, real, record
+from limpid.bounded import check_fields, cut, items, json_object, parse_json, real
 from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.diffusion.parametrisations import from_x0
 from limpid.networks.temporal.shift import shift_time
@@ -294,7 +294,7 @@ def save_tiny(network: TinyNetwork, path: Path, **notes: str | float) -> None:
 def _header(path: Path) -> dict[str, Any]:
     file = SafetensorsFile(path).file
     try:
-        return record(parse_json((file.metadata() or {})["config"]))
+        return json_object(parse_json((file.metadata() or {})["config"]))
     except (ValueError, KeyError) as error:
         raise WeightsError(f"{path} has no weights of tiny: its header does not say of which form they are") from error
 
@@ -316,7 +316,7 @@ def trained_schedule(path: Path) -> dict[str, float]:
     """The schedule that weights are for, if the file's header says it: ``steps``, ``sigma_min``, ``sigma_max``."""
     notes = _header(path).get("notes", {})
     try:
-        known = {name: notes[name] for name in ("steps", "sigma_min", "sigma_max") if name in record(notes)}
+        known = {name: notes[name] for name in ("steps", "sigma_min", "sigma_max") if name in json_object(notes)}
         return {name: real(value, least=1 if name == "steps" else 1e-6, most=1000) for name, value in known.items()}
     except ValueError as error:
         raise WeightsError(f"{path} says how it is run in a way that cannot be: {error}") from error

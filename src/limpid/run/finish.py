@@ -11,7 +11,7 @@ from limpid.durable.files import fsync_path, write_atomic
 from limpid.plan.segments import Plan
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Read
-from limpid.run.journal import Journal, Published
+from limpid.run.journal import Journal, PublishedResult
 from limpid.run.places import Places
 from limpid.run.resume import make_plan_and_estimate
 from limpid.run.session import Session
@@ -58,7 +58,7 @@ def join_segments(session: Session, journal: Journal, teller: Teller, *, resumed
     def on_whole(part: Path, notes: tuple[str, ...]) -> None:
         for note in notes:
             teller.note(note)
-        published = Published.of(part)
+        published = PublishedResult.of(part)
         teller.stage("finish")
         reports.append(_report(session, journal.plan, journal.estimate, teller, resumed=resumed))
         text = _sidecar(session, journal, teller, reports[0], published)
@@ -103,7 +103,7 @@ def finish_former(session: Session, former: Journal | None, teller: Teller) -> R
     return _report(session, plan, {}, teller, resumed=len(plan.segments))
 
 
-def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report, published: Published) -> str:
+def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report, published: PublishedResult) -> str:
     return sidecar_text(
         source=session.places.source,
         settings=session.settings,

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from limpid.bounded import MAX_FIELD, check_fields, parse_json, quoted, read_regular, record, whole
+from limpid.bounded import MAX_FIELD, check_fields, json_object, parse_json, quoted, read_regular, whole_number
 from limpid.durable.files import digest_of, fsync_path, open_own, remove, sha256_of, size_of
 from limpid.plan.segments import Plan, Rung
 
@@ -69,14 +69,14 @@ class Finished:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedResult:
     """The whole result, as it was just before it got its name."""
 
     size: int
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> Published:
+    def of(cls, path: Path) -> PublishedResult:
         return cls(size=size_of(path), sha256=sha256_of(path))
 
     def is_at(self, path: Path) -> bool:
@@ -103,7 +103,7 @@ class Journal:
     finished: dict[int, Finished] = field(default_factory=dict)
     lowered: list[tuple[int, Rung]] = field(default_factory=list)
     """Since which frame chunks are cut finer, because memory ran out there; in the order in which it did."""
-    published: Published | None = None
+    published: PublishedResult | None = None
     _check: str = ""
     """Over all lines so far."""
     _file: IO[bytes] | None = None
@@ -149,9 +149,9 @@ class Journal:
     @classmethod
     def _from_lines(cls, folder: Path, lines: list[dict[str, Any]]) -> Journal:
         check = checked(lines)
-        plan = Plan.from_dict(record(lines[0]["plan"]))
+        plan = Plan.from_dict(json_object(lines[0]["plan"]))
         check_plan(plan)
-        facts, estimate = record(lines[0]["facts"]), record(lines[0]["estimate"])
+        facts, estimate = json_object(lines[0]["facts"]), json_object(lines[0]["estimate"])
         journal = cls(folder=folder, facts=facts, plan=plan, estimate=estimate, _check=check)
         for line in lines[1:]:
             journal._take(line)
@@ -159,15 +159,17 @@ class Journal:
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if "segment" in line:
-            done = Finished(**record(line["segment"]))
+            done = Finished(**json_object(line["segment"]))
             done.check(self.plan)
             self.finished[done.index] = done
         elif "rung" in line:
-            frame, rung = whole(line["frame"], most=MAX_FIELD), Rung(**record(line["rung"]))
+            frame, rung = whole_number(line["frame"], most=MAX_FIELD), Rung(**json_object(line["rung"]))
             check_rung(rung)
             self.lowered.append((frame, rung))
         elif "published" in line:
-            self.published = Published(**record(line["published"])) if line["published"] is not None else None
+            self.published = (
+                PublishedResult(**json_object(line["published"])) if line["published"] is not None else None
+            )
             if self.published is not None:
                 check_fields(self.published)
 
@@ -194,7 +196,7 @@ class Journal:
         self._append({"rung": rung.to_dict(), "frame": frame})
         self.lowered.append((frame, rung))
 
-    def add_published(self, published: Published) -> None:
+    def add_published(self, published: PublishedResult) -> None:
         """Say that the result is whole and gets its name now. What has these bytes under that name is ours."""
         self._append({"published": asdict(published)})
         self.published = published

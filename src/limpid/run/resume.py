@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from limpid.bounded import check_fields, cut, read_json, record
+from limpid.bounded import check_fields, cut, json_object, read_json
 from limpid.durable.files import digest_of, exists_error, write_atomic
 from limpid.plan.device import versions
 from limpid.plan.segments import Plan
@@ -14,7 +14,7 @@ from limpid.run.estimate import Estimate
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Read
 from limpid.run.identity import timeline_from_dict, timeline_to_dict
-from limpid.run.journal import Journal, Published, differences
+from limpid.run.journal import Journal, PublishedResult, differences
 from limpid.run.places import exists
 from limpid.run.session import Session
 from limpid.run.sidecar import peek
@@ -56,7 +56,7 @@ def _recall_scan(folder: Path | None, key: str) -> Timeline | None:
     if folder is None:
         return None
     try:
-        values = record(read_json(folder / SCAN_NAME, MAX_SCAN_BYTES), ("key", "timeline", "check"))
+        values = json_object(read_json(folder / SCAN_NAME, MAX_SCAN_BYTES), ("key", "timeline", "check"))
         if values["key"] != key or values["check"] != digest_of([key, values["timeline"]]):
             return None
         return timeline_from_dict(values["timeline"])
@@ -86,8 +86,8 @@ def is_complete(session: Session, former: Journal | None, space: Workspace) -> b
         return False
     run = (peek(session.places.sidecar) or {}).get("run")
     try:
-        values = record(run, ("key", "size", "sha256"))
-        published = Published(size=values["size"], sha256=values["sha256"])
+        values = json_object(run, ("key", "size", "sha256"))
+        published = PublishedResult(size=values["size"], sha256=values["sha256"])
         return bool(values["key"] == session.key) and published.is_at(output)
     except ValueError:
         return False

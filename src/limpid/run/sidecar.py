@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from limpid.bounded import cut, quoted, read_json, record, text
+from limpid.bounded import cut, json_object, quoted, read_json, text
 from limpid.settings import Settings
 from limpid.types import InputError, SettingsError
 
 FORMAT = 1
 MAX_BYTES = 16 << 20
-FILES = ("weights", "caption_model")
+_FILES = ("weights", "caption_model")
 """Settings that may name a file or folder."""
 
 
@@ -44,16 +44,16 @@ def from_sidecar(path: str | Path, *, trust: bool = False) -> tuple[Path, Settin
     """
     path = Path(path)
     try:
-        values = record(_read(path), ("input", "settings", "resolved"))
+        values = json_object(_read(path), ("input", "settings", "resolved"))
         source = Path(text(values["input"]))
-        chosen = {**record(values["settings"]), **record(values["resolved"])}
+        chosen = {**json_object(values["settings"]), **json_object(values["resolved"])}
     except ValueError as error:
         raise InputError(f"{path} is no sidecar of Limpid: {error}") from None
     beside = path.parent / source.name
     if not _is_there(source) and source.name and _is_there(beside):
         source = beside
     if not trust:
-        _refuse_outside(path, {"input": str(source), **{name: chosen.get(name) for name in FILES}}, chosen)
+        _refuse_outside(path, {"input": str(source), **{name: chosen.get(name) for name in _FILES}}, chosen)
     try:
         return source, Settings.from_dict(chosen)
     except SettingsError as error:

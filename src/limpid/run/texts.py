@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from limpid.bounded import MAX_JSON_BYTES, read_json, record, text
+from limpid.bounded import MAX_JSON_BYTES, json_object, read_json, text
 from limpid.durable.files import digest_of, write_atomic
 from limpid.plan.device import choose_device
 from limpid.priors.prompts import check_shots, parse_prompts, prompt_lines, read_prompts
@@ -88,7 +88,7 @@ def _recall(folder: Path | None, key: str) -> dict[int, str] | None:
     if folder is None:
         return None
     try:
-        values = record(read_json(folder / CAPTIONS_NAME), ("key", "captions", "check"))
+        values = json_object(read_json(folder / CAPTIONS_NAME), ("key", "captions", "check"))
         sound = values["key"] == key and values["check"] == digest_of([key, values["captions"]])
         return parse_prompts(text(values["captions"], MAX_JSON_BYTES)) if sound else None
     except (OSError, ValueError):
