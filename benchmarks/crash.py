@@ -263,12 +263,13 @@ def main() -> None:
     parser.add_argument("--segment-frames", type=int, default=8)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--codec", help="of files")
+    parser.add_argument("--ways", type=int, metavar="N", help="only the first N ways to call (default: all)")
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  (forked runs must not repeat our lines)
     random.seed(options.seed)
     folder = Path(tempfile.mkdtemp(prefix="limpid-crash-"))
     more = ("--segment-frames", str(options.segment_frames), "--threads", "1", "--quiet", "--dtype", options.dtype)
-    ways = cases(options.clip.absolute(), make_images(folder / "images"), more, options.codec)
+    ways = cases(options.clip.absolute(), make_images(folder / "images"), more, options.codec)[: options.ways]
     truths = [whole(case, folder / f"whole{number}") for number, case in enumerate(ways)]
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
     kinds = [*STAGES, *["change"] * len(STAGES)]
