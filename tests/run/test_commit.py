@@ -160,3 +160,15 @@ def test_the_command_line_asks_for_unfinished_runs(tmp_path: Path) -> None:
         (tmp_path / f".{name}.limpid").mkdir()
         ((job,), _) = plan_jobs([str(tmp_path / "film.mp4"), str(tmp_path / name)], None)
         assert job.output == tmp_path / name and not job.into_folder
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "..", "./", "film.mp4/.."])
+def test_names_that_are_only_folders_are_no_results(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from limpid.cli.inputs import has_sidecar, plan_jobs
+    from limpid.run.places import is_result
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    assert not is_result(Path(name)) and not has_sidecar(Path(name))
+    plan_jobs(["film.mp4", name], None)
+    plan_jobs(["film.mp4"], name)

@@ -81,7 +81,7 @@ def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list
 
 def has_sidecar(path: Path) -> bool:
     """True when `path` is a result of Limpid: its ``.limpid.json`` lies beside it."""
-    return isfile(sidecar_of(path))
+    return bool(path.name) and isfile(sidecar_of(path))
 
 
 def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]:

@@ -60,7 +60,8 @@ def done_name(home: Path) -> Path:
 
 def is_result(output: Path) -> bool:
     """Whether Limpid made ``output`` or is about to: its sidecar or the folder of its run lies beside it."""
-    return os.path.lexists(sidecar_of(output)) or is_unfinished(output)
+    output = output.absolute()
+    return bool(output.name) and (os.path.lexists(sidecar_of(output)) or is_unfinished(output))
 
 
 def default_output(source: Path, settings: Settings, *, images: bool) -> Path:
@@ -118,8 +119,8 @@ def _whose(places: Places) -> str:
 
 def is_unfinished(output: Path) -> bool:
     """Whether a former run left folders behind; what it had made of the output is then looked at before any work."""
-    home = home_of(output)
-    return any(map(os.path.lexists, (home, done_name(home))))
+    home = home_of(output.absolute()) if output.absolute().name else None
+    return home is not None and any(map(os.path.lexists, (home, done_name(home))))
 
 
 def check_name(sidecar: Path) -> None:
