@@ -81,6 +81,15 @@ class ColorTags:
     full_range: bool = False
 
 
+class Crop(NamedTuple):
+    """Columns and rows of stored pictures that a container says are not to be shown."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SideStream:
     """A stream that is carried over untouched: audio, subtitle, attachment or data."""
@@ -115,6 +124,8 @@ class Clip:
     """Degrees clockwise that the file asks players to turn the picture; already applied to width, height and frames."""
     mirrored: bool = False
     """The file asks players to mirror the picture left to right before turning it; already applied to frames."""
+    crop: Crop = Crop()
+    """What the container hides of the stored picture; already applied to width, height and frames."""
     color: ColorTags = ColorTags()
     has_alpha: bool = False
     field_order: Literal["progressive", "tt", "bb", "tb", "bt", "unknown"] = "unknown"
@@ -151,6 +162,9 @@ class Timeline:
     """True when decoding from an earlier key frame was seen to be sound for this kind of file."""
     damaged: bool = False
     """True when parts could not be decoded cleanly; decoding then runs on one thread, so that it is repeatable."""
+    clock_shifts: tuple[int, ...] = ()
+    """Joined recordings: what was added to the file's own times after the first, second ... restart of its clock, in
+    ``time_base``; sound and subtitles are moved by the same."""
     warnings: tuple[str, ...] = ()
 
     @property

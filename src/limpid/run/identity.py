@@ -80,7 +80,7 @@ def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
 
 
 def timeline_from_dict(values: Mapping[str, Any]) -> Timeline:
-    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings")}
+    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings", "clock_shifts")}
     return Timeline(**{**values, **tuples, "time_base": Fraction(values["time_base"])})
 
 

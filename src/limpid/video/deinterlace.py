@@ -13,6 +13,7 @@ from limpid.types import SettingsError, Timeline
 Mode = Literal["auto", "on", "off"]
 Tag = TypeVar("Tag")
 _MIN_SIZE = 16
+_COLOURS = ("colorspace", "color_range", "color_primaries", "color_trc")
 
 
 def check_mode(mode: str) -> None:
@@ -40,7 +41,7 @@ class Deinterlacer(Generic[Tag]):
         self._frames = frames
         self._graph: Graph | None = None
         self._shape: tuple[int, int, str] | None = None
-        self._tags: deque[Tag] = deque()
+        self._tags: deque[tuple[Tag, tuple[int, ...]]] = deque()
 
     def push(self, frame: av.VideoFrame, tag: Tag) -> list[tuple[av.VideoFrame, Tag]]:
         """Hand in one frame; get those that are finished."""
@@ -52,7 +53,7 @@ class Deinterlacer(Generic[Tag]):
         if self._graph is None:
             return [*done, (frame, tag)]
         frame.pts = None
-        self._tags.append(tag)
+        self._tags.append((tag, tuple(getattr(frame, name) for name in _COLOURS)))
         self._graph.vpush(frame)
         return done + self._pull()
 
@@ -87,5 +88,8 @@ class Deinterlacer(Generic[Tag]):
                 frame = self._graph.vpull()
             except (av.BlockingIOError, av.EOFError):
                 break
-            done.append((frame, self._tags.popleft()))
+            tag, colours = self._tags.popleft()
+            for name, value in zip(_COLOURS, colours, strict=True):  # a filter knows those of its first frame only
+                setattr(frame, name, value)
+            done.append((frame, tag))
         return done

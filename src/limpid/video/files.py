@@ -32,6 +32,11 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: cannot be written: {reason}")
 
 
+def is_disk_error(error: Exception) -> bool:
+    """Whether FFmpeg or the operating system could not write at all, so that trying another packet is no use."""
+    return isinstance(error, OSError) and error.errno in _REASONS
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns OSError and FFmpeg's errors inside the block into `OutputError` about ``path``."""

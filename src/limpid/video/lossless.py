@@ -14,6 +14,7 @@ import numpy as np
 
 from limpid.types import OutputError
 from limpid.video.files import exists_error, publish, remove, temporary_name, writing
+from limpid.video.opening import open_output
 from limpid.video.segments import BITEXACT
 from limpid.video.stills import check_replaceable, replace_folder
 
@@ -47,7 +48,7 @@ class LosslessWriter:
                 self._part.mkdir()
             else:
                 name = FORMATS[self._output.suffix.lower()]
-                self._container = av.open(str(self._part), "w", format=name, container_options=dict(BITEXACT))
+                self._container = open_output(self._part, name, container_options=dict(BITEXACT))
         return self
 
     @property

@@ -15,13 +15,14 @@ import av
 
 from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Window
 from limpid.video.encode import add_video_stream
-from limpid.video.files import exists_error, publish, remove, temporary_name, writing
+from limpid.video.files import exists_error, is_disk_error, publish, remove, temporary_name, writing
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
-from limpid.video.opening import choose_video
+from limpid.video.opening import choose_video, open_input, open_output
 from limpid.video.segments import main_video_stream
-from limpid.video.side import Range, SideStreams, add_side_streams, copy_chapters, copy_file_tags, side_packets
+from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
 from limpid.video.stills import assemble_images, check_replaceable
+from limpid.video.tracks import Range, SideStreams, side_packets
 
 _FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _LATE_START_S = 10
@@ -105,9 +106,7 @@ def _write(
         source = _open_source(clip, stack)
         span = _range(timeline, part, preview, source)
         clock = _clock(timeline, part, span.shift)
-        out = av.open(
-            str(path), "w", format=_FORMATS[spec.container], container_options=_container_options(spec, clock, source)
-        )
+        out = open_output(path, _FORMATS[spec.container], container_options=_container_options(spec, clock, source))
         try:
             side = _fill(out, segments, spec, clock, source, span, on_progress)
             out.close()
@@ -129,7 +128,7 @@ def _open_source(clip: Clip, stack: contextlib.ExitStack) -> Any:
     if clip.kind == "images":
         return None
     try:
-        return stack.enter_context(av.open(clip.path, metadata_errors="replace"))
+        return stack.enter_context(open_input(clip.path))
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(f"{clip.path}: cannot be opened again for its sound: {error}") from error
 
@@ -162,8 +161,20 @@ def _fill(
     make = encoded_packets if is_lossless_stand_in(segments[0], spec) else joined_packets
     pictures = _timed(make(segments, spec, clock, video), on_progress)
     for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
-        out.mux(packet)
+        mux_packet(out, packet, side)
     return side
+
+
+def mux_packet(out: Any, packet: Any, side: SideStreams | None) -> None:
+    """Write one packet; what the container refuses of a carried stream ends that stream only."""
+    try:
+        out.mux(packet)
+    except av.error.FFmpegError as error:
+        tracks = side.tracks.values() if side is not None else ()
+        track = next((track for track in tracks if track.target.index == packet.stream_index), None)
+        if track is None or side is None or is_disk_error(error):
+            raise
+        side.end(track, error)
 
 
 def _needs_aspect(spec: OutputSpec) -> bool:
@@ -181,19 +192,19 @@ def _range(timeline: Timeline, part: Window, preview: bool, source: Any) -> Rang
     """Which time of the source becomes 0, a whole number of the video's ticks."""
     unit = timeline.time_base
     first = timeline.pts[part.start]
+    restarts = tuple(shift * unit for shift in timeline.clock_shifts)
     if preview:
         last = part.stop - 1
         ends = (
             timeline.pts[part.stop] if part.stop < timeline.num_frames else timeline.pts[last] + timeline.last_duration
         )
-        return Range(shift=first * unit, start=first * unit, stop=ends * unit)
+        return Range(shift=first * unit, start=first * unit, stop=ends * unit, restarts=restarts)
     if first < 0:
-        return Range(shift=first * unit)
+        return Range(shift=first * unit, restarts=restarts)
     start = min([first * unit, *_starts(source)])
     running = source is not None and bool(source.format.flags & av.format.Flags.ts_discont.value)
-    if start > 0 and (running or start > _LATE_START_S):
-        return Range(shift=floor(start / unit) * unit)
-    return Range()
+    late = start > 0 and (running or start > _LATE_START_S)
+    return Range(shift=floor(start / unit) * unit if late else Fraction(0), restarts=restarts)
 
 
 def _starts(source: Any) -> list[Fraction]:
@@ -218,7 +229,7 @@ def _container_options(spec: OutputSpec, clock: Clock, source: Any) -> dict[str,
     # Edit lists count in the movie's time scale; with FFmpeg's 1000 they would round away parts of frames.
     scale = clock.time_base.denominator
     for stream in source.streams.audio if source is not None else ():
-        rate = stream.codec_context.sample_rate or 1
+        rate = stream.codec_context.sample_rate or 1 if stream.codec_context is not None else 1
         scale = scale * rate // gcd(scale, rate) if scale * rate // gcd(scale, rate) < 2**31 else scale
     return {
         **options,
@@ -233,7 +244,7 @@ def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> 
 
     Returns a note on metadata that the container did not keep.
     """
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_input(path) as container:
         stream = main_video_stream(container)
         lost = sorted(k for k in tags if k.lower() not in {t.lower() for t in container.metadata})
         unit, shown, last_dts = Fraction(stream.time_base), [], None

@@ -39,11 +39,26 @@ def check_readable(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def open_input(path: Path | str, **options: Any) -> Any:
+    """`av.open` of a file for reading. Every path of a user goes through here or `open_output`: FFmpeg would take a
+    name such as ``concat:a.mp4`` or ``rec:01.ts`` for a protocol and open something else, or nothing."""
+    return av.open(_local(path), "r", metadata_errors="replace", **options)
+
+
+def open_output(path: Path | str, format_name: str, **options: Any) -> Any:
+    """`av.open` of a file for writing, whatever its name."""
+    return av.open(_local(path), "w", format=format_name, **options)
+
+
+def _local(path: Path | str) -> str:
+    return f"file:{path}"
+
+
 def open_container(path: Path) -> Any:
     """Open a file with FFmpeg. Raises `InputError` when it is not media."""
     check_readable(path)
     try:
-        container = av.open(f"file:{path}", "r", metadata_errors="replace")
+        container = open_input(path)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(_why_not_opened(path, error)) from error
     if container.format.name in _TEXT_ART:
@@ -72,11 +87,11 @@ def choose_video(container: Any, path: Path) -> Any:
         others = sorted({stream.type or "unknown" for stream in container.streams if stream.type != "video"})
         beside = f"; it holds {', '.join(others)}" if others else ""
         raise InputError(f"{path}: has no video ({what}{beside})")
-    best = container.streams.best("video")
-    stream = best if best in films else max(films, key=lambda film: film.width * film.height)
-    if stream.codec_context is None:
+    known = [film for film in films if film.codec_context is not None]
+    if not known:
         raise InputError(f"{path}: no decoder for its video is part of this FFmpeg")
-    return stream
+    best = container.streams.best("video")
+    return best if best in known else max(known, key=lambda film: film.width * film.height)
 
 
 def is_cover(stream: Any) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import av
 from av.format import Flags as FormatFlags
 
-from limpid.types import Clip, InputError, SettingsError, SideStream
+from limpid.types import Clip, Crop, InputError, SettingsError, SideStream
+from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
 from limpid.video.images import is_image_name, probe_folder, probe_image
 from limpid.video.opening import check_readable, is_cover, is_folder
@@ -68,11 +69,19 @@ def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None) 
     rate, time_base, rate_notes = _rate(container, stream, fps)
     sideways = turn.degrees in (90, 270)
     aspect = stream.sample_aspect_ratio or Fraction(1)
+    hidden = hidden_edges(container, stream, path)
+    crop = hidden.crop if hidden is not None else Crop()
+    if hidden is not None and hidden.aspect:
+        aspect = hidden.aspect
+    width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
+    if min(width, height) < 1:
+        raise InputError(f"{path}: the container hides the whole picture ({crop}); it is damaged")
     return Clip(
         path=str(path),
         kind="video",
-        width=frame.height if sideways else frame.width,
-        height=frame.width if sideways else frame.height,
+        width=height if sideways else width,
+        height=width if sideways else height,
+        crop=crop,
         fps=rate,
         time_base=time_base,
         codec=stream.codec_context.codec.canonical_name,
@@ -107,7 +116,8 @@ def _rate(container: Any, stream: Any, fps: Fraction | None) -> tuple[Fraction, 
     if not has_timestamps(container):
         used = fps or rate or Fraction(25)
         notes = () if fps else (f"the stream has no timestamps; {used} frames/s is assumed, --fps sets another",)
-        return used, 1 / used, notes
+        in_fields = stream.codec_context.codec.canonical_name == "mpeg2video"
+        return used, 1 / used / (2 if in_fields else 1), notes
     time_base = stream.time_base or Fraction(1, 90000)
     notes = () if rate else ("the file names no usable frame rate; 25 frames/s is assumed where times are missing",)
     if fps is not None and fps != rate:
