@@ -19,7 +19,7 @@ from limpid.types import SettingsError
 Color = Literal["wavelet", "adain", "none"]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
-Deinterlace = Literal["auto", "on", "off"]
+Deinterlace = Literal["auto", "on", "off", "double"]
 
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft"]
@@ -125,6 +125,9 @@ class Settings:
     preset: str | None = None
     """Preset of the encoder, "medium" for instance; None takes Limpid's own."""
     deinterlace: Deinterlace = "auto"
+    """"auto" deinterlaces what is marked, "on" everything, "double" makes two frames of each: 50i becomes 50p."""
+    video_stream: int | None = None
+    """Number of the video stream, as `limpid probe` shows it, in a file that has several; None takes the best."""
     fps: Fraction | None = None
     """Frame rate of a folder of images."""
     preview: str | None = None
@@ -147,6 +150,7 @@ class Settings:
         _check_range("steps", self.steps, least=1, most=1000)
         _check_range("seed", self.seed, least=0, most=2**63 - 1)
         _check_range("strength", self.strength, above=0, most=1)
+        _check_range("video_stream", self.video_stream, least=0, most=10_000)
         _check_range("tile_px", self.tile_px, least=16)
         _check_range("segment_frames", self.segment_frames, least=1)
         _check_range("window_frames", self.window_frames, least=1)

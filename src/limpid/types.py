@@ -135,6 +135,8 @@ class Clip:
     size_bytes: int = 0
     side_streams: tuple[SideStream, ...] = ()
     image_paths: tuple[str, ...] = ()
+    stream_index: int | None = None
+    """Number of the video stream in the file; None takes the one that `limpid.video.probe` would choose."""
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     """What was assumed or cannot be kept, in sentences; `Timeline.warnings` repeats them."""

@@ -136,7 +136,15 @@ def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter
         reporter({"event": "skipped", "input": str(job.input), "output": str(output)})
         return Outcome(job=job, skipped=True)
 
+    from limpid.run.early import look_ahead
+
+    told = look_ahead(job.input, None if job.output is None else output, settings)  # before PyTorch is loaded, too
+    for note in told:
+        reporter({"event": "note", "message": note})
+
     def on_event(event: Event) -> None:
+        if event["event"] == "note" and event["message"] in told:
+            return
         reporter(event)
         if options.dry_run and not options.json and event["event"] == "plan":
             print(plan_text(event["plan"]))

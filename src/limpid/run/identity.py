@@ -17,7 +17,7 @@ from limpid.settings import Settings
 from limpid.types import Clip, InputError, OutputSpec, Timeline
 
 NOT_IN_THE_PIXELS = (
-    *("device", "threads", "preview", "detect_cuts", "deinterlace", "fps", "scale", "height"),
+    *("device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
     *("weights", "caption", "caption_model", "offload"),
 )
 """Settings that show in other facts, as what they led to."""

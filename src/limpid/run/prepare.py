@@ -41,6 +41,14 @@ def check_clip(clip: Clip) -> None:
         )
 
 
+def as_shown(clip: Clip, settings: Settings) -> Clip:
+    """The clip at the rate at which it is restored: twice its own when both fields become frames."""
+    if settings.deinterlace != "double" or clip.kind == "images":
+        return clip
+    count = 2 * clip.num_frames if clip.num_frames else clip.num_frames
+    return dataclasses.replace(clip, fps=2 * clip.fps, time_base=clip.time_base / 2, num_frames=count)
+
+
 def tell_clip(clip: Clip, teller: Teller) -> None:
     """What the header of the input says."""
     size = {"width": clip.width, "height": clip.height, "fps": str(clip.fps)}

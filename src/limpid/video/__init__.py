@@ -32,6 +32,7 @@ _HOME = {
     "SegmentWriter": ".segments",
     "count_frames": ".segments",
     "frame_pts": ".segments",
+    "rehearse": ".rehearsal",
     "assemble": ".mux",
     "check_output": ".mux",
     "inline_mp4": ".inline",

@@ -47,7 +47,7 @@ def hidden_edges(container: Any, stream: Any, path: Path) -> Hidden | None:
                 found = _of_mp4(file, stream.id) if "mov" in name else None
     except (OSError, struct.error, ValueError, ZeroDivisionError, OverflowError):
         return None
-    fits = found is not None and all(0 <= edge for edge in found.crop) and any(found.crop)
+    fits = found is not None and all(edge >= 0 for edge in found.crop) and any(found.crop)
     return found if fits else None
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import av
 
-from limpid.types import InputError
-from limpid.video.deinterlace import Deinterlacer
+from limpid.types import LimpidError
+from limpid.video.deinterlace import Deinterlacer, Frames
 from limpid.video.opening import choose_video, open_container
 
 _MAX_READ_ERRORS = 50
@@ -76,15 +76,16 @@ class Decoder:
         path: str | Path,
         *,
         threads: int = 0,
-        deinterlace: Literal["all", "interlaced"] | None = None,
+        deinterlace: Frames | None = None,
         all_streams: bool = False,
+        stream_index: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.stats = DecodeStats()
         self.container = open_container(self.path)
         try:
-            self.stream = choose_video(self.container, self.path)
-        except InputError:
+            self.stream = choose_video(self.container, self.path, stream_index)
+        except LimpidError:
             self.container.close()
             raise
         self._context = self._make_context(threads)

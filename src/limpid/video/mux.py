@@ -24,7 +24,7 @@ from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
 from limpid.video.stills import assemble_images, check_replaceable
 from limpid.video.tracks import Range, SideStreams, side_packets
 
-_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _LATE_START_S = 10
 """A file that starts later than this keeps a running clock (broadcast, camera); the output then starts at 0."""
 
@@ -77,9 +77,7 @@ def assemble(
         assemble_images(
             segments, output, first_frame=part.start, expected=len(part), overwrite=overwrite, on_progress=on_progress
         )
-        return tuple(
-            f"{s.kind} stream {s.index} is not carried over: an image folder has no place" for s in clip.side_streams
-        )
+        return without_place(clip)
     temporary = temporary_name(output)
     try:
         with writing(output):
@@ -90,6 +88,13 @@ def assemble(
         remove(temporary)
         raise
     return notes
+
+
+def without_place(clip: Clip) -> tuple[str, ...]:
+    """What images cannot hold."""
+    return tuple(
+        f"{s.kind} stream {s.index} is not carried over: images have no place for it" for s in clip.side_streams
+    )
 
 
 def _write(
@@ -106,9 +111,9 @@ def _write(
         source = _open_source(clip, stack)
         span = _range(timeline, part, preview, source)
         clock = _clock(timeline, part, span.shift)
-        out = open_output(path, _FORMATS[spec.container], container_options=_container_options(spec, clock, source))
+        out = open_output(path, FORMATS[spec.container], container_options=_container_options(spec, clock, source))
         try:
-            side = _fill(out, segments, spec, clock, source, span, on_progress)
+            side = _fill(out, segments, spec, clock, source, clip, span, on_progress)
             out.close()
         except BaseException:
             with contextlib.suppress(Exception):
@@ -139,6 +144,7 @@ def _fill(
     spec: OutputSpec,
     clock: Clock,
     source: Any,
+    clip: Clip,
     span: Range,
     on_progress: Callable[[int], None] | None,
 ) -> SideStreams | None:
@@ -146,7 +152,7 @@ def _fill(
     side = None
     others: Iterator[tuple[Fraction, Any]] = iter(())
     if source is not None:
-        main = choose_video(source, Path(source.name))  # the same choice as on the way in
+        main = choose_video(source, Path(clip.path), clip.stream_index)  # the same choice as on the way in
         video.metadata.update({k: v for k, v in main.metadata.items() if k in ("language", "title")})
         side = add_side_streams(source, out, spec.container, main)
         copy_file_tags(source, out)
@@ -246,7 +252,7 @@ def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> 
     """
     with open_input(path) as container:
         stream = main_video_stream(container)
-        lost = sorted(k for k in tags if k.lower() not in {t.lower() for t in container.metadata})
+        lost = lost_tags(spec, tags, container)
         unit, shown, last_dts = Fraction(stream.time_base), [], None
         for packet in container.demux(stream):
             if not packet.size or packet.is_discard:
@@ -260,6 +266,12 @@ def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> 
     for index, (found, due) in enumerate(zip(sorted(shown), clock.pts, strict=True)):
         if found * unit != due * clock.time_base and abs(found * unit - due * clock.time_base) > _tolerance(spec, unit):
             raise OutputError(f"{path}: frame {index} is shown at {found * unit} s, not at {due * clock.time_base} s")
+    return lost
+
+
+def lost_tags(spec: OutputSpec, tags: dict[str, str], written: Any) -> list[str]:
+    """A note on metadata that a container did not keep."""
+    lost = sorted(key for key in tags if key.lower() not in {tag.lower() for tag in written.metadata})
     return [f"{spec.container} has no place for these tags of the source: {', '.join(lost)}"] if lost else []
 
 

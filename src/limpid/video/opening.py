@@ -8,7 +8,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from limpid.types import InputError
+from limpid.types import InputError, SettingsError
 
 _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """FFmpeg demuxers that take any text or binary file with their ending for a film of characters."""
@@ -79,8 +79,11 @@ def _why_not_opened(path: Path, error: Exception) -> str:
     return f"{path}: is not a video that FFmpeg can read ({reason})"
 
 
-def choose_video(container: Any, path: Path) -> Any:
-    """The stream that FFmpeg takes for the best one, cover pictures aside. Raises `InputError` when there is none."""
+def choose_video(container: Any, path: Path, index: int | None = None) -> Any:
+    """Stream number ``index``, or the stream that FFmpeg takes for the best one, cover pictures aside.
+
+    Raises `InputError` when there is none, `SettingsError` when ``index`` is not a video stream.
+    """
     films = [stream for stream in container.streams.video if not is_cover(stream)]
     if not films:
         what = "only a cover picture" if container.streams.video else "no picture stream"
@@ -90,6 +93,12 @@ def choose_video(container: Any, path: Path) -> Any:
     known = [film for film in films if film.codec_context is not None]
     if not known:
         raise InputError(f"{path}: no decoder for its video is part of this FFmpeg")
+    if index is not None:
+        asked = next((film for film in known if film.index == index), None)
+        if asked is None:
+            numbers = ", ".join(str(film.index) for film in known)
+            raise SettingsError(f"--video-stream {index}: {path} has no such video stream; there is {numbers}")
+        return asked
     best = container.streams.best("video")
     return best if best in known else max(known, key=lambda film: film.width * film.height)
 

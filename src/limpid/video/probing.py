@@ -28,11 +28,12 @@ _KINDS: dict[str, Literal["audio", "subtitle", "attachment", "data", "video"]] =
 _MAX_FPS = 1000
 
 
-def probe(path: str | Path, *, fps: Fraction | None = None) -> Clip:
+def probe(path: str | Path, *, fps: Fraction | None = None, video_stream: int | None = None) -> Clip:
     """Describe a video file, an image, or a folder of images (natural order of the names).
 
     ``fps`` is the frame rate of what has none: image folders and raw streams; elsewhere it only gives a warning. One
-    frame is decoded, because size, rotation and colour may be written in the stream alone. Raises `InputError` with one
+    frame is decoded, because size, rotation and colour may be written in the stream alone. ``video_stream``: number of
+    the stream to take where a file has several; None takes the best. Raises `InputError` with one
     sentence for anything that is not a readable video, `SettingsError` for an impossible rate.
     """
     if fps is not None and not 0 < fps <= _MAX_FPS:
@@ -42,15 +43,15 @@ def probe(path: str | Path, *, fps: Fraction | None = None) -> Clip:
         return probe_folder(path, fps)
     check_readable(path)
     still = probe_image(path, fps)
-    return still if still is not None else _probe_video(path, fps)
+    return still if still is not None else _probe_video(path, fps, video_stream)
 
 
-def _probe_video(path: Path, fps: Fraction | None) -> Clip:
-    with Decoder(path) as decoder:
+def _probe_video(path: Path, fps: Fraction | None, video_stream: int | None) -> Clip:
+    with Decoder(path, stream_index=video_stream) as decoder:
         if is_image_name(path) and decoder.container.format.name.endswith(("_pipe", "image2")):
             raise InputError(f"{path}: the image cannot be decoded; it is damaged or cut off")
         first = _first_frame(decoder)
-        return _describe(path, decoder, first, fps)
+        return _describe(path, decoder, first, fps, asked=video_stream is not None)
 
 
 def _first_frame(decoder: Decoder) -> Shown:
@@ -62,7 +63,7 @@ def _first_frame(decoder: Decoder) -> Shown:
     )
 
 
-def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None) -> Clip:
+def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None, *, asked: bool) -> Clip:
     stream, container, frame = decoder.stream, decoder.container, first.frame
     color, color_notes = resolve_color(frame, stream.codec_context.name)
     turn, turn_notes = turn_of(frame)
@@ -99,7 +100,8 @@ def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None) 
         size_bytes=path.stat().st_size,
         side_streams=_side_streams(container, stream),
         metadata=dict(container.metadata),
-        warnings=(*rate_notes, *color_notes, *turn_notes, *_stream_notes(container, decoder, frame)),
+        warnings=(*rate_notes, *color_notes, *turn_notes, *_stream_notes(container, decoder, frame, asked)),
+        stream_index=stream.index,
     )
 
 
@@ -158,13 +160,14 @@ def _codec_name(stream: Any) -> str:
     return getattr(stream, "mimetype", None) or "unknown"
 
 
-def _stream_notes(container: Any, decoder: Decoder, frame: av.VideoFrame) -> tuple[str, ...]:
+def _stream_notes(container: Any, decoder: Decoder, frame: av.VideoFrame, asked: bool) -> tuple[str, ...]:
     notes = []
     films = [stream for stream in container.streams.video if not is_cover(stream)]
-    if len(films) > 1:
+    if len(films) > 1 and not asked:
         chosen = decoder.stream
         notes.append(
-            f"the file has {len(films)} video streams; number {chosen.index} ({frame.width}x{frame.height}) is taken"
+            f"the file has {len(films)} video streams; number {chosen.index} ({frame.width}x{frame.height}) is taken, "
+            "--video-stream takes another"
         )
     if decoder.stream.metadata.get("alpha_mode") == "1" and not has_alpha(frame.format):
         notes.append("the video has alpha, which this FFmpeg cannot decode; it is left out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import accumulate
 
 import av
@@ -45,7 +46,21 @@ def scan(
     found = _Pass(clip, threads=0, detect_cuts=detect_cuts, on_progress=on_progress)
     if found.damaged:
         found = _Pass(clip, threads=1, detect_cuts=detect_cuts, on_progress=on_progress)
-    return found.timeline(deinterlace)
+    timeline = found.timeline(deinterlace)
+    return doubled(timeline) if deinterlace == "double" else timeline
+
+
+def doubled(timeline: Timeline) -> Timeline:
+    """Every frame as two, the second half way to the next one: an interlaced picture has two moments in it."""
+    ends = [*timeline.pts[1:], timeline.pts[-1] + timeline.last_duration]
+    return replace(
+        timeline,
+        pts=tuple(time for a, b in zip(timeline.pts, ends, strict=True) for time in (2 * a, a + b)),
+        time_base=timeline.time_base / 2,
+        cuts=tuple(2 * cut for cut in timeline.cuts),
+        clock_shifts=tuple(2 * shift for shift in timeline.clock_shifts),
+        seekable=False,
+    )
 
 
 class _Pass:
@@ -63,7 +78,7 @@ class _Pass:
         self.final_duration: int | None = None
         self._detector = CutDetector(clip.fps) if detect_cuts else None
         self._shrink = _Shrink(clip)
-        with Decoder(clip.path, threads=threads, all_streams=True) as decoder:
+        with Decoder(clip.path, threads=threads, all_streams=True, stream_index=clip.stream_index) as decoder:
             self.step = 1 / (clip.fps * clip.time_base)
             # Raw streams are counted in frames, whatever times FFmpeg makes up for them.
             self._timed = decoder.stream.time_base == clip.time_base
@@ -160,6 +175,8 @@ class _Pass:
             yield f"the shape of the pixels changes ({shapes}); all frames are shown in the first one"
         if interlaced and deinterlace == "off":
             yield "the video is interlaced and --deinterlace is off: its combing will be upscaled too"
+        if not interlaced and deinterlace == "double":
+            yield "no frame is marked as interlaced; --deinterlace double makes two of each all the same"
         if interlaced and deinterlace == "auto":
             yield "the video is interlaced; it is deinterlaced, one frame out for each frame in"
         if not interlaced and deinterlace == "auto" and self.clip.field_order in ("tt", "bb", "tb", "bt"):
@@ -238,7 +255,7 @@ def _seeking_is_sound(found: _Pass) -> bool:
 
 def _same_from(found: _Pass, numbers: dict[int, int], key: int) -> bool | None:
     """Whether all is the same after a seek to ``key``; None when the file gives no way to get there."""
-    with Decoder(found.clip.path) as decoder:
+    with Decoder(found.clip.path, stream_index=found.clip.stream_index) as decoder:
         trusted = decoder.seek_before(key)
         if trusted is None or key not in numbers:
             return None

@@ -35,8 +35,8 @@ def _by_type(frame: av.VideoFrame) -> dict[Type, bytes]:
 
 def _with_known_kinds_only(frame: av.VideoFrame) -> av.VideoFrame:
     graph = Graph()
-    nodes = [graph.add_buffer(template=frame, time_base=frame.time_base)]
-    last = max(int(kind.value) for kind in Type)
+    nodes = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)]
+    last = max(int(kind.value) for kind in Type.__members__.values())
     for kind in range(last + 1, last + 1 + _KINDS_TO_COME):
         nodes.append(graph.add("sidedata", f"mode=delete:type={kind}"))
     graph.link_nodes(*nodes, graph.add("buffersink")).configure()

@@ -5,9 +5,10 @@ A fault in one stream ends that stream, with a note, and none of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -88,19 +89,23 @@ class SideStreams:
             self.notes.append(f"{track.name} is left out{where}: {error}")
 
 
-def side_packets(side: SideStreams, part: Range) -> Iterator[tuple[Fraction, Any]]:
+def side_packets(
+    side: SideStreams, part: Range, packets: Iterable[Any] | None = None
+) -> Iterator[tuple[Fraction, Any]]:
     """(time in seconds, packet) of all carried tracks, ready to mux, in the order the source holds them.
+
+    ``packets``: those to take instead of all of the source.
 
     `SideStreams.end` may be called for the track of a packet that the container refused.
     """
     if side.tracks:
         clock = _SourceClock(part.restarts)
-        for packet in _read(side, with_video=bool(part.restarts)):
+        for packet in packets if packets is not None else _read(side, with_video=bool(part.restarts)):
             track = side.tracks.get(packet.stream_index)
             if track is None:
                 clock.see_video(packet)
             elif not track.ended and _place(packet, track, part, clock):
-                yield from _delivered(side, track, lambda t=track, p=packet: t.convert(p))
+                yield from _delivered(side, track, partial(track.convert, packet))
     for track in side.tracks.values():
         if not track.ended:
             yield from _delivered(side, track, track.flush)
