@@ -81,6 +81,19 @@ class ColorTags:
     full_range: bool = False
 
 
+class Extras(NamedTuple):
+    """What a film says of itself besides pixels and colours, as far as it can be passed on."""
+
+    mastering: str | None = None
+    """The mastering display, ``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)`` in units of 1/50000 and 1/10000 cd/m2."""
+    light_level: tuple[int, int] | None = None
+    """Brightest pixel and brightest average of a frame (MaxCLL, MaxFALL), cd/m2."""
+    stereo: str | None = None
+    """How two views lie in the picture, by Matroska's names: ``left_right``."""
+    timecode: str | None = None
+    """Of the first frame, ``01:00:00:00``."""
+
+
 class Crop(NamedTuple):
     """Columns and rows of stored pictures that a container says are not to be shown."""
 
@@ -135,6 +148,7 @@ class Clip:
     size_bytes: int = 0
     side_streams: tuple[SideStream, ...] = ()
     image_paths: tuple[str, ...] = ()
+    extras: Extras = Extras()
     stream_index: int | None = None
     """Number of the video stream in the file; None takes the one that `limpid.video.probe` would choose."""
     metadata: dict[str, str] = field(default_factory=dict)
@@ -204,6 +218,8 @@ class OutputSpec:
     alpha: bool = False
     threads: int = 2
     image_format: str = "png"
+    extras: Extras = Extras()
+    """What of the source's is written, too."""
 
 
 # ------------------------------------------------------------------------------------------------ plan

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import Type
 from passing import frame_times, pass_through, pitch, sound
 
 from limpid.types import Window
 from limpid.video import FrameReader, probe, scan
+from limpid.video.side_data import side_data_of
 
 CASES = Path(__file__).parent / "cases"
 
@@ -166,3 +169,40 @@ def test_repeated_fields_of_raw_mpeg2(tmp_path: Path) -> None:
     with av.open(str(passed.output)) as container:
         stream = container.streams.video[0]
         assert float(stream.duration * stream.time_base) == pytest.approx(0.5005, abs=1e-4)
+
+
+def _first_side_data(path: Path) -> dict[Type, bytes]:
+    with av.open(str(path)) as container:
+        return side_data_of(next(container.decode(video=0)))
+
+
+def test_closed_captions_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    """H.264 with CEA-608 "HELLO!" in SEI."""
+    passed = pass_through(CASES / "12_captions.mp4", tmp_path / "out.mp4")
+    assert passed.says("closed captions") or Type.A53_CC in _first_side_data(passed.output)
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
+def test_mastering_display_and_light_level_are_kept(tmp_path: Path, codec: str) -> None:
+    """x265 with a mastering display, MaxCLL 1000, MaxFALL 400."""
+    passed = pass_through(CASES / "13_hdr10.mp4", tmp_path / "out.mp4", codec=codec)
+    found = _first_side_data(passed.output)
+    assert struct.unpack("2I", found[Type.CONTENT_LIGHT_LEVEL]) == (1000, 400)
+    values = struct.unpack("22i", found[Type.MASTERING_DISPLAY_METADATA])
+    before = struct.unpack("22i", _first_side_data(CASES / "13_hdr10.mp4")[Type.MASTERING_DISPLAY_METADATA])
+    for i in range(0, 20, 2):
+        assert values[i] / values[i + 1] == pytest.approx(before[i] / before[i + 1], abs=1e-3)
+
+
+def test_hdr_into_images_is_told(tmp_path: Path) -> None:
+    passed = pass_through(CASES / "13_hdr10.mp4", tmp_path / "out")
+    assert passed.says("HDR10", "not carried over") and passed.says("HDR (PQ)", "without a tag")
+
+
+@pytest.mark.parametrize(("extension", "kept"), [("mkv", True), ("mp4", False)])
+def test_stereo_layout(tmp_path: Path, extension: str, kept: bool) -> None:
+    """Matroska's stereo mode 1, left eye on the left."""
+    passed = pass_through(CASES / "14_side_by_side.mkv", tmp_path / f"out.{extension}")
+    data = _first_side_data(passed.output).get(Type.STEREO3D)
+    assert (data is not None and data[:4] == b"\x01\0\0\0") == kept
+    assert passed.says("stereo") != kept

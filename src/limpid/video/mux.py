@@ -15,6 +15,7 @@ import av
 
 from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Window
 from limpid.video.encode import add_video_stream
+from limpid.video.extras import TIMECODE_RATES
 from limpid.video.files import exists_error, is_disk_error, publish, remove, temporary_name, writing
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
@@ -158,6 +159,7 @@ def _fill(
         copy_file_tags(source, out)
         copy_chapters(source, out, span)
         others = side_packets(side, span)
+        _tag_extras(video, spec, span)
     if _needs_aspect(spec):
         video.metadata["title"] = reserve(video.metadata.get("title", ""))
     out.start_encoding()
@@ -169,6 +171,14 @@ def _fill(
     for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
         mux_packet(out, packet, side)
     return side
+
+
+def _tag_extras(video: Any, spec: OutputSpec, span: Range) -> None:
+    """Stereo layout and time code, as tags from which FFmpeg makes what the container has for them."""
+    if spec.extras.stereo:
+        video.metadata["stereo_mode"] = spec.extras.stereo
+    if spec.extras.timecode and span.start is None and spec.fps in TIMECODE_RATES:
+        video.metadata["timecode"] = spec.extras.timecode
 
 
 def mux_packet(out: Any, packet: Any, side: SideStreams | None) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from limpid.types import Clip, ColorTags, OutputError, OutputSpec, SettingsError, Timeline
 from limpid.video.encode import FrameEncoder, add_video_stream, check_preset
+from limpid.video.extras import carried
 from limpid.video.picture import encodable_color
 from limpid.video.stills import ALPHA_FORMATS, DEEP_FORMATS, IMAGE_FORMATS
 
@@ -84,6 +85,8 @@ def resolve_output(
     if clip.has_alpha and not alpha:
         kind = target.image_format if target.codec == "images" else target.codec
         notes.append(f"the transparency of the source is left out: {kind} has none (ffv1, prores and png do)")
+    extras, lost = carried(clip, target.codec, target.container)
+    notes.extend(lost)
     wide, high = _even_size(target.codec, width, height, alpha, notes)
     _check_size(target.codec, wide, high)
     _check_clock(target, timeline)
@@ -102,6 +105,7 @@ def resolve_output(
         alpha=alpha,
         threads=threads,
         image_format=target.image_format,
+        extras=extras,
     )
     return spec, tuple(notes)
 

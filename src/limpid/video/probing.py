@@ -12,6 +12,7 @@ from av.format import Flags as FormatFlags
 from limpid.types import Clip, Crop, InputError, SettingsError, SideStream
 from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
+from limpid.video.extras import extras_of
 from limpid.video.images import is_image_name, probe_folder, probe_image
 from limpid.video.opening import check_readable, is_cover, is_folder
 from limpid.video.pixels import bit_depth, has_alpha, resolve_color, turn_of
@@ -83,6 +84,7 @@ def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None, 
         width=height if sideways else width,
         height=width if sideways else height,
         crop=crop,
+        extras=extras_of(frame, container, stream),
         fps=rate,
         time_base=time_base,
         codec=stream.codec_context.codec.canonical_name,

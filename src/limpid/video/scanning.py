@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from limpid.types import Clip, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.decode import Decoder, Shown, field_of
 from limpid.video.deinterlace import check_mode
+from limpid.video.extras import LOST, kinds_of
 from limpid.video.images import scan_images
 from limpid.video.pixels import FULL, plane_array, stored_size
 from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
@@ -73,6 +75,7 @@ class _Pass:
         self.fields: list[int] = []
         self.tags: tuple[int, int] | None = None
         self.retagged_frames = 0
+        self.kinds: set[Any] = set()
         self.checks = array("I")
         self.interlaced_frames = self.resized_frames = 0
         self.final_duration: int | None = None
@@ -114,6 +117,7 @@ class _Pass:
         tags = (frame.color_primaries or 2, frame.color_trc or 2)
         self.tags = self.tags or tags
         self.retagged_frames += tags != self.tags
+        self.kinds.update(kinds_of(frame))
         self.checks.append(checksum(frame))
         if self._detector is not None:
             self._detector.push(self._shrink(frame))
@@ -170,6 +174,7 @@ class _Pass:
         if self.retagged_frames:
             frames = _count(self.retagged_frames, "frame")
             yield f"{frames} with other primaries or another transfer curve than the first, which all are taken to have"
+        yield from dict.fromkeys(LOST[kind] for kind in LOST if kind in self.kinds)
         if len(self.stats.aspects) > 1:
             shapes = ", then ".join(map(str, self.stats.aspects))
             yield f"the shape of the pixels changes ({shapes}); all frames are shown in the first one"

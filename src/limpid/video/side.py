@@ -78,7 +78,7 @@ def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideS
             _add_attachment(side, stream, out, container)
         elif stream.type == "video" and stream.index != video.index:
             _add_other_video(side, stream, out, container)
-        elif stream.type != "video" and not _holds_chapters(stream, source):
+        elif stream.type != "video" and not _holds_chapters(stream, source) and "timecode" not in stream.metadata:
             side.notes.append(f"stream {stream.index} ({stream.type}, {codec_name(stream)}) is not carried over")
     return side
 
