@@ -149,6 +149,8 @@ class Clip:
     side_streams: tuple[SideStream, ...] = ()
     image_paths: tuple[str, ...] = ()
     extras: Extras = Extras()
+    fps_assumed: bool = False
+    """Images without a rate that anyone named: it matters where they become a film."""
     stream_index: int | None = None
     """Number of the video stream in the file; None takes the one that `limpid.video.probe` would choose."""
     metadata: dict[str, str] = field(default_factory=dict)

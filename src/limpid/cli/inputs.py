@@ -10,14 +10,13 @@ The rules, also in docs/cli.md:
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import isdir, isfile  # unlike those of Path they are False for impossible names
 from pathlib import Path
 
 from limpid.cli.words import shown
-from limpid.run.places import SIDECAR_SUFFIX, default_output
+from limpid.run.places import SIDECAR_SUFFIX, default_output, kind_of
 from limpid.settings import Settings
 from limpid.types import InputError, OutputError, SettingsError
 
@@ -39,11 +38,11 @@ class Job:
 
 def output_of(job: Job, settings: Settings) -> Path:
     """The result of a job, as far as it can be known before the input is opened."""
-    images = isdir(job.input) or is_image_name(job.input)
-    own_name = default_output(job.input.absolute(), settings, images=images)
+    kind = kind_of(job.input)
+    own_name = default_output(job.input.absolute(), settings, kind=kind)
     if job.output is None:
         return own_name
-    makes_images = settings.codec == "images" or (images and settings.codec is None)
+    makes_images = kind != "still" and (settings.codec == "images" or (kind == "folder" and settings.codec is None))
     if not job.into_folder or (job.alone and makes_images):
         return job.output
     return job.output / own_name.name
@@ -143,6 +142,8 @@ def _videos_in(folder: Path) -> list[Path]:
             f"{shown(folder)} holds {len(videos)} videos and {images} images; name the videos one by one, "
             "or keep the images in a folder of their own"
         )
+    from limpid.video import natural_key
+
     return sorted(videos, key=natural_key)
 
 
@@ -150,8 +151,3 @@ def is_image_name(path: Path) -> bool:
     from limpid.video import IMAGE_SUFFIXES  # loads OpenCV
 
     return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """``part2`` before ``part10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+_FILMS = ("mp4", "mov", "mkv")
 MOST_BYTES = 16 << 20
 """A profile or an EXIF block beyond this is left alone."""
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -162,6 +163,10 @@ def with_tags(data: bytes, kind: str, tags: ImageTags) -> bytes:
 def what_is_lost(tags: ImageTags, kind: str) -> list[str]:
     """Sentences on what an image of this kind cannot hold."""
     lost = []
+    if kind in _FILMS:
+        if tags.icc or any(name != b"sRGB" for name, _ in tags.png):
+            lost.append(f"the images have a colour profile, and {kind} has no place for it: they are taken as sRGB")
+        return lost
     if tags.png and not tags.icc and kind != "png" and any(name != b"sRGB" for name, _ in tags.png):
         names = ", ".join(name.decode() for name, _ in tags.png)
         lost.append(f"the colour description of the image ({names}) is not carried over: {kind} has no place for it")

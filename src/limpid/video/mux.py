@@ -22,7 +22,8 @@ from limpid.video.matroska import reserve, set_aspect
 from limpid.video.opening import choose_video, open_input, open_output
 from limpid.video.segments import main_video_stream
 from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
-from limpid.video.stills import assemble_images, check_replaceable
+from limpid.video.image_tags import ImageTags, read_tags, what_is_lost
+from limpid.video.stills import assemble_image, assemble_images, check_replaceable, is_single, kept_names
 from limpid.video.tracks import Range, SideStreams, side_packets
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
@@ -37,7 +38,7 @@ def check_output(output: Path | str, clip: Clip, spec: OutputSpec, *, overwrite:
         raise OutputError(f"{output} is the input itself: choose another name for the output")
     if not output.parent.is_dir():
         raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
-    if spec.codec == "images":
+    if spec.codec == "images" and not is_single(output, spec):
         check_replaceable(output, overwrite=overwrite)
     elif output.is_dir():
         raise OutputError(f"{output} is a folder; give the name of a file")
@@ -75,10 +76,7 @@ def assemble(
     if not segments or part.stop > timeline.num_frames:
         raise OutputError(f"{output}: no segments for frames {part.start} to {part.stop} of {timeline.num_frames}")
     if spec.codec == "images":
-        assemble_images(
-            segments, output, first_frame=part.start, expected=len(part), overwrite=overwrite, on_progress=on_progress
-        )
-        return without_place(clip)
+        return _assemble_images(segments, output, spec, clip, timeline, part, overwrite, on_progress)
     temporary = temporary_name(output)
     try:
         with writing(output):
@@ -91,11 +89,47 @@ def assemble(
     return notes
 
 
-def without_place(clip: Clip) -> tuple[str, ...]:
-    """What images cannot hold."""
-    return tuple(
-        f"{s.kind} stream {s.index} is not carried over: images have no place for it" for s in clip.side_streams
-    )
+def _assemble_images(
+    segments: Sequence[Path],
+    output: Path,
+    spec: OutputSpec,
+    clip: Clip,
+    timeline: Timeline,
+    part: Window,
+    overwrite: bool,
+    on_progress: Callable[[int], None] | None,
+) -> tuple[str, ...]:
+    """Images under the names of those that they were made from, with their profile and EXIF."""
+    sources = [clip.image_paths[timeline.pts[n]] for n in range(part.start, part.stop)] if clip.image_paths else []
+
+    def tags(number: int) -> ImageTags:
+        return read_tags(sources[number]) if number < len(sources) else ImageTags()
+
+    if is_single(output, spec):
+        if len(segments) != 1 or len(part) != 1:
+            raise OutputError(f"{output} is one image, and there are {len(part)} frames: give the name of a folder")
+        assemble_image(segments[0], output, tags=tags(0), overwrite=overwrite)
+    else:
+        assemble_images(
+            segments,
+            output,
+            first_frame=part.start,
+            expected=len(part),
+            overwrite=overwrite,
+            names=kept_names(sources, spec.image_format) if Path(clip.path).is_dir() else None,
+            tags=tags,
+            on_progress=on_progress,
+        )
+    return without_place(clip, spec)
+
+
+def without_place(clip: Clip, spec: OutputSpec) -> tuple[str, ...]:
+    """What images cannot hold of their source; and of images what no film can hold."""
+    notes = [f"{s.kind} stream {s.index} is not carried over: images have no place for it" for s in clip.side_streams]
+    if clip.image_paths:
+        tags = read_tags(clip.image_paths[0])
+        notes += what_is_lost(tags, spec.image_format if spec.codec == "images" else spec.container)
+    return tuple(notes)
 
 
 def _write(

@@ -49,10 +49,20 @@ def probe(path: str | Path, *, fps: Fraction | None = None, video_stream: int | 
 
 def _probe_video(path: Path, fps: Fraction | None, video_stream: int | None) -> Clip:
     with Decoder(path, stream_index=video_stream) as decoder:
+        _refuse_tiles(decoder, path)
         if is_image_name(path) and decoder.container.format.name.endswith(("_pipe", "image2")):
             raise InputError(f"{path}: the image cannot be decoded; it is damaged or cut off")
         first = _first_frame(decoder)
         return _describe(path, decoder, first, fps, asked=video_stream is not None)
+
+
+def _refuse_tiles(decoder: Decoder, path: Path) -> None:
+    """HEIC and AVIF pictures of several tiles, of which FFmpeg's decoder gives one at a time."""
+    if decoder.stream.disposition & av.stream.Disposition.dependent and "mov" in decoder.container.format.name:
+        raise InputError(
+            f"{path}: the picture is made of {len(decoder.container.streams.video)} tiles (a grid of HEIC or AVIF), "
+            "which cannot be put together here; convert it to PNG first"
+        )
 
 
 def _first_frame(decoder: Decoder) -> Shown:

@@ -36,10 +36,8 @@ def rehearse(clip: Clip, output: Path, spec: OutputSpec) -> tuple[str, ...]:
 
     ``spec`` as `resolve_output` gives it; only its codec, container and rate matter.
     """
-    if spec.codec == "images":
-        return without_place(clip)
-    if clip.kind == "images":
-        return ()
+    if spec.codec == "images" or clip.kind == "images":
+        return without_place(clip, spec)
     source, data = open_container(Path(clip.path)), io.BytesIO()
     with source, writing(output):
         main = choose_video(source, Path(clip.path), clip.stream_index)
