@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from limpid.video.images import natural_key as natural_key
     from limpid.video.inline import inline_mp4 as inline_mp4
     from limpid.video.probing import probe as probe
+    from limpid.video.probing import rate_varies as rate_varies
     from limpid.video.rehearsal import rehearse as rehearse
     from limpid.video.read import FrameReader as FrameReader
     from limpid.video.scanning import scan as scan
@@ -23,6 +24,7 @@ _HOME = {
     "available_encoders": ".available",
     # input
     "probe": ".probing",
+    "rate_varies": ".probing",
     "scan": ".scanning",
     "FrameReader": ".read",
     "to_tensor": ".tensors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ _KINDS: dict[str, Literal["audio", "subtitle", "attachment", "data", "video"]] =
     "video": "video",
 }
 _MAX_FPS = 1000
+_RATE_PACKETS, _RATE_REORDER = 300, 8
 
 
 def probe(path: str | Path, *, fps: Fraction | None = None, video_stream: int | None = None) -> Clip:
@@ -115,6 +117,21 @@ def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None, 
         warnings=(*rate_notes, *color_notes, *turn_notes, *_stream_notes(container, decoder, frame, asked)),
         stream_index=stream.index,
     )
+
+
+def rate_varies(clip: Clip) -> bool:
+    """Whether the first frames of a video have different distances, by their packets; nothing is decoded."""
+    if clip.kind == "images":
+        return False
+    with Decoder(clip.path, stream_index=clip.stream_index) as decoder:
+        if not has_timestamps(decoder.container):
+            return False
+        packets = islice(decoder.container.demux(decoder.stream), _RATE_PACKETS)
+        times = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.is_discard})
+        unit = float(decoder.stream.time_base)
+    steps = [(b - a) * unit for a, b in pairwise(times[: -_RATE_REORDER or None])]
+    # Containers count in milliseconds or coarser ticks: distances within two of them are the same.
+    return bool(steps) and max(steps) - min(steps) > max(2.1 * unit, 0.1 * min(steps))
 
 
 def has_timestamps(container: Any) -> bool:
