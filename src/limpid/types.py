@@ -103,6 +103,9 @@ class Crop(NamedTuple):
     bottom: int = 0
 
 
+NO_EXTRAS, NO_CROP = Extras(), Crop()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SideStream:
     """A stream that is carried over untouched: audio, subtitle, attachment or data."""
@@ -137,7 +140,7 @@ class Clip:
     """Degrees clockwise that the file asks players to turn the picture; already applied to width, height and frames."""
     mirrored: bool = False
     """The file asks players to mirror the picture left to right before turning it; already applied to frames."""
-    crop: Crop = Crop()
+    crop: Crop = NO_CROP
     """What the container hides of the stored picture; already applied to width, height and frames."""
     color: ColorTags = ColorTags()
     has_alpha: bool = False
@@ -148,7 +151,7 @@ class Clip:
     size_bytes: int = 0
     side_streams: tuple[SideStream, ...] = ()
     image_paths: tuple[str, ...] = ()
-    extras: Extras = Extras()
+    extras: Extras = NO_EXTRAS
     fps_assumed: bool = False
     """Images without a rate that anyone named: it matters where they become a film."""
     stream_index: int | None = None
@@ -220,7 +223,7 @@ class OutputSpec:
     alpha: bool = False
     threads: int = 2
     image_format: str = "png"
-    extras: Extras = Extras()
+    extras: Extras = NO_EXTRAS
     """What of the source's is written, too."""
 
 

@@ -1,4 +1,4 @@
-"""A file through everything but the network: read, encoded at its own size, joined with its sound; and what is heard."""
+"""A file through everything but the network: read, encoded at its own size, joined with its sound; what is heard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+import torch
 
 from limpid.types import Clip, OutputSpec, Timeline, Window
 from limpid.video import (
@@ -54,16 +55,14 @@ def pass_through(source: Path, output: Path, **options: Any) -> Passed:
         threads=1,
     )
     segment = output.with_name(f"{output.name}-segment")
-    with FrameReader(clip, timeline, deinterlace=options.get("deinterlace", "auto")) as reader:
-        with SegmentWriter(segment, spec) as writer:
-            for index in range(timeline.num_frames):
-                frames = reader.read(Window(start=index, stop=index + 1))
-                pixels, opacity = to_tensor(frames), alpha_of(frames)
-                if opacity is not None:
-                    import torch
-
-                    pixels = torch.cat([pixels, opacity], dim=1)
-                writer.write(pixels, timeline.pts[index : index + 1])
+    reader = FrameReader(clip, timeline, deinterlace=options.get("deinterlace", "auto"))
+    with reader, SegmentWriter(segment, spec) as writer:
+        for index in range(timeline.num_frames):
+            frames = reader.read(Window(start=index, stop=index + 1))
+            pixels, opacity = to_tensor(frames), alpha_of(frames)
+            if opacity is not None:
+                pixels = torch.cat([pixels, opacity], dim=1)
+            writer.write(pixels, timeline.pts[index : index + 1])
     late = assemble([segment], output, spec, clip, timeline)
     return Passed(output=output, clip=clip, timeline=timeline, spec=spec, said=(*timeline.warnings, *notes, *late))
 

@@ -62,9 +62,7 @@ def refuse_same_outputs(jobs: Sequence[Job], settings: Settings) -> None:
             raise SettingsError(f"{both} would both be written to {shown(output)}; upscale them one by one with -o")
 
 
-def plan_jobs(
-    names: Sequence[str], output: str | None, *, recursive: bool = False
-) -> tuple[list[Job], list[str]]:
+def plan_jobs(names: Sequence[str], output: str | None, *, recursive: bool = False) -> tuple[list[Job], list[str]]:
     """Names as typed -> jobs in order, and sentences on what was left out. ``recursive``: folders in folders, too.
 
     Raises:
@@ -132,7 +130,7 @@ def _expand(names: Sequence[str], *, recursive: bool) -> tuple[list[_Found], lis
     notes: list[str] = []
     for path in map(Path, names):
         found = _in_folder(path, recursive=recursive) if isdir(path) else [_Found(path=path)]
-        films = [each for each in found if not has_sidecar(each.path)]
+        films = [each for each in found if not (each.within and has_sidecar(each.path))]
         if len(films) < len(found):
             notes.append(f"{shown(path)}: {len(found) - len(films)} results of Limpid in it are not upscaled again")
         inputs += films or [_Found(path=path)]
@@ -177,7 +175,9 @@ def _say_where_films_are(folder: Path) -> None:
     for number, (where, _, files) in enumerate(os.walk(folder)):
         names = [Path(name) for name in files if not name.startswith(".")]
         if any(name.suffix.lower() in VIDEO_SUFFIXES or is_image_name(name) for name in names):
-            raise InputError(f"{shown(folder)} holds no videos or images itself, {shown(where)} does; say -r to take those")
+            raise InputError(
+                f"{shown(folder)} holds no videos or images itself, {shown(where)} does; say -r to take those"
+            )
         if number > _MOST_FOLDERS_TO_ASK:
             return
 

@@ -64,7 +64,9 @@ def make_parser() -> Parser:
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--output", metavar="PATH", help="the result; for several inputs a folder for the results")
     files.add_argument("--from", dest="sidecar", metavar="FILE", help="do again what this .limpid.json says")
-    files.add_argument("-r", "--recursive", action="store_true", help="folders in folders too, with -o as they lie there")
+    files.add_argument(
+        "-r", "--recursive", action="store_true", help="folders in folders too, with -o as they lie there"
+    )
     files.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     files.add_argument("--skip-existing", action="store_true", help="leave out inputs whose output exists")
     files.add_argument("--work-dir", metavar="DIR", help="finished segments lie here (default: beside the output)")

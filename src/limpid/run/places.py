@@ -42,7 +42,7 @@ def kind_of(source: Path) -> Kind:
     """What an input is, by its name and without opening it."""
     from limpid.video import is_still_name  # loads OpenCV
 
-    return "folder" if isdir(source) else "still" if is_still_name(source) else "film"
+    return "folder" if isdir(source) else "still" if is_still_name(source) else "film"  # noqa: PTH112
 
 
 def default_output(source: Path, settings: Settings, *, kind: Kind) -> Path:

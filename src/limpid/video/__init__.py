@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from limpid.video.inline import inline_mp4 as inline_mp4
     from limpid.video.probing import probe as probe
     from limpid.video.probing import rate_varies as rate_varies
-    from limpid.video.rehearsal import rehearse as rehearse
     from limpid.video.read import FrameReader as FrameReader
+    from limpid.video.rehearsal import rehearse as rehearse
     from limpid.video.scanning import scan as scan
     from limpid.video.tensors import alpha_of as alpha_of
     from limpid.video.tensors import to_tensor as to_tensor

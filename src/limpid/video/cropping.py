@@ -1,7 +1,7 @@
-"""Which edges of the stored picture a container hides: Matroska's PixelCrop and the clean aperture of MP4 and QuickTime.
+"""Which edges of a stored picture its container hides: PixelCrop of Matroska, the clean aperture of MP4 and QuickTime.
 
-FFmpeg's libraries know of them (side data of the stream), PyAV has no way to ask; so the few bytes are read here. Nothing
-in the files is trusted: sizes are clamped, depth and number of elements are bounded, and what makes no sense hides
+FFmpeg's libraries know of them (side data of the stream), PyAV has no way to ask; so the few bytes are read here.
+Nothing in the files is trusted: sizes are clamped, the number of elements is bounded, and what makes no sense hides
 nothing. Element numbers are those of RFC 9559, boxes those of ISO 14496-12.
 """
 

@@ -57,16 +57,20 @@ def extras_of(frame: av.VideoFrame, container: Any, stream: Any) -> Extras:
 
 
 def _mastering(data: bytes) -> str | None:
-    """FFmpeg's AVMasteringDisplayMetadata (22 numbers) as x264 and x265 write it: units of 1/50000 and 1/10000 cd/m2."""
+    """FFmpeg's AVMasteringDisplayMetadata (22 numbers) as x264 and x265 write it, in 1/50000 and 1/10000 cd/m2."""
     if len(data) < 88:
         return None
     values = struct.unpack("22i", data[:88])
     if not (values[20] and values[21]):
         return None
     pairs = [values[i] / values[i + 1] if values[i + 1] else 0.0 for i in range(0, 20, 2)]
-    red, green, blue, white = ((round(50000 * x), round(50000 * y)) for x, y in zip(pairs[0:8:2], pairs[1:8:2], strict=True))
+    red, green, blue, white = (
+        (round(50000 * x), round(50000 * y)) for x, y in zip(pairs[0:8:2], pairs[1:8:2], strict=True)
+    )
     low, high = (round(10000 * level) for level in pairs[8:10])
-    points = "".join(f"{name}({x},{y})" for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True))
+    points = "".join(
+        f"{name}({x},{y})" for name, (x, y) in zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
+    )
     return f"{points}L({high},{low})"
 
 
@@ -95,7 +99,9 @@ def carried(clip: Clip, codec: str, container: str) -> tuple[Extras, list[str]]:
         notes.append(f"mastering display and light level (HDR10) are not carried over: {codec} has no place for them")
     if clip.color.transfer in _HDR_TRANSFERS and container == "images":
         curve = _HDR_TRANSFERS[clip.color.transfer]
-        notes.append(f"the pictures are HDR ({curve}); images are written with these values and without a tag that says so")
+        notes.append(
+            f"the pictures are HDR ({curve}); images are written with these values and without a tag that says so"
+        )
     if extras.stereo and container != "mkv":
         notes.append(f"the stereo layout ({extras.stereo}) is not carried over: only mkv has a place for it here")
     counts = clip.fps in TIMECODE_RATES and container != "images"

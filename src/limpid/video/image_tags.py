@@ -1,7 +1,7 @@
 """Colour profile and EXIF of images, copied from file to file without touching a pixel.
 
-PNG, JPEG, WebP and (the profile of) TIFF, by their specifications: ISO 15948, ITU-T T.81 with ICC.1 annex B and the Exif
-standard, RFC 9649, TIFF 6.0. Lengths in files are believed only as far as the file goes.
+PNG, JPEG, WebP and (the profile of) TIFF, by their specifications: ISO 15948, ITU-T T.81 with ICC.1 annex B and the
+Exif standard, RFC 9649, TIFF 6.0. Lengths in files are believed only as far as the file goes.
 """
 
 from __future__ import annotations
@@ -204,7 +204,9 @@ def _to_jpeg(data: bytes, tags: ImageTags) -> bytes:
 
 
 def _to_webp(data: bytes, tags: ImageTags) -> bytes:
-    chunks = [(kind, body) for kind, body in _riff(data) if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"VP8X")]
+    chunks = [
+        (kind, body) for kind, body in _riff(data) if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"VP8X")
+    ]
     extended = dict(chunks).get(b"VP8X")
     if extended is None:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -17,12 +17,12 @@ from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Wi
 from limpid.video.encode import add_video_stream
 from limpid.video.extras import TIMECODE_RATES
 from limpid.video.files import exists_error, is_disk_error, publish, remove, temporary_name, writing
+from limpid.video.image_tags import ImageTags, read_tags, what_is_lost
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
 from limpid.video.opening import choose_video, open_input, open_output
 from limpid.video.segments import main_video_stream
 from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
-from limpid.video.image_tags import ImageTags, read_tags, what_is_lost
 from limpid.video.stills import assemble_image, assemble_images, check_replaceable, is_single, kept_names
 from limpid.video.tracks import Range, SideStreams, side_packets
 

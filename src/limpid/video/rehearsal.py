@@ -84,7 +84,7 @@ def _one_picture(out: Any, video: Any, spec: OutputSpec) -> None:
 
 
 def _some(source: Any, tracks: list[Any]) -> Iterator[Any]:
-    """Packets of the first seconds, and of the last ones with times that follow on: no encoder has to fill the middle."""
+    """Packets of the first seconds, and of the last ones with times that follow on: no encoder fills the middle."""
     if not tracks:
         return
     last = 0.0

@@ -144,7 +144,8 @@ class _Pass:
 
     def _losses(self) -> Iterable[str]:
         if self.lost_packets:
-            yield f"the file is cut off: about {self.lost_packets} of {self.expected_packets} frames are missing at its end"
+            lost, of = self.lost_packets, self.expected_packets
+            yield f"the file is cut off: about {lost} of {of} frames are missing at its end"
         elif self.short_s > 0:
             frames = round(self.short_s * float(self.clip.fps))
             yield f"the file ends {self.short_s:.1f} s before its header says: about {frames} frames are missing"
@@ -173,7 +174,7 @@ class _Pass:
             yield f"{_count(self.resized_frames, 'frame')} of another size than the first, scaled to its size"
         if self.retagged_frames:
             frames = _count(self.retagged_frames, "frame")
-            yield f"{frames} with other primaries or another transfer curve than the first, which all are taken to have"
+            yield f"{frames} with other primaries or another transfer curve than the first; all are taken to be like it"
         yield from dict.fromkeys(LOST[kind] for kind in LOST if kind in self.kinds)
         if len(self.stats.aspects) > 1:
             shapes = ", then ".join(map(str, self.stats.aspects))

@@ -1,4 +1,4 @@
-"""What decoders attach to a frame besides its pixels: display matrix, captions, mastering display, profiles and so on."""
+"""What decoders attach to a frame besides its pixels: display matrix, captions, mastering display, profiles."""
 
 from __future__ import annotations
 

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 ALPHA_FORMATS = ("png", "tif", "webp", "avif")
 DEEP_FORMATS = ("png", "tif")
 IMAGE_FORMATS = ("png", "jpg", "tif", "webp", "avif")
-FORMAT_OF = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".tif": "tif", ".tiff": "tif", ".webp": "webp", ".avif": "avif"}
+FORMAT_OF = {
+    ".png": "png",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".tif": "tif",
+    ".tiff": "tif",
+    ".webp": "webp",
+    ".avif": "avif",
+}
 """Names of single images that can be written."""
 SIDECAR = ".limpid.json"
 """Beside a folder that Limpid wrote."""
@@ -155,7 +163,9 @@ def _collect(
     count = 0
     for segment in segments:
         for file in image_files(segment):
-            name = names[count] if names is not None and count < len(names) else f"{first_frame + count:08d}{file.suffix}"
+            name = (
+                names[count] if names is not None and count < len(names) else f"{first_frame + count:08d}{file.suffix}"
+            )
             _place(file, folder / name, tags(count))
             count += 1
         if on_progress is not None:

@@ -218,7 +218,7 @@ def _warms_up(packet: Any, track: Track) -> bool:
 
 
 def _put_in_order(packet: Any, track: Track) -> None:
-    """Times in the target's unit, increasing there: muxers refuse times that stand still, and flawed sources are common.
+    """Times in the target's unit, increasing there: muxers refuse what stands still, and flawed sources are common.
 
     Matroska allows that they stand still.
     """
