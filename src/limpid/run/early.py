@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limpid.run.places import choose_places
+from limpid.run.places import check_folder, choose_places
 from limpid.settings import Settings
 from limpid.types import Clip, Timeline
 from limpid.video import probe, rehearse, resolve_output
@@ -48,7 +48,9 @@ def check_early(
 def look_ahead(source: str | Path, output: str | Path | None, settings: Settings) -> tuple[str, ...]:
     """`check_early` for the names on a command line."""
     clip = probe_for(source, settings)
-    return check_early(clip, choose_places(clip, output, settings, None).output, settings)
+    places = choose_places(clip, output, settings, None)
+    check_folder(places.output.parent)
+    return check_early(clip, places.output, settings)
 
 
 def _size(clip: Clip, settings: Settings) -> tuple[int, int]:

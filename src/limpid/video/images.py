@@ -154,7 +154,7 @@ def _full_scale(pixels: np.ndarray, data: np.ndarray) -> np.ndarray:
         return pixels
     flags = head[head.index(b"av1C") + 6]
     top = 4095 if flags & 0x20 else 1023 if flags & 0x40 else 65535
-    return np.rint(pixels.astype(np.float32) * np.float32(65535 / top)).astype(np.uint16)
+    return np.asarray(np.rint(pixels.astype(np.float32) * np.float32(65535 / top)).astype(np.uint16))
 
 
 def _png_header(path: Path) -> tuple[int, int, int, int] | None:

@@ -33,10 +33,15 @@ def _by_type(frame: av.VideoFrame) -> dict[Type, bytes]:
     return {side.type: bytes(side) for side in sides}
 
 
+def _numbers() -> list[int]:
+    kinds: Any = Type
+    return [int(kind.value) for kind in kinds]
+
+
 def _with_known_kinds_only(frame: av.VideoFrame) -> av.VideoFrame:
     graph = Graph()
     nodes = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)]
-    last = max(int(kind.value) for kind in Type.__members__.values())
+    last = max(_numbers())
     for kind in range(last + 1, last + 1 + _KINDS_TO_COME):
         nodes.append(graph.add("sidedata", f"mode=delete:type={kind}"))
     graph.link_nodes(*nodes, graph.add("buffersink")).configure()
