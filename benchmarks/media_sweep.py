@@ -25,14 +25,12 @@ from limpid.types import LimpidError, Window
 from limpid.video import FrameReader, probe, scan
 
 os.environ.setdefault("SVT_LOG", "1")
-av.logging.set_level(av.logging.PANIC)
 FRAMES, RATE = 8, Fraction(24000, 1001)
 LEAST_SIZE = (64, 48)
 MOST_OFF = 0.012
 """Of full scale, for the mean over a picture: chroma that is resampled by another filter stays far below."""
-EXPLAINED: dict[str, str] = {
-    "frames gif": "GIF counts in hundredths of a second: the times are those of the file, not of the encoder",
-}
+EXPLAINED: dict[str, str] = {}
+"""The beginning of a sentence on a difference -> why it is right. Nothing needs one with FFmpeg 8.1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ TABLE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("libvpx", "yuv420p yuva420p", ".webm", {}),
     ("libvpx-vp9", VP9, ".webm", {}),
     ("libaom-av1", "yuv420p yuv444p yuv420p10le gbrp gray", ".mkv", {"options": {"cpu-used": "8"}}),
-    ("libsvtav1", "yuv420p yuv420p10le", ".mp4", {}),
+    ("libsvtav1", "yuv420p yuv420p10le", ".mp4", {"size": (96, 64)}),
     ("mpeg1video", "yuv420p", ".mpg", {}),
     ("mpeg2video", "yuv420p yuv422p", ".mpg", {}),
     ("mpeg4", "yuv420p", ".avi", {}),
@@ -98,8 +96,12 @@ TABLE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 def cases() -> Iterator[Case]:
     for encoder, formats, suffix, more in TABLE:
         for pix_fmt in formats.split():
-            options = {"profile": "dnxhr_hqx"} if (encoder, pix_fmt) == ("dnxhd", "yuv422p10le") else more.get("options", {})
-            yield Case(encoder=encoder, pix_fmt=pix_fmt, suffix=suffix, size=more.get("size", LEAST_SIZE), options=options)
+            options = (
+                {"profile": "dnxhr_hqx"} if (encoder, pix_fmt) == ("dnxhd", "yuv422p10le") else more.get("options", {})
+            )
+            yield Case(
+                encoder=encoder, pix_fmt=pix_fmt, suffix=suffix, size=more.get("size", LEAST_SIZE), options=options
+            )
 
 
 def picture(index: int, size: tuple[int, int]) -> np.ndarray:
@@ -120,7 +122,9 @@ def write(case: Case, folder: Path) -> Path:
         stream.codec_context.thread_count = 1
         stream.bit_rate = 4_000_000
         for index in range(FRAMES):
-            frame = av.VideoFrame.from_ndarray(picture(index, case.size), format="rgb48le").reformat(format=case.pix_fmt)
+            frame = av.VideoFrame.from_ndarray(picture(index, case.size), format="rgb48le").reformat(
+                format=case.pix_fmt
+            )
             frame.pts, frame.time_base = index, 1 / rate
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
