@@ -48,8 +48,8 @@ class Networks(dict[str, Any]):
 def make_prior(size: dict[str, Any], device: torch.device, dtype: torch.dtype) -> Any:
     from diffusers import UNetSpatioTemporalConditionModel
 
-    from limpid.priors.dc_vsr import SVDConditioning, SVDPrior, spatial_self_attentions
-    from limpid.priors.load.offload import prepare
+    from limpid.priors.dc_vsr import DCVSRPrior, SVDConditioning, spatial_self_attentions
+    from limpid.priors.load.offload import place_network
     from limpid.types import Placement
 
     torch.manual_seed(0)
@@ -58,8 +58,8 @@ def make_prior(size: dict[str, Any], device: torch.device, dtype: torch.dtype) -
         block_out_channels=size["widths"], num_attention_heads=size["heads"], cross_attention_dim=size["context"]
     )
     torch.set_default_dtype(torch.float32)
-    prepare(unet, Placement(device=device, dtype=dtype)).to(device)
-    return SVDPrior(
+    place_network(unet, Placement(device=device, dtype=dtype)).to(device)
+    return DCVSRPrior(
         networks=Networks(unet=unet),
         self_attentions=spatial_self_attentions(unet),
         conditioning=SVDConditioning(),
@@ -70,10 +70,10 @@ def make_prior(size: dict[str, Any], device: torch.device, dtype: torch.dtype) -
 
 
 def drawn(prior: Any, frames: int, edge: int) -> tuple[Tensor, Any]:
-    from limpid.priors.dc_vsr import SVDCondition
+    from limpid.priors.dc_vsr import DCVSRCondition
 
     z = torch.randn(1, 4, frames, edge, edge, device=prior.device)
-    condition = SVDCondition(
+    condition = DCVSRCondition(
         latent=torch.randn_like(z).to(prior.dtype),
         embedding=torch.zeros(1, frames, prior.embedding_channels, device=prior.device, dtype=prior.dtype),
         time_ids=torch.tensor([[7.0, 127.0, 0.0]], device=prior.device, dtype=prior.dtype),

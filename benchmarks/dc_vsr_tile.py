@@ -14,22 +14,22 @@ import time
 from typing import Any
 
 import torch
-from mgld_window import LR_PER_LATENT, MIB, Peak, filled
+from mgld_vsr_window import LR_PER_LATENT, MIB, Peak, filled, weight_bytes
 from torch import Tensor
 
-from limpid.convert.dc_vsr_configs import UNET, VAE
+from limpid.convert.dc_vsr_configs import SVD_UNET_CONFIG, SVD_VAE_CONFIG
 from limpid.methods.dc_vsr import STEPS, schedule
 from limpid.networks.by_name import make_official
-from limpid.priors.dc_vsr import SVDCondition, SVDConditioning, SVDPrior
-from limpid.priors.load.offload import Parts, weight_bytes
+from limpid.priors.dc_vsr import DCVSRCondition, DCVSRPrior, SVDConditioning
+from limpid.priors.load.offload import Parts
 from limpid.types import Placement, Scene
 
 
-def make_prior(network: str, placement: Placement) -> tuple[SVDPrior, int]:
+def make_prior(network: str, placement: Placement) -> tuple[DCVSRPrior, int]:
     """A prior that has only this network, and the bytes of its weights."""
-    made = filled(make_official(f"svd_{network}", UNET if network == "unet" else VAE), placement)
+    made = filled(make_official(f"svd_{network}", SVD_UNET_CONFIG if network == "unet" else SVD_VAE_CONFIG), placement)
     only: Any = {network: made}
-    return SVDPrior(
+    return DCVSRPrior(
         networks=Parts(placement, **only),
         self_attentions=(),
         conditioning=SVDConditioning(),
@@ -38,13 +38,13 @@ def make_prior(network: str, placement: Placement) -> tuple[SVDPrior, int]:
     ), weight_bytes(made)
 
 
-def call(what: str, prior: SVDPrior, z: Tensor) -> Tensor:
+def call(what: str, prior: DCVSRPrior, z: Tensor) -> Tensor:
     frames, edge = z.shape[2], LR_PER_LATENT * z.shape[-1]
     if what == "encode":
         lr = torch.rand(frames, 3, edge, edge)
         return prior.condition(lr, Scene(seed=0, frames=range(frames), shot=0)).latent
     numbers = {"device": z.device, "dtype": prior.dtype}
-    condition = SVDCondition(
+    condition = DCVSRCondition(
         latent=torch.randn_like(z, dtype=prior.dtype),
         embedding=torch.zeros(1, frames, prior.embedding_channels, **numbers),
         time_ids=torch.tensor([[7.0, 127.0, 0.0]], **numbers),

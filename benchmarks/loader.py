@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 
 from limpid.train.data import batches, open_clips
-from limpid.train.data.preparing import Preparation, prepare
+from limpid.train.data.shards import Preparation, prepare_pairs
 from limpid.train.stage import ClipSpec
 
 FRAMES, CROP, BATCH = 7, 256, 4
@@ -82,7 +82,7 @@ def main() -> None:
     for store in ("png", "npy"):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder, "out")
-            prepare(wanted(options, out, store), workers=options.workers, tell=lambda _: None)
+            prepare_pairs(wanted(options, out, store), workers=options.workers, tell=lambda _: None)
             size = sum(path.stat().st_size for path in out.glob("*.tar")) / options.clips / 1e6
             seconds = processor_seconds(out, "light", options.clips)["other"]
             rate = clips_per_second(out, "light", options.workers, 8 * options.clips)

@@ -39,19 +39,19 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
 
 def make_weights(folder: Path, size: str) -> None:
     """``diffusers`` as the makers offer it, ``image`` converted, ``video`` with temporal layers that do nothing."""
-    from limpid.convert.convert import convert
-    from limpid.convert.random_weights import make_random
+    from limpid.convert.convert import convert_weights
+    from limpid.convert.random_weights import make_random_weights
 
     if (folder / "video" / "limpid.json").exists():
         return
-    source = make_random("sd-x4-upscaler", size, folder / "diffusers")
+    source = make_random_weights("sd-x4-upscaler", size, folder / "diffusers")
     classes = {"vae": "AutoencoderKL", "unet": "UNet2DConditionModel"}
     classes |= {"scheduler": "DDIMScheduler", "low_res_scheduler": "DDPMScheduler"}
     index: dict[str, Any] = {name: ["diffusers", kind] for name, kind in classes.items()}
     index |= {"text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"]}
     (source / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionUpscalePipeline", **index}))
-    convert("sd-x4-upscaler", source, folder / "image")
-    convert("sd-x4-upscaler", source, folder / "video", temporal=True)
+    convert_weights("sd-x4-upscaler", source, folder / "image")
+    convert_weights("sd-x4-upscaler", source, folder / "video", temporal=True)
 
 
 def pair(options: argparse.Namespace, folder: Path) -> None:

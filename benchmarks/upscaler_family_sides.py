@@ -186,11 +186,11 @@ def run_window(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_unet(name: str, size: str) -> Any:
-    from limpid.convert.contents import RECIPES
+    from limpid.convert.contents import CONTENTS
     from limpid.convert.random_weights import official_config
     from limpid.networks.by_name import make_official
 
-    part = RECIPES[name].networks[0]
+    part = CONTENTS[name].networks[0]
     return make_official("unet", official_config(part, size), temporal=part.temporal)
 
 
@@ -206,7 +206,7 @@ def run_decode(task: dict[str, Any]) -> dict[str, Any]:
 def make_vae(name: str, size: str) -> Any:
     import torch
 
-    from limpid.convert.contents import DIFFVSR_VAE, SD_VAE, UAV_VIDEO_VAE
+    from limpid.convert.contents import DIFFVSR_VAE_PART, SD_X4_VAE_PART, UAV_VIDEO_VAE_PART
     from limpid.convert.random_weights import official_config
     from limpid.networks.autoencoder import LightVAE
     from limpid.networks.by_name import make_official
@@ -214,7 +214,7 @@ def make_vae(name: str, size: str) -> Any:
     if name == "light":
         with torch.device("meta"):
             return LightVAE()
-    part = {"image": SD_VAE, "video": UAV_VIDEO_VAE, "temporal": DIFFVSR_VAE}[name]
+    part = {"image": SD_X4_VAE_PART, "video": UAV_VIDEO_VAE_PART, "temporal": DIFFVSR_VAE_PART}[name]
     return make_official("vae", official_config(part, size))
 
 
@@ -222,21 +222,21 @@ def prepared(make: Callable[[], Any]) -> Any:
     """With small random numbers instead of none at all."""
     import torch
 
-    from limpid.priors.load.offload import prepare
+    from limpid.priors.load.offload import place_network
     from limpid.types import Placement
 
     network = make().to_empty(device="cpu")
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    return prepare(network, Placement(device=torch.device("cpu"), dtype=torch.float32))
+    return place_network(network, Placement(device=torch.device("cpu"), dtype=torch.float32))
 
 
 def timed_call(network: Any, call: Callable[[], Any]) -> dict[str, Any]:
     """One call, and its peak over what lies in memory before; it takes so long that warming up does not count."""
     import torch
+    from mgld_vsr_window import weight_bytes
 
-    from limpid.priors.load.offload import weight_bytes
-    from limpid.priors.text import free_memory
+    from limpid.plan.allocator import free_memory
 
     free_memory()
     base = memory("VmRSS")

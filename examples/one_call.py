@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from limpid.convert.convert import convert
-from limpid.convert.random_weights import make_random
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
 from limpid.methods import find_method
 from limpid.settings import Settings
 from limpid.types import Placement, Prediction, Scene
@@ -25,8 +25,8 @@ LARGE = ("upscale-a-video", "diffvsr", "mgld-vsr", "dc-vsr")
 @torch.no_grad()
 def one_call(name: str, folder: Path, frames: int = 5, size_px: int = 32) -> Prediction:
     """What the denoiser of a method says of pure noise, told of ``frames`` random LR frames."""
-    make_random(name, "tiny", folder / "makers")
-    convert(name, folder / "makers", folder / "ours")
+    make_random_weights(name, "tiny", folder / "makers")
+    convert_weights(name, folder / "makers", folder / "ours")
     method = find_method(name, Settings(method=name, weights=str(folder / "ours")))
     prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
     lr = torch.rand(frames, 3, size_px, size_px)

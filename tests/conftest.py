@@ -31,6 +31,15 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture(scope="session")
+def golden_folder(repository: Path) -> Path:
+    """Inputs, weights and outputs of the official modules, where they are at hand."""
+    folder = repository.parent / "shared" / "golden"
+    if not folder.is_dir():
+        pytest.skip("the golden tensors are not here")
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
     import torch

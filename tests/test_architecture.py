@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
-    {"types", "settings", "lazy"},
+    {"types", "options", "spellings", "settings", "lazy"},
     {"tiling", "color", "checkpoints", "durable", "plan"},
     {"video", "cuts"},
     {"method"},
@@ -60,6 +61,23 @@ def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
                 yield node.module, node.lineno, loads
 
 
+def module_name(path: Path) -> str:
+    """``limpid.video.probe`` for ``limpid/video/probe.py``; a package is called as its folder is."""
+    return ".".join(("limpid", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def imported_files(path: Path, modules: set[str]) -> set[str]:
+    """Modules of ours that a file imports, when it is loaded or inside a function; not what only type checkers see."""
+    tree = ast.parse(path.read_text())
+    typing_only = {id(n) for block in ast.walk(tree) if is_type_checking(block) for n in ast.walk(block)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in typing_only:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= parts & modules or {str(node.module)} & modules
+    return found - {module_name(path)}
+
+
 def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
@@ -84,6 +102,15 @@ def test_imports_point_downwards_only(path: Path) -> None:
         if there == here or there in SHARED or there not in RANK:
             continue
         assert RANK[there] < RANK[here], f"{path.name}:{line}: {here} imports {there}, which is not below it"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    modules = {module_name(path) for path in FILES}
+    graph = {module_name(path): imported_files(path, modules) for path in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
@@ -174,6 +201,45 @@ def test_types_and_settings_are_light() -> None:
     code = f"import sys, limpid, limpid.types, limpid.settings\nsys.exit({loaded} or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+SAME_NAMES = {
+    "command": "each command of the command line is a module with this function (`limpid.cli.main`)",
+    "make_parser": "what a command's help and documentation are made from",
+    "DESCRIPTION": "the text above a command's options",
+    "USAGE": "the first line of a command's help",
+    "ACTIONS": "the words that a command with sub-commands takes",
+}
+"""Public names that more than one module may define, because every module of a kind has one: name -> why."""
+
+OPEN = {
+    *("BLOCK", "CONTAINERS", "Call", "DTYPES", "FORMAT", "LINE_INTERVAL_S"),
+    *("Progress", "check_output", "explain", "fetch"),
+    *("is_image_name", "natural_key", "remove", "run", "verify"),
+}
+"""Names that are still defined twice: to be emptied, never to grow."""
+
+
+def public_names(path: Path) -> set[str]:
+    """Functions, classes, constants and types that a module defines at its top level without an underscore."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return {name for name in found if not name.startswith("_")}
+
+
+def test_no_public_name_is_defined_twice() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in FILES:
+        for name in public_names(path):
+            homes.setdefault(name, []).append(str(path.relative_to(SOURCE)))
+    twice = {name: places for name, places in homes.items() if len(places) > 1}
+    assert not {name: places for name, places in twice.items() if name not in SAME_NAMES.keys() | OPEN}
+    assert SAME_NAMES.keys() <= twice.keys(), "a name that is defined once is no exception any more"
 
 
 def test_no_file_is_unpickled() -> None:

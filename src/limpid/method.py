@@ -247,6 +247,20 @@ Denoise = Callable[["Tensor", Any, str], "Prediction"]
 class Guidance(Protocol):
     """Combines several network calls into one prediction: CFG, SAG, PAG, DSSAG."""
 
+    @property
+    def calls(self) -> int:
+        """Network calls that are made of one tile, at most; each has keys and values of its own."""
+        ...
+
+    @property
+    def changes_attention(self) -> bool:
+        """Whether attention layers are exchanged from call to call, which a compiled network cannot follow."""
+        ...
+
+    def in_one_batch(self) -> Guidance:
+        """The same guidance with its calls in one batch where that can be: faster on accelerators, more memory."""
+        ...
+
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
         """``z``: ``1 c t h w`` of one window and tile."""
         ...

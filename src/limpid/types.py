@@ -21,6 +21,8 @@ ColorFix = Literal["wavelet", "adain", "none"]
 """How the colours of finished frames are held to those of the input."""
 Offload = Literal["none", "model", "group"]
 """Everything stays on the device; one network (text encoder, denoiser, autoencoder) at a time; layers in turn."""
+LUMA_BT601 = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luma (ITU-R BT.601), for whatever looks at brightness: flow, edges, detail."""
 
 
 # ---------------------------------------------------------------------------------------------- errors

@@ -22,7 +22,7 @@ Heads = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor, gamma: float | None = None) -> Tensor:
-    """DC-VSR Eq. 1, or Eq. 7 with ``gamma``: ``softmax(Q K^T / (max(gamma^2 q k, 1) sqrt(d))) V``."""
+    """DC-VSR Eq. 1, or DC-VSR Eq. 7 with ``gamma``: ``softmax(Q K^T / (max(gamma^2 q k, 1) sqrt(d))) V``."""
     out = q.new_empty(*q.shape[:-1], v.shape[-1])
     for frame in range(len(q)):
         for head in range(q.shape[1]):

@@ -44,7 +44,7 @@ def test_the_same_keys_again_change_nothing() -> None:
 
 
 @given(gamma=st.floats(0.0, 1.0), size=st.sampled_from([0.3, 1.0, 6.0]))
-def test_softened_attention_is_equation_7(gamma: float, size: float) -> None:
+def test_softened_attention_is_dc_vsr_equation_7(gamma: float, size: float) -> None:
     q, k, v = projections(size=size)
     close(attend(softened_queries(q, k, gamma), k, v), softmax_attention(q, k, v, gamma))
 

@@ -13,7 +13,7 @@ import pytest
 
 from limpid.bench.datasets import find_dataset
 from limpid.bench.frames import read_frames, write_frames
-from limpid.bench.jobs import Outcome, Variant
+from limpid.bench.jobs import JobOutcome, Variant
 from limpid.bench.run import Bench
 
 METRICS = ("psnr", "m2-coherent", "ewarp")
@@ -43,19 +43,21 @@ class FakeUpscale:
     stops_after: int | None = None
     calls: list[tuple[str, str]] = field(default_factory=list)
 
-    def __call__(self, variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]) -> Outcome:
+    def __call__(
+        self, variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]
+    ) -> JobOutcome:
         if self.stops_after is not None and len(self.calls) >= self.stops_after:
             raise KeyboardInterrupt
         self.calls.append((source.name, variant.label))
         if (source.name, variant.label) in self.fails:
-            return Outcome(error="the sky fell down <b>")
+            return JobOutcome(error="the sky fell down <b>")
         frames, _ = read_frames(source)
         large = [cv2.resize(frame, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC) for frame in frames]
         if variant.method == "soft":
             large = [cv2.GaussianBlur(frame, (0, 0), 3.0) for frame in large]
         target.parent.mkdir(parents=True, exist_ok=True)
         write_frames(target, np.stack(large))
-        return Outcome(seconds=2.0, restore_s=1.0, peak_bytes=2**30, device="cpu", borders=(2,))
+        return JobOutcome(seconds=2.0, restore_s=1.0, peak_bytes=2**30, device="cpu", borders=(2,))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from limpid.bench.compare import Wishes, compare
+from limpid.bench.compare import Wishes, compare_videos
 
 
 def load(name: str) -> ModuleType:
@@ -44,7 +44,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("browser")
     paths = {name: str(path) for name, path in comparing.clips(folder).items()}
     files = [paths["truth"], paths["faulty"]]
-    out = compare(files, folder / "a page & more.html", lr=paths["small"], wishes=Wishes(num_crops=1))
+    out = compare_videos(files, folder / "a page & more.html", lr=paths["small"], wishes=Wishes(num_crops=1))
     with browser_module.Browser(PROGRAM, folder / "profile") as browser:
         browser.open(out)
         browser.wait_for("document.documentElement?.dataset.ready === 'yes'")

@@ -9,7 +9,7 @@ import pytest
 
 from limpid.bench.compare.charts import Chart, mean_text, nice_step, svg
 from limpid.bench.compare.crops import Crop, choose_crops, place_crops, usual_size
-from limpid.bench.compare.film import encode, lay_out, plan_layout
+from limpid.bench.compare.film import encode_comparison, lay_out, plan_layout
 from limpid.bench.compare.measures import Measures, disagreement, measure_frames
 from limpid.bench.compare.pictures import heat_map, heat_top
 from limpid.bench.compare.profiles import choose_line, profile, slice_of
@@ -118,12 +118,12 @@ def test_tiles_hold_their_source() -> None:
 def test_quality_gives_way_to_size() -> None:
     frames = [[noise(n), noise(n + 9)] for n in range(3)]
     layout = plan_layout(2, 128, 96)
-    large = encode(lambda: frames, layout, fps=Fraction(25), crf=16, most_bytes=10**7)
+    large = encode_comparison(lambda: frames, layout, fps=Fraction(25), crf=16, most_bytes=10**7)
     assert large.crf == 16 and large.data[4:8] == b"ftyp"
-    small = encode(lambda: frames, layout, fps=Fraction(25), crf=16, most_bytes=len(large.data) * 3 // 4)
+    small = encode_comparison(lambda: frames, layout, fps=Fraction(25), crf=16, most_bytes=len(large.data) * 3 // 4)
     assert small.crf > 16 and len(small.data) <= len(large.data) * 3 // 4
     with pytest.raises(OutputError, match="--frames"):
-        encode(lambda: frames, layout, fps=Fraction(25), crf=36, most_bytes=100)
+        encode_comparison(lambda: frames, layout, fps=Fraction(25), crf=36, most_bytes=100)
 
 
 def test_heat_maps_share_a_scale() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from limpid.bench.published import DATASETS, KNOWN_ERRORS, WARNING, published, published_for, warnings_for
+from limpid.bench.published import KNOWN_ERRORS, PUBLISHED_DATASETS, WARNING, published, published_for, warnings_for
 
 COUNTS = {
     ("DC-VSR", "Table 1"): 144,
@@ -132,7 +132,7 @@ def test_numbers_come_with_the_general_warning_and_the_known_errors() -> None:
     assert warnings_for(published_for("folder")) == []
     papers, names = {n.paper for n in published()}, {n.dataset for n in published()}
     assert all(paper in papers and name in names for paper, name in KNOWN_ERRORS)
-    assert all(name in names for group in DATASETS.values() for name in group)
+    assert all(name in names for group in PUBLISHED_DATASETS.values() for name in group)
 
 
 def test_the_known_error_is_in_the_data_as_printed() -> None:

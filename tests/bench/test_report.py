@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from limpid.bench.report import make_section, markdown, spreadsheet, write_report
-from limpid.bench.rows import Row, Value
+from limpid.bench.report import markdown, spreadsheet, write_report
+from limpid.bench.rows import Row, RowValue
 from limpid.bench.run import Bench, run_bench
+from limpid.bench.sections import make_section
 from limpid.bench.tables import cell_text, make_table, number
 from limpid.types import InputError
 
@@ -23,7 +24,7 @@ Fake = Callable[..., Any]
 
 def row(clip: str, method: str, **values: float | None) -> Row:
     found = {
-        k.replace("_", "-"): Value(value=v, reason=None if v is not None else "too small") for k, v in values.items()
+        k.replace("_", "-"): RowValue(value=v, reason=None if v is not None else "too small") for k, v in values.items()
     }
     return Row(clip=clip, method=method, frames=2, seconds=1.0, seconds_per_frame=0.5, peak_bytes=2**30, values=found)
 

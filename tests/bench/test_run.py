@@ -20,10 +20,11 @@ import pytest
 from limpid.bench.datasets import find_dataset
 from limpid.bench.frames import pixel_hash, read_frames, write_frames
 from limpid.bench.freeze import clip_seed
-from limpid.bench.jobs import Outcome, Variant
-from limpid.bench.report import make_section, spreadsheet
-from limpid.bench.rows import Row, Value, append_row, drop_torn_line, read_rows
+from limpid.bench.jobs import JobOutcome, Variant
+from limpid.bench.report import spreadsheet
+from limpid.bench.rows import Row, RowValue, append_row, drop_torn_line, read_rows
 from limpid.bench.run import DEFAULT_METRICS, Bench, choose_metrics, run_bench
+from limpid.bench.sections import make_section
 from limpid.bench.worker import do
 from limpid.metrics import METRICS as CATALOGUE
 from limpid.types import InputError, SettingsError
@@ -76,9 +77,11 @@ def in_one_process(clips: Path, out: Path) -> Bench:
     )
 
 
-def without_a_process(variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]) -> Outcome:
+def without_a_process(
+    variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]
+) -> JobOutcome:
     target.parent.mkdir(parents=True, exist_ok=True)
-    return Outcome(**do({"method": variant.method, "source": str(source), "target": str(target)}))
+    return JobOutcome(**do({"method": variant.method, "source": str(source), "target": str(target)}))
 
 
 @pytest.mark.slow
@@ -201,7 +204,7 @@ def test_given_low_quality_frames_are_used_as_they_are(make_bench: Make, fake: F
 def test_a_folder_of_low_quality_clips_has_no_ground_truth(make_bench: Make, fake: Fake) -> None:
     rows = run_bench(make_bench(labels=("sharp",), pipeline="given"), quiet, upscale=fake())
     assert (rows[0].width, rows[0].height) == (256, 256)
-    assert rows[0].values["psnr"] == Value(value=None, reason="needs the truth (GT)")
+    assert rows[0].values["psnr"] == RowValue(value=None, reason="needs the truth (GT)")
     assert rows[0].values["m2-coherent"].value is not None
 
 
@@ -212,7 +215,7 @@ def test_outputs_are_discarded_on_request_and_frames_are_limited(make_bench: Mak
 
 
 def test_rows_keep_infinite_values_and_reasons(tmp_path: Path) -> None:
-    row = Row(clip="a", method="b", values={"x": Value(value=float("inf")), "y": Value(value=None, reason="no")})
+    row = Row(clip="a", method="b", values={"x": RowValue(value=float("inf")), "y": RowValue(value=None, reason="no")})
     append_row(tmp_path, row)
     append_row(tmp_path, replace(row, method="c"))
     with (tmp_path / "rows.jsonl").open("ab") as file:

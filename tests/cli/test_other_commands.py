@@ -79,6 +79,8 @@ def test_methods(cli: Cli) -> None:
     assert ran.code == 0 and "tiny  " in ran.out and "weights are not here: limpid weights fetch diffvsr" in ran.out
     tiny = json.loads(cli("methods", "--json").out)["tiny"]
     assert tiny["scale"] == 4 and len(tiny["weights_sha256"]) == 64
+    assert {"method", "steps", "consistency", "crf"} <= set(tiny["options"])  # one of each scope
+    assert not {"prompt", "caption", "caption_model", "offload"} & set(tiny["options"])
 
 
 def test_a_broken_plugin_hides_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import limpid
 from limpid.cli.main import main
-from limpid.cli.options import SHOWN
+from limpid.cli.upscale import make_parser
 from limpid.settings import Settings
 from limpid.types import InputError, Interrupted, OutputError, ResourceError
 
@@ -21,7 +21,11 @@ Cli = Callable[..., Any]
 
 
 def test_every_setting_is_an_option_and_the_other_way_round() -> None:
-    assert list(SHOWN) != [] and {f.name for f in fields(Settings)} == set(SHOWN)
+    """Beside the settings the command has only what is about files and what is shown."""
+    own = {"help", "names", "output", "sidecar", "overwrite", "skip_existing", "work_dir", "keep_work"}
+    shown = {"dry_run", "json", "quiet", "traceback"}
+    actions = {action.dest for action in make_parser()._actions}
+    assert actions - own - shown == {f.name for f in fields(Settings)} and own | shown < actions
 
 
 def test_defaults_are_those_of_settings(cli: Cli, fake: Any, film: Path) -> None:

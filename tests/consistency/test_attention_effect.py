@@ -26,7 +26,7 @@ from limpid.attention.layers import sampled_positions
 from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.diffusion.schedules import karras_steps
 from limpid.method import Bank, Call
-from limpid.priors.dc_vsr import SVDCondition, SVDConditioning, SVDPrior, spatial_self_attentions
+from limpid.priors.dc_vsr import DCVSRCondition, DCVSRPrior, SVDConditioning, spatial_self_attentions
 from limpid.restoration.predict import predict_piece
 from limpid.tiling.blend import Axis, Grid
 
@@ -128,7 +128,7 @@ class Networks(dict[str, Any]):
     use = dict.__getitem__
 
 
-def random_prior(seed: int) -> SVDPrior:
+def random_prior(seed: int) -> DCVSRPrior:
     torch.manual_seed(seed)
     unet = UNetSpatioTemporalConditionModel(
         block_out_channels=(32, 32),
@@ -145,7 +145,7 @@ def random_prior(seed: int) -> SVDPrior:
         attention: Any = layer
         for part, factor in ((attention.to_q, 4), (attention.to_k, 4), (attention.to_v, 3), (attention.to_out[0], 3)):
             part.weight.data *= factor
-    return SVDPrior(
+    return DCVSRPrior(
         networks=Networks(unet=unet),
         self_attentions=layers,
         conditioning=SVDConditioning(),
@@ -155,13 +155,13 @@ def random_prior(seed: int) -> SVDPrior:
     )
 
 
-def drawn(seed: int, frames: int, width: int, *, moving: float) -> tuple[Tensor, SVDCondition]:
+def drawn(seed: int, frames: int, width: int, *, moving: float) -> tuple[Tensor, DCVSRCondition]:
     """A noisy latent and a condition with ``frames`` frames that differ by ``moving``, each with its own embedding."""
     g = torch.Generator().manual_seed(seed)
     still, latent = (torch.randn(1, 4, 1, 8, width, generator=g) for _ in range(2))
     z, latent = (x + moving * torch.randn(1, 4, frames, 8, width, generator=g) for x in (still, latent))
     embedding = 10 * torch.randn(1, frames, 16, generator=g)
-    return z, SVDCondition(latent=latent, embedding=embedding, time_ids=torch.tensor([[7.0, 127.0, 0.0]]))
+    return z, DCVSRCondition(latent=latent, embedding=embedding, time_ids=torch.tensor([[7.0, 127.0, 0.0]]))
 
 
 def ratios(plan: AttentionPropagation, grid: Grid, index: int, width: int) -> list[float]:

@@ -70,7 +70,7 @@ def pieces(grid: Grid, windows: list[int]) -> Iterator[tuple[int, list[int]]]:
 
 
 def explicit_sap(z: Tensor, step: Step, rate: float, told: Told, attend: Any = softmax_attention) -> Prediction:
-    """Section 3.1: per temporal tile, subsampled keys of all spatial tiles, then Eq. 2 with both sets."""
+    """DC-VSR section 3.1: per temporal tile, subsampled keys of all spatial tiles, then DC-VSR Eq. 2 with both sets."""
     prior, x0, eps = AttentionStack(), Blender(GRID), Blender(GRID)
     for window, tiles in pieces(GRID, list(range(len(GRID.frames.spans)))):
         kept: dict[int, list[tuple[Tensor, Tensor]]] = {i: [] for i in OUTER}
@@ -100,7 +100,7 @@ def explicit_sap(z: Tensor, step: Step, rate: float, told: Told, attend: Any = s
 
 
 def explicit_tap(z: Tensor, step: Step, frames: int, *, backward: bool, told: Told, attend: Any) -> Prediction:
-    """Section 3.2: keys of the L most detailed frames of the temporal tile before, for every frame of this one."""
+    """DC-VSR section 3.2: keys of the L most detailed frames of the tile before, for every frame of this one."""
     prior, x0, eps = AttentionStack(), Blender(GRID), Blender(GRID)
     windows = list(range(len(GRID.frames.spans)))
     before: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}

@@ -223,7 +223,7 @@ def test_an_element_moves_by_no_more_than_it_may() -> None:
         assert change == pytest.approx(most * sigma, rel=1e-4)
 
 
-def test_equation_3_to_the_letter() -> None:
+def test_mgld_equation_3_to_the_letter() -> None:
     z, step = random_frames(1, 4, 4, 8, 8), MGLD_STEPS[40]
     strategy = MotionGuidance(max_step=None, halvings=0, reduction="mean")
     found = strategy.on_latent(z, step, NO_CONTEXT, LaneFlows(flows(4, 8, 8, 1.0), flows(4, 8, 8, -1.0)))

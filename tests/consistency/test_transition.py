@@ -19,7 +19,7 @@ from limpid.consistency.transition import (
     LatentTransition,
     NoiseRescheduling,
     compat_weights,
-    fuse,
+    fuse_latents,
     linear_weights,
     reschedule,
 )
@@ -55,7 +55,7 @@ def test_fusion_equals_the_released_code(frames: int) -> None:
     torch.testing.assert_close(out, cases[f"fuse{frames}/out/latents"], rtol=0, atol=1e-6)
 
 
-def test_weights_are_those_of_equation_4() -> None:
+def test_weights_are_those_of_diffvsr_equation_4() -> None:
     assert linear_weights(4).tolist() == pytest.approx([1, 2 / 3, 1 / 3, 0])
     assert linear_weights(1).tolist() == [0.5]
     assert compat_weights(4).tolist() == pytest.approx([0.8, 0.6, 0.4, 0.2])
@@ -71,7 +71,7 @@ def test_weights_of_two_neighbours_sum_to_one(count: int, compat: bool) -> None:
 
 def test_fusion_goes_from_the_left_to_the_right_frame_by_frame() -> None:
     left, right = torch.zeros(1, 1, 3, 1, 1), torch.ones(1, 1, 3, 1, 1)
-    assert fuse(left, right, linear_weights(3)).flatten().tolist() == [0.0, 0.5, 1.0]
+    assert fuse_latents(left, right, linear_weights(3)).flatten().tolist() == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from limpid.checkpoints.folders import installed, read_card, weights_digest
 from limpid.checkpoints.pickles import read_pickle
 from limpid.convert import convert as converting
-from limpid.convert.contents import RECIPES, UAV_VAE
-from limpid.convert.convert import convert
-from limpid.convert.random_weights import make_random
-from limpid.convert.verify import verify
+from limpid.convert.contents import CONTENTS, UAV_VAE_PART
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
+from limpid.convert.verify import verify_weights
 from limpid.networks.by_name import make_official
 from limpid.types import SettingsError, WeightsError
 
@@ -37,7 +37,7 @@ NETWORKS = {
 def official(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Random weights in the makers' format; made once for each name."""
     root = tmp_path_factory.mktemp("official")
-    return lambda name: root / name if (root / name).exists() else make_random(name, "tiny", root / name)
+    return lambda name: root / name if (root / name).exists() else make_random_weights(name, "tiny", root / name)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def uav(official: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.Mon
     folder = tmp_path / "uav"
     shutil.copytree(official("upscale-a-video"), folder)
     # After the whole checkpoint was made, which other tests use too.
-    monkeypatch.setitem(RECIPES, "upscale-a-video", replace(RECIPES["upscale-a-video"], networks=(UAV_VAE,)))
+    monkeypatch.setitem(CONTENTS, "upscale-a-video", replace(CONTENTS["upscale-a-video"], networks=(UAV_VAE_PART,)))
     return folder
 
 
@@ -79,8 +79,8 @@ def test_random_weights_convert_and_load(official: Callable[[str], Path], tmp_pa
     source = official(name)
     assert sum(path.stat().st_size for path in source.rglob("*") if path.is_file()) < 15e6
     base = official("sd-x4-upscaler") if name == "lavie-vsr" else None
-    out = convert(name, source, tmp_path / "out", base=base)
-    assert installed(name, out) == out and verify(out) == []
+    out = convert_weights(name, source, tmp_path / "out", base=base)
+    assert installed(name, out) == out and verify_weights(out) == []
     card = read_card(out)
     assert card.random and card.licence and card.sources and len(weights_digest(out)) == 64
     for folder, kind in NETWORKS[name].items():
@@ -93,9 +93,9 @@ def test_optical_flow(official: Callable[[str], Path], uav: Path, tmp_path: Path
     from limpid.networks.flow.raft import load_raft
 
     shutil.copytree(official("raft-things"), uav / "propagator")
-    out = convert(name, uav if name == "upscale-a-video" else official(name), tmp_path / "out", dtype="float16")
+    out = convert_weights(name, uav if name == "upscale-a-video" else official(name), tmp_path / "out", dtype="float16")
     frames = torch.rand(2, 1, 3, 32, 48)
-    assert bool(load_raft(out / "flow")(*frames, iterations=1).isfinite().all()) and verify(out) == []
+    assert bool(load_raft(out / "flow")(*frames, iterations=1).isfinite().all()) and verify_weights(out) == []
 
 
 def test_optical_flow_is_optional_but_not_half_there(
@@ -108,17 +108,17 @@ def test_optical_flow_is_optional_but_not_half_there(
     torch.save(state, uav / "propagator" / "raft-things.pth")
     assert "1 missing (features.stem.weight)" in refused(uav, tmp_path / "out")
     shutil.rmtree(uav / "propagator")
-    out = convert("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
+    out = convert_weights("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
     assert "no optical flow" in notes[0] and not (out / "flow").exists()
 
 
 def test_numbers_are_kept(uav: Path, tmp_path: Path) -> None:
-    out = convert("upscale-a-video", uav, tmp_path / "out")
-    theirs, ours = read_pickle(uav / "vae" / "vae_3d.bin"), load_file(out / "vae" / converting.WEIGHTS)
+    out = convert_weights("upscale-a-video", uav, tmp_path / "out")
+    theirs, ours = read_pickle(uav / "vae" / "vae_3d.bin"), load_file(out / "vae" / converting.WEIGHTS_FILE)
     assert torch.equal(theirs["encoder.conv_in.weight"], ours["encoder.conv_in.weight"])
     assert ours["encoder.conv_in.weight"].dtype == torch.float16
-    out = convert("upscale-a-video", uav, tmp_path / "wide", dtype="float32")
-    wide = load_file(out / "vae" / converting.WEIGHTS)
+    out = convert_weights("upscale-a-video", uav, tmp_path / "wide", dtype="float32")
+    wide = load_file(out / "vae" / converting.WEIGHTS_FILE)
     assert {tensor.dtype for tensor in wide.values()} == {torch.float32}
     assert torch.equal(wide["encoder.conv_in.weight"], ours["encoder.conv_in.weight"].float())
 
@@ -126,7 +126,7 @@ def test_numbers_are_kept(uav: Path, tmp_path: Path) -> None:
 def test_the_text_encoder_runs(uav: Path, tmp_path: Path) -> None:
     from limpid.priors.text import encode_once
 
-    out, long = convert("upscale-a-video", uav, tmp_path / "out"), list[str]()
+    out, long = convert_weights("upscale-a-video", uav, tmp_path / "out"), list[str]()
     embedded = encode_once(out, ["best quality", "blur"], "cpu", torch.float32, long.append)
     assert embedded.shape == (2, 77, 32) and not long
     assert not torch.equal(embedded[0], embedded[1]) and bool(embedded.isfinite().all())
@@ -134,15 +134,15 @@ def test_the_text_encoder_runs(uav: Path, tmp_path: Path) -> None:
 
 def test_one_file_and_the_folder_of_the_image_model(official: Callable[[str], Path], tmp_path: Path) -> None:
     source, base = official("lavie-vsr") / "lavie_vsr.pt", official("sd-x4-upscaler")
-    assert verify(convert("lavie-vsr", source, tmp_path / "out", base=base)) == []
+    assert verify_weights(convert_weights("lavie-vsr", source, tmp_path / "out", base=base)) == []
 
 
 def test_files_may_lie_in_a_folder_inside_and_beside_their_own(uav: Path, tmp_path: Path) -> None:
     (tmp_path / "outer").mkdir()
     inner = uav.rename(tmp_path / "outer" / "upscale_a_video")
     (inner / "vae" / "vae_3d.bin").rename(inner / "vae_3d.bin")
-    out = convert("upscale-a-video", tmp_path / "outer", tmp_path / "out")
-    assert verify(out) == [] and "upscale_a_video/vae_3d.bin" in read_card(out).sources
+    out = convert_weights("upscale-a-video", tmp_path / "outer", tmp_path / "out")
+    assert verify_weights(out) == [] and "upscale_a_video/vae_3d.bin" in read_card(out).sources
 
 
 def test_what_is_left_out_is_assumed_and_said(uav: Path, tmp_path: Path) -> None:
@@ -150,17 +150,17 @@ def test_what_is_left_out_is_assumed_and_said(uav: Path, tmp_path: Path) -> None
     (uav / "vae" / "vae_3d_config.json").unlink()
     notes: list[str] = []
     with pytest.raises(WeightsError, match="does not fit the network"):
-        convert("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
+        convert_weights("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
     assert "published configuration is assumed" in notes[1], "tiny weights do not fit the real configuration"
     (uav / "vae" / "vae_3d_config.json").write_text((uav / "vae" / "vae_video_config.json").read_text())
     with pytest.raises(WeightsError, match=r"92 missing \("):
-        convert("upscale-a-video", uav, tmp_path / "out")
+        convert_weights("upscale-a-video", uav, tmp_path / "out")
 
 
 def test_a_missing_schedule_is_assumed(uav: Path, tmp_path: Path) -> None:
     shutil.rmtree(uav / "scheduler")
     notes: list[str] = []
-    out = convert("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
+    out = convert_weights("upscale-a-video", uav, tmp_path / "out", on_note=notes.append)
     assert "linear betas" in notes[0] and read_card(out).notes == tuple(notes)
     assert json.loads((out / "scheduler" / "scheduler_config.json").read_text())["beta_schedule"] == "linear"
 
@@ -170,7 +170,7 @@ def test_a_missing_schedule_is_assumed(uav: Path, tmp_path: Path) -> None:
 
 def refused(source: Path, out: Path, name: str = "upscale-a-video", **options: Any) -> str:
     with pytest.raises(WeightsError) as error:
-        convert(name, source, out, **options)
+        convert_weights(name, source, out, **options)
     assert not [path for path in out.parent.iterdir() if path.name.startswith(f".{out.name}")]
     return str(error.value)
 
@@ -197,7 +197,7 @@ def test_numbers_that_are_not_finite_are_refused(uav: Path, tmp_path: Path) -> N
     state = {name: tensor.float() for name, tensor in read_pickle(path).items()}
     state["quant_conv.bias"][0] = 1e9
     resave(state, path)
-    convert("upscale-a-video", uav, tmp_path / "out")
+    convert_weights("upscale-a-video", uav, tmp_path / "out")
     assert "quant_conv.bias" in refused(uav, tmp_path / "half", dtype="float16")
 
 
@@ -213,7 +213,7 @@ def test_a_malicious_file_is_defused(uav: Path, tmp_path: Path) -> None:
     path, mark = uav / "vae" / "vae_3d.bin", tmp_path / "mark"
     state = dict(read_pickle(path))
     resave({"state_dict": state, "callbacks": Attack(mark)}, path)
-    assert verify(convert("upscale-a-video", uav, tmp_path / "out")) == []
+    assert verify_weights(convert_weights("upscale-a-video", uav, tmp_path / "out")) == []
     resave({**state, "quant_conv.weight": Attack(mark)}, path)
     assert "no tensors" in refused(uav, tmp_path / "out2")
     resave(Attack(mark), path)
@@ -266,42 +266,42 @@ def test_a_folder_is_never_replaced_unasked(official: Callable[[str], Path], tmp
     assert "choose another name" in refused(source, out, "sd-x4-upscaler", overwrite=True)
     (out / "mine.txt").unlink()
     out.rmdir()
-    convert("sd-x4-upscaler", source, out)
+    convert_weights("sd-x4-upscaler", source, out)
     assert "--overwrite" in refused(source, out, "sd-x4-upscaler")
     assert "converted already" in refused(out, tmp_path / "out2", "sd-x4-upscaler")
-    convert("sd-x4-upscaler", source, out, overwrite=True)
-    assert verify(out) == [] and len(list(tmp_path.iterdir())) == 1
+    convert_weights("sd-x4-upscaler", source, out, overwrite=True)
+    assert verify_weights(out) == [] and len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_image_model_as_a_start_of_training(official: Callable[[str], Path], tmp_path: Path) -> None:
     """With temporal layers that do nothing yet."""
     source = official("sd-x4-upscaler")
-    out = convert("sd-x4-upscaler", source, tmp_path / "out", temporal=True, dtype="float16")
-    assert verify(out) == []
-    state = load_file(out / "unet" / converting.WEIGHTS)
-    image = load_file(source / "unet" / converting.WEIGHTS)
+    out = convert_weights("sd-x4-upscaler", source, tmp_path / "out", temporal=True, dtype="float16")
+    assert verify_weights(out) == []
+    state = load_file(out / "unet" / converting.WEIGHTS_FILE)
+    image = load_file(source / "unet" / converting.WEIGHTS_FILE)
     assert all(torch.equal(state[name], tensor) for name, tensor in image.items())
     assert len(state) > len(image) and not state["down_temporal.0.shift_conv.weight"].any()
     with pytest.raises(SettingsError, match="layers of its own"):
-        convert("diffvsr", source, tmp_path / "x", temporal=True)
+        convert_weights("diffvsr", source, tmp_path / "x", temporal=True)
 
 
 def test_changes_after_converting_are_found(official: Callable[[str], Path], tmp_path: Path) -> None:
-    out = convert("sd-x4-upscaler", official("sd-x4-upscaler"), tmp_path / "out")
-    path = out / "vae" / converting.WEIGHTS
+    out = convert_weights("sd-x4-upscaler", official("sd-x4-upscaler"), tmp_path / "out")
+    path = out / "vae" / converting.WEIGHTS_FILE
     state = load_file(path)
     state.pop("quant_conv.bias")
     save_file(state, path)
-    assert verify(out) == [
-        f"vae/{converting.WEIGHTS} has changed",
+    assert verify_weights(out) == [
+        f"vae/{converting.WEIGHTS_FILE} has changed",
         "vae does not fit its config.json: 1 missing (quant_conv.bias)",
     ]
     (out / "vae" / "config.json").write_text('{"_class_name": "Other"}')
-    assert any("not known" in problem for problem in verify(out))
+    assert any("not known" in problem for problem in verify_weights(out))
 
 
 def test_names_and_sizes_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="lavie-vsr"):
-        make_random("nothing", "tiny", tmp_path / "x")
+        make_random_weights("nothing", "tiny", tmp_path / "x")
     with pytest.raises(SettingsError, match="there are no weights"):
-        convert("nothing", tmp_path, tmp_path / "x")
+        convert_weights("nothing", tmp_path, tmp_path / "x")

@@ -16,16 +16,16 @@ from limpid.convert.raft_files import convert_flow, random_flow
 from limpid.networks.by_name import make_official, shapes_of
 
 PARTS = {
-    "uav_unet": recipes.UAV_UNET,
-    "uav_vae_3d": recipes.UAV_VAE,
-    "uav_vae_video": recipes.UAV_VIDEO_VAE,
-    "diffvsr_unet": recipes.DIFFVSR_UNET,
-    "diffvsr_vae": recipes.DIFFVSR_VAE,
-    "lavie_unet": recipes.LAVIE_UNET,
-    "mgld_unet": recipes.MGLD_UNET,
-    "mgld_vae": recipes.MGLD_VAE,
-    "sd_unet": recipes.SD_UNET,
-    "sd_vae": recipes.SD_VAE,
+    "uav_unet": recipes.UAV_UNET_PART,
+    "uav_vae_3d": recipes.UAV_VAE_PART,
+    "uav_vae_video": recipes.UAV_VIDEO_VAE_PART,
+    "diffvsr_unet": recipes.DIFFVSR_UNET_PART,
+    "diffvsr_vae": recipes.DIFFVSR_VAE_PART,
+    "lavie_unet": recipes.LAVIE_UNET_PART,
+    "mgld_unet": recipes.MGLD_VSR_UNET_PART,
+    "mgld_vae": recipes.MGLD_VSR_VAE_PART,
+    "sd_unet": recipes.SD_X4_UNET_PART,
+    "sd_vae": recipes.SD_X4_VAE_PART,
 }
 
 

@@ -65,7 +65,7 @@ def test_sinc_is_the_transform_of_a_disc(size: int, omega: float) -> None:
     assert np.allclose(kernel, slow / slow.sum(), atol=1e-8)
 
 
-@pytest.mark.parametrize("kind", kernels.KINDS)
+@pytest.mark.parametrize("kind", kernels.KERNEL_KINDS)
 def test_kernels_are_symmetric_and_keep_brightness(kind: str) -> None:
     kernel = kernels.kernel(kind, 11, sigma_x=1.5, sigma_y=0.6, angle=0.4, beta=1.3, omega=1.5)
     assert kernel.shape == (11, 11) and kernel.sum() == pytest.approx(1)

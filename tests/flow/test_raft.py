@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from limpid.checkpoints.renames import compare, rename, rename_all
-from limpid.convert.raft_keys import RAFT_PRINCETON, RAFT_TORCHVISION, raft_rules
+from limpid.convert.raft_keys import RAFT_PRINCETON_KEYS, RAFT_TORCHVISION_KEYS, raft_rules
 from limpid.networks.flow import raft as raft_module
 from limpid.networks.flow.raft import RAFT, RAFTFlow, load_raft, pairs_at_once
 from limpid.networks.flow.raft_blocks import Correlation
@@ -58,7 +58,7 @@ def networks(states: dict[str, dict[str, Tensor]]) -> dict[str, RAFT]:
     networks = {}
     for size, state in states.items():
         network = RAFT(size)  # type: ignore[arg-type]
-        network.load_state_dict(rename_all(state, RAFT_TORCHVISION))
+        network.load_state_dict(rename_all(state, RAFT_TORCHVISION_KEYS))
         networks[size] = network.requires_grad_(False)
     return networks
 
@@ -72,7 +72,7 @@ def frames(formula: ModuleType) -> tuple[Tensor, Tensor]:
 @pytest.fixture(scope="module")
 def weight_file(states: dict[str, dict[str, Tensor]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("raft") / "model.safetensors"
-    save_file(rename_all(states["small"], RAFT_TORCHVISION), path)
+    save_file(rename_all(states["small"], RAFT_TORCHVISION_KEYS), path)
     return path
 
 
@@ -169,8 +169,8 @@ def test_the_authors_names_fit_one_to_one() -> None:
     ours = RAFT("large").state_dict()
     theirs = princeton_names()
     assert len(theirs) == 179
-    assert raft_rules(set(theirs)) is RAFT_PRINCETON
-    renamed = rename_all(dict.fromkeys(theirs, 0), RAFT_PRINCETON)
+    assert raft_rules(set(theirs)) is RAFT_PRINCETON_KEYS
+    renamed = rename_all(dict.fromkeys(theirs, 0), RAFT_PRINCETON_KEYS)
     assert set(renamed) == set(ours)
     assert len(renamed) == 169, "ten names of norm3 are there twice"
 
@@ -178,15 +178,15 @@ def test_the_authors_names_fit_one_to_one() -> None:
 def test_the_small_network_of_the_authors() -> None:
     ours = RAFT("small").state_dict()
     theirs = ["fnet.layer1.0.conv3.weight", "update_block.gru.convq.bias", "update_block.encoder.convc1.weight"]
-    assert {rename(f"module.{name}", RAFT_PRINCETON) for name in theirs} <= set(ours)
+    assert {rename(f"module.{name}", RAFT_PRINCETON_KEYS) for name in theirs} <= set(ours)
 
 
 @pytest.mark.parametrize("size", ["large", "small"])
 def test_torchvision_names_and_shapes(size: str, stored: dict[str, Any]) -> None:
     shapes = json.loads(str(stored[f"{size}_names"]))
-    assert raft_rules(set(shapes)) is RAFT_TORCHVISION
+    assert raft_rules(set(shapes)) is RAFT_TORCHVISION_KEYS
     wanted = {name: tuple(t.shape) for name, t in RAFT(size).state_dict().items()}  # type: ignore[arg-type]
-    assert not compare(rename_all(shapes, RAFT_TORCHVISION), wanted)
+    assert not compare(rename_all(shapes, RAFT_TORCHVISION_KEYS), wanted)
 
 
 # ---------------------------------------------------------------------------------------------- files

@@ -13,7 +13,7 @@ from torch import Tensor
 from limpid.attention.layers import self_attentions
 from limpid.diffusion.schedules import Betas, karras_steps, truncate, vp_steps
 from limpid.guidance.arithmetic import added, extrapolated
-from limpid.guidance.choice import changes_attention, choose_guidance
+from limpid.guidance.choice import changes_attention, choose_guidance, most_calls
 from limpid.guidance.classifier_free import ClassifierFree
 from limpid.guidance.dssag import DetailSuppression, suppression
 from limpid.guidance.pag import PerturbedAttention
@@ -68,7 +68,7 @@ def suppressed(z: Tensor, told: Told, gamma: float, step: Step = STEP) -> Predic
 
 @pytest.mark.parametrize("index", range(5))
 @pytest.mark.parametrize("classifier_free", [True, False])
-def test_dssag_is_equations_8_and_9(z: Tensor, index: int, classifier_free: bool) -> None:
+def test_dssag_is_dc_vsr_equations_8_and_9(z: Tensor, index: int, classifier_free: bool) -> None:
     step, w = STEPS[index], 2.5
     shares = [(math.log(s.sigma) - math.log(0.5)) / (math.log(4.0) - math.log(0.5)) for s in STEPS]
     gamma = max(shares[index], 0.0) ** 0.5
@@ -118,7 +118,7 @@ def only_itself(z: Tensor, told: Told) -> Prediction:
     return AttentionStack().explicit(z, STEP, told, lambda i, q, k, v: v if i == MIDDLE else softmax_attention(q, k, v))
 
 
-def test_pag_is_equation_6(z: Tensor) -> None:
+def test_pag_is_dc_vsr_equation_6(z: Tensor) -> None:
     expected = extrapolated(only_itself(z, Told()), plain(z, Told()), 2.5)
     same(Run().predict(PerturbedAttention(scale=2.5, classifier_free=False), z), expected)
 
@@ -160,7 +160,7 @@ def slow_blur(x: Tensor) -> Tensor:
     return out / total
 
 
-def test_sag_is_equation_5(z: Tensor) -> None:
+def test_sag_is_dc_vsr_equation_5(z: Tensor) -> None:
     expected = extrapolated(blurred(z, Told()), plain(z, Told()), 2.5)
     same(Run().predict(SelfAttentionGuidance(scale=2.5, classifier_free=False), z), expected)
 
@@ -215,8 +215,16 @@ def test_network_calls(z: Tensor, guidance: Any, calls: int) -> None:
     out = run.predict(guidance, z)
     assert run.prior.calls == calls == len(set(run.branches)), "every branch has a name of its own"
     assert all(a is b for a, b in zip(run.prior.processors(), found, strict=True))
+    assert calls <= guidance.calls and (calls == guidance.calls or guidance.scale == 1.0)
     if calls == 1:
         same(out, plain(z, Told()))
+
+
+def test_members_that_the_engine_asks_for() -> None:
+    assert most_calls(None) == 1 and most_calls(PerturbedAttention(scale=2.0)) == 3
+    for kind in (DetailSuppression, SelfAttentionGuidance, PerturbedAttention):
+        guidance: Any = kind(scale=2.0)
+        assert guidance.changes_attention and guidance.in_one_batch() is guidance
 
 
 @pytest.mark.parametrize("kind", [DetailSuppression, SelfAttentionGuidance, PerturbedAttention])

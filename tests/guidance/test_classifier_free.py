@@ -56,7 +56,10 @@ def test_the_formula(z: Tensor) -> None:
 def test_one_batch_and_two_halves_agree(z: Tensor) -> None:
     halves, batch = Denoiser(), Denoiser()
     one = predict(ClassifierFree(scale=5.0), z, halves)
-    other = predict(ClassifierFree(scale=5.0, batched=True), z, batch)
+    guidance = ClassifierFree(scale=5.0)
+    assert guidance.calls == 2 and not guidance.changes_attention
+    assert guidance.in_one_batch() == ClassifierFree(scale=5.0, batched=True)
+    other = predict(guidance.in_one_batch(), z, batch)
     torch.testing.assert_close(one, other)
     assert halves.calls == [("negative", 1), ("main", 1)]
     assert batch.calls == [("both", 2)]

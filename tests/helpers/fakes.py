@@ -288,7 +288,7 @@ class FakeTransition(Strategy):
         return self.source((block - 2) * stride + order[place], seed, shot)
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
-        """Eq. 4 of DiffVSR."""
+        """DiffVSR Eq. 4."""
         alpha = torch.linspace(1.0, 0.0, left.shape[2]).reshape(1, 1, -1, 1, 1)
         return alpha * left + (1 - alpha) * right
 

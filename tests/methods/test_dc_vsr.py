@@ -11,8 +11,8 @@ import pytest
 
 import limpid
 from limpid.consistency.attention_propagation import AttentionPropagation
-from limpid.convert.convert import convert
-from limpid.convert.random_weights import make_random
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
 from limpid.guidance.dssag import DetailSuppression
 from limpid.method import Method
 from limpid.methods import find_method
@@ -25,7 +25,7 @@ from limpid.video import probe
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("weights")
-    return convert("dc-vsr", make_random("dc-vsr", "tiny", root / "official"), root / "dc-vsr")
+    return convert_weights("dc-vsr", make_random_weights("dc-vsr", "tiny", root / "official"), root / "dc-vsr")
 
 
 def restored(folder: Path, frames: np.ndarray, **changes: Any) -> np.ndarray:

@@ -22,8 +22,8 @@ from limpid.checkpoints.renames import Rules, rename_all
 from limpid.consistency.combine import Combined
 from limpid.consistency.propagation import LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
-from limpid.convert.unet_keys import LAVIE_UNET, UAV_UNET
-from limpid.convert.vae_keys import DIFFVSR_VAE, UAV_VAE_3D, UAV_VAE_VIDEO
+from limpid.convert.unet_keys import LAVIE_UNET_KEYS, UAV_UNET_KEYS
+from limpid.convert.vae_keys import DIFFVSR_VAE_KEYS, UAV_VAE_3D_KEYS, UAV_VAE_VIDEO_KEYS
 from limpid.cuts.blended import Blended
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas, vp_steps
@@ -39,11 +39,11 @@ from limpid.types import Placement, Scene, Segment, Step, Window
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 RULES: dict[str, Rules] = {
-    "uav_unet": UAV_UNET,
-    "diffvsr_unet": LAVIE_UNET,
-    "uav_vae_3d": UAV_VAE_3D,
-    "uav_vae_video": UAV_VAE_VIDEO,
-    "diffvsr_vae": DIFFVSR_VAE,
+    "uav_unet": UAV_UNET_KEYS,
+    "diffvsr_unet": LAVIE_UNET_KEYS,
+    "uav_vae_3d": UAV_VAE_3D_KEYS,
+    "uav_vae_video": UAV_VAE_VIDEO_KEYS,
+    "diffvsr_vae": DIFFVSR_VAE_KEYS,
 }
 
 

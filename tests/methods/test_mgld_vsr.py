@@ -12,8 +12,8 @@ import torch
 from fakes import sample
 
 import limpid
-from limpid.convert.convert import convert
-from limpid.convert.random_weights import make_random
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
 from limpid.cuts.base import Cut
 from limpid.cuts.blended import Blended
 from limpid.method import Method, Prior
@@ -30,8 +30,8 @@ NAME = "mgld-vsr"
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("weights")
-    make_random(NAME, "tiny", root / "official")
-    return str(convert(NAME, root / "official", root / NAME))
+    make_random_weights(NAME, "tiny", root / "official")
+    return str(convert_weights(NAME, root / "official", root / NAME))
 
 
 @pytest.fixture(scope="session")
@@ -196,8 +196,11 @@ def draw(index: int) -> np.ndarray:
         ({"decoder_weight": 0.5, "autoencoder": "image"}, "decoder_weight has no effect"),
         ({"autoencoder": "light"}, "has no autoencoder light; it can be image or video"),
         ({"consistency": "transition"}, "does not fit the method mgld-vsr"),
-        ({"consistency": "none", "motion_guidance": 5.0}, "motion_guidance has no effect"),
-        ({"consistency": "none", "flow": "dis"}, "flow has no effect"),
+        (
+            {"consistency": "none", "motion_guidance": 5.0},
+            "motion_guidance has no effect without motion; leave consistency",
+        ),
+        ({"consistency": "none", "flow": "dis"}, "flow has no effect without motion; leave consistency out, or"),
         ({"flow": "raft"}, "RAFT"),
         ({"guidance_scale": 2.0}, "give a prompt"),
         ({"negative_prompt": "blur"}, "negative_prompt has no effect"),

@@ -24,7 +24,7 @@ from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.method import LaneContext, Method
 from limpid.methods.mgld_vsr import RELEASED_GUIDANCE
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
-from limpid.priors.mgld_vsr import StructuredCondition, StructuredPrior
+from limpid.priors.mgld_vsr import MGLDVSRCondition, MGLDVSRPrior
 from limpid.restoration.loop import canvas_of
 from limpid.restoration.predict import predict
 from limpid.types import Segment, Tile, Window
@@ -47,7 +47,7 @@ NO_CONTEXT: LaneContext = None  # type: ignore[assignment]  # hooks after `begin
 
 
 @pytest.fixture(scope="module")
-def prior() -> StructuredPrior:
+def prior() -> MGLDVSRPrior:
     if not GOLDEN.is_dir():
         pytest.skip("the golden tensors are not here")
     state = rename_all(load_file(GOLDEN / "mgld_unet.weights.safetensors"), ldm_keys.to_ours(ldm_keys.unet_pairs(1)))
@@ -58,7 +58,7 @@ def prior() -> StructuredPrior:
     unet.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     unet.eval()
     networks, cpu = SimpleNamespace(use=lambda name: unet), torch.device("cpu")
-    return StructuredPrior(networks=networks, prompts=SimpleNamespace(), device=cpu, dtype=torch.float32)
+    return MGLDVSRPrior(networks=networks, prompts=SimpleNamespace(), device=cpu, dtype=torch.float32)
 
 
 def method(facts: dict[str, Any]) -> Method:
@@ -78,10 +78,10 @@ def clip(frames: Tensor) -> Tensor:
     return frames.transpose(0, 1)[None]
 
 
-def condition(given: Callable[[str], Tensor]) -> StructuredCondition:
+def condition(given: Callable[[str], Tensor]) -> MGLDVSRCondition:
     structure, text = given("struct_latent"), given("context")
     height, width = structure.shape[-2:]
-    return StructuredCondition(
+    return MGLDVSRCondition(
         lr=torch.zeros(5, 3, 2 * height, 2 * width),
         place=Tile(top=0, bottom=height, left=0, right=width),
         structure=clip(structure),
@@ -92,7 +92,7 @@ def condition(given: Callable[[str], Tensor]) -> StructuredCondition:
 
 @pytest.mark.parametrize("case", range(3))
 @torch.no_grad()
-def test_a_whole_step(prior: StructuredPrior, case: int) -> None:
+def test_a_whole_step(prior: MGLDVSRPrior, case: int) -> None:
     facts = json.loads((GOLDEN / "mgld_guidance.json").read_text())["cases"][case]
     tensors = load_file(GOLDEN / "mgld_guidance.cases.safetensors")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import limpid
-from limpid.convert.convert import convert
-from limpid.convert.random_weights import make_random
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
 from limpid.methods import find_method
 from limpid.settings import Settings
 from limpid.types import Interrupted, SettingsError, WeightsError, Window
@@ -25,8 +25,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Converted random checkpoints by the name of the method."""
     root = tmp_path_factory.mktemp("weights")
     for name in NAMES:
-        make_random(name, "tiny", root / f"official-{name}")
-        convert(name, root / f"official-{name}", root / name)
+        make_random_weights(name, "tiny", root / f"official-{name}")
+        convert_weights(name, root / f"official-{name}", root / name)
     return {name: root / name for name in NAMES}
 
 

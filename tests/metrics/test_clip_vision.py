@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from limpid.metrics import Clips, clip_vision, measure
-from limpid.metrics.clip_vision import MEAN, STD, Shape, background_consistency, clip_features, prepared
+from limpid.metrics.clip_vision import MEAN, STD, Shape, background_consistency, clip_features, clip_pixels
 from limpid.metrics.kinds import NotMeasurableError
 
 TINY = Shape(side=64, patch=16, width=128, inner=96, layers=2, out=24)
@@ -44,17 +44,17 @@ def clip(frames: int = 5) -> np.ndarray:
 
 def test_features_equal_transformers(network, folder: Path) -> None:  # type: ignore[no-untyped-def]
     with torch.no_grad():
-        expected = torch.nn.functional.normalize(network(prepared(clip(), TINY.side)).image_embeds, dim=-1)
+        expected = torch.nn.functional.normalize(network(clip_pixels(clip(), TINY.side)).image_embeds, dim=-1)
     assert torch.allclose(clip_features(clip(), folder / NAME, TINY), expected, atol=1e-5)
 
 
 def test_frames_are_scaled_by_the_shorter_side_and_cut_in_the_middle() -> None:
     ramp = np.broadcast_to(np.arange(128, dtype=np.uint8)[None, None, :, None], (1, 64, 128, 3))
-    found = prepared(ramp, 64)
+    found = clip_pixels(ramp, 64)
     assert found.shape == (1, 3, 64, 64)
     levels = found[0, 1, 7] * STD[1] * 255 + MEAN[1] * 255
     assert levels.tolist() == pytest.approx(list(range(32, 96)), abs=1e-3)
-    assert prepared(clip(1), 64).shape == (1, 3, 64, 64)
+    assert clip_pixels(clip(1), 64).shape == (1, 3, 64, 64)
 
 
 def test_consistency_is_the_formula() -> None:

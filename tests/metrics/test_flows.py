@@ -29,7 +29,7 @@ def test_each_pair_is_dis_flow_and_what_is_visible_in_both(frames: np.ndarray) -
 def test_what_is_not_kept_is_computed_again(frames: np.ndarray, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = list(PairFlows(frames, luma))
     size = whole[0][0].nbytes + whole[0][1].nbytes
-    monkeypatch.setattr(module, "MOST_BYTES", room * size)
+    monkeypatch.setattr(module, "_MOST_BYTES", room * size)
     short = PairFlows(frames, luma)
     for again in (list(short), list(short), [short[0], short[1], short[-1]], short[0:3]):
         assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(again, whole, strict=True))

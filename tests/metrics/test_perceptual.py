@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from limpid.metrics import Clips, measure
-from limpid.metrics.files import File, place
+from limpid.metrics.files import MetricFile, place
 
 ALEX, HEADS, VGG, SHARES = "alexnet-owt-7be5be79.pth", "lpips_alex.pth", "vgg16-397923af.pth", "dists.pt"
 NAMES = ["lpips", "tlp", "dists"]
@@ -189,7 +189,7 @@ def test_safetensors_do_as_well(clips: Clips, tmp_path: Path, folder: Path, head
     (tmp_path / ALEX).symlink_to(folder / ALEX)
     other = tmp_path / "lpips_alex.safetensors"
     save_file(heads, other)
-    assert place(tmp_path, File(HEADS, "", "")) == other
+    assert place(tmp_path, MetricFile(HEADS, "", "")) == other
     expected = measure(["lpips"], clips, folder)["lpips"]
     assert measure(["lpips"], clips, tmp_path)["lpips"] == expected
     other.write_bytes(b"no")

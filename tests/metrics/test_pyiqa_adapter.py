@@ -54,7 +54,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Judge]:
     clip.tokenize = lambda texts: ("tokens of", *texts)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pyiqa", package)
     monkeypatch.setitem(sys.modules, "clip", clip)
-    monkeypatch.setattr(pyiqa_adapter, "installed", lambda: True)
+    monkeypatch.setattr(pyiqa_adapter, "pyiqa_installed", lambda: True)
     pyiqa_adapter._judge.cache_clear()
     return judges
 
@@ -104,7 +104,7 @@ def test_without_pyiqa_there_is_a_sentence(
     name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyiqa", None)
-    monkeypatch.setattr(pyiqa_adapter, "installed", lambda: False)
+    monkeypatch.setattr(pyiqa_adapter, "pyiqa_installed", lambda: False)
     pyiqa_adapter._judge.cache_clear()
     assert str(measure([name], Clips(FRAMES), folder)[name]) == f"n/a: {HOW_TO_INSTALL}"
     (folder / FILES[name]).unlink()
@@ -127,6 +127,6 @@ def test_a_broken_pyiqa_is_a_reason(error: Exception, says: str, folder: Path, m
 
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "pyiqa", raising=False)
-    monkeypatch.setattr(pyiqa_adapter, "installed", lambda: True)
+    monkeypatch.setattr(pyiqa_adapter, "pyiqa_installed", lambda: True)
     pyiqa_adapter._judge.cache_clear()
     assert says in str(measure(["nrqm"], Clips(FRAMES), folder)["nrqm"])

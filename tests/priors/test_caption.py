@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from limpid.priors import caption as caption_module
-from limpid.priors.caption import MOST_TOKENS, QUESTION, Captioner, caption_frames, caption_shots, picture
+from limpid.priors.caption import MOST_TOKENS, QUESTION, CaptionModel, caption_shots, picture
 from limpid.types import SettingsError, WeightsError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "a", "street", "dog", "at", "night"]
@@ -51,6 +50,11 @@ def frames(count: int = 9) -> Tensor:
     return colours.expand(-1, -1, 12, 20)
 
 
+def caption_of(clip: Tensor, model: str | Path) -> str:
+    """The caption of a clip that is one shot."""
+    return caption_shots(lambda i: clip[i], [(0, len(clip))], model).get(0, "")
+
+
 def copy(folder: Path, to: Path) -> Path:
     import shutil
 
@@ -72,7 +76,7 @@ def test_each_shot_is_described_by_its_middle_frame(folder: Path) -> None:
         assert len(text.split()) <= MOST_TOKENS
         assert not set(text.split()) & set(WORDS[:6])
     assert caption_shots(lambda i: clip[i], SHOTS, folder) == captions
-    assert caption_frames(clip[1:5], folder) == captions[1]
+    assert caption_of(clip[1:5], folder) == captions[1]
 
 
 def test_the_models_own_habits_of_throwing_dice_are_overruled(folder: Path, tmp_path: Path) -> None:
@@ -80,22 +84,22 @@ def test_the_models_own_habits_of_throwing_dice_are_overruled(folder: Path, tmp_
     path = there / "generation_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "do_sample": True, "temperature": 5.0}))
     clip = frames(1)
-    assert len({caption_frames(clip, there) for _ in range(4)}) == 1
+    assert len({caption_of(clip, there) for _ in range(4)}) == 1
 
 
 def test_a_model_that_says_nothing_leaves_the_shot_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Captioner, "describe", lambda self, frame: "" if frame.mean() == 0 else "a dog")
+    monkeypatch.setattr(CaptionModel, "describe", lambda self, frame: "" if frame.mean() == 0 else "a dog")
     clip = torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)])
     assert caption_shots(lambda i: clip[i], [(0, 1), (1, 2)], folder) == {1: "a dog"}
-    assert caption_frames(clip[:1], folder) == ""
+    assert caption_of(clip[:1], folder) == ""
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_model_is_freed(folder: Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     alive: list[weakref.ref[Any]] = []
-    original = Captioner.__init__
+    original = CaptionModel.__init__
 
-    def watched(self: Captioner, model: Any, processor: Any) -> None:
+    def watched(self: CaptionModel, model: Any, processor: Any) -> None:
         original(self, model, processor)
         alive.append(weakref.ref(model))
 
@@ -104,7 +108,7 @@ def test_the_model_is_freed(folder: Path, monkeypatch: pytest.MonkeyPatch, fails
             raise OSError("the disk is gone")
         return frames()[index]
 
-    monkeypatch.setattr(Captioner, "__init__", watched)
+    monkeypatch.setattr(CaptionModel, "__init__", watched)
     try:
         caption_shots(frames_of, [(0, 2)], folder)
     except OSError:
@@ -114,7 +118,7 @@ def test_the_model_is_freed(folder: Path, monkeypatch: pytest.MonkeyPatch, fails
 
 
 def test_loading_and_describing_say_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    caption_frames(frames(1), folder)
+    caption_of(frames(1), folder)
     assert capfd.readouterr() == ("", "")
 
 
@@ -156,19 +160,19 @@ class Talker:
 
 def test_a_model_one_talks_to_is_asked_and_only_its_answer_is_kept() -> None:
     talker = Talker()
-    assert Captioner(talker, talker).describe(frames(1)[0]) == "tokens: [1, 2]"
+    assert CaptionModel(talker, talker).describe(frames(1)[0]) == "tokens: [1, 2]"
 
 
 class TestBadModels:
     def test_a_missing_folder_is_one_sentence(self, tmp_path: Path) -> None:
         for missing in (tmp_path / "none", str(tmp_path / "none"), "./none", ""):
             with pytest.raises(WeightsError, match="there is no such folder with a caption model"):
-                caption_frames(frames(1), missing)
+                caption_of(frames(1), missing)
 
     def test_a_name_of_the_hub_is_not_fetched_unasked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(WeightsError, match="hf download nobody/nothing"):
-            caption_frames(frames(1), "nobody/nothing")
+            caption_of(frames(1), "nobody/nothing")
 
     def test_incomplete_weights_are_refused(self, folder: Path, tmp_path: Path) -> None:
         there = copy(folder, tmp_path)
@@ -178,16 +182,16 @@ class TestBadModels:
         state.pop(name)
         save_file(state, path, metadata={"format": "pt"})
         with pytest.raises(WeightsError, match="1 tensors are missing"):
-            caption_frames(frames(1), there)
+            caption_of(frames(1), there)
 
     def test_pickles_and_other_kinds_of_models_are_refused(self, folder: Path, tmp_path: Path) -> None:
         there = copy(folder, tmp_path)
         (there / "model.safetensors").rename(there / "pytorch_model.bin")
         with pytest.raises(WeightsError, match="cannot be loaded"):
-            caption_frames(frames(1), there)
+            caption_of(frames(1), there)
         (there / "config.json").write_text(json.dumps({"model_type": "bert"}))
         with pytest.raises(WeightsError, match="cannot be loaded"):
-            caption_frames(frames(1), there)
+            caption_of(frames(1), there)
 
     def test_code_that_comes_with_a_model_is_not_run(self, folder: Path, tmp_path: Path) -> None:
         there = copy(folder, tmp_path)
@@ -196,7 +200,7 @@ class TestBadModels:
         (there / "processor_config.json").unlink()
         (there / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
         with pytest.raises(WeightsError, match="cannot be loaded"):
-            caption_frames(frames(1), there)
+            caption_of(frames(1), there)
         assert not (tmp_path / "ran").exists()
 
     def test_a_package_that_a_model_needs_is_named(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +211,9 @@ class TestBadModels:
 
         monkeypatch.setattr(AutoProcessor, "from_pretrained", refuse)
         with pytest.raises(SettingsError, match="needs a package more: ThisProcessor requires torchvision"):
-            caption_frames(frames(1), folder)
+            caption_of(frames(1), folder)
 
     def test_without_transformers_one_sentence_says_so(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "transformers", None)
         with pytest.raises(SettingsError, match="captions are made with transformers, which is not installed"):
-            caption_module.caption_frames(frames(1), folder)
+            caption_of(frames(1), folder)

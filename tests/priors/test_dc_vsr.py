@@ -20,7 +20,7 @@ from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.classifier_free import ClassifierFree
 from limpid.method import Method
-from limpid.priors.dc_vsr import SVDCondition, SVDConditioning, SVDPrior, embed_image, spatial_self_attentions
+from limpid.priors.dc_vsr import DCVSRCondition, DCVSRPrior, SVDConditioning, embed_image, spatial_self_attentions
 from limpid.types import Prediction, Scene, Segment, Tile, Window
 
 UNET: dict[str, Any] = {
@@ -42,7 +42,7 @@ class Networks(dict[str, Any]):
     use = dict.__getitem__
 
 
-def make_prior(conditioning: SVDConditioning | None = None, **more: Any) -> SVDPrior:
+def make_prior(conditioning: SVDConditioning | None = None, **more: Any) -> DCVSRPrior:
     torch.manual_seed(0)
     networks = {
         "unet": UNetSpatioTemporalConditionModel(**UNET).eval(),
@@ -51,9 +51,9 @@ def make_prior(conditioning: SVDConditioning | None = None, **more: Any) -> SVDP
     return prior_of(Networks({**networks, **more}), conditioning)
 
 
-def prior_of(networks: Any, conditioning: SVDConditioning | None = None) -> SVDPrior:
+def prior_of(networks: Any, conditioning: SVDConditioning | None = None) -> DCVSRPrior:
     unet = networks["unet"]
-    return SVDPrior(
+    return DCVSRPrior(
         networks=networks,
         self_attentions=spatial_self_attentions(unet) if isinstance(unet, torch.nn.Module) else (),
         conditioning=conditioning or SVDConditioning(),
@@ -68,7 +68,7 @@ def scene(count: int) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def prior() -> SVDPrior:
+def prior() -> DCVSRPrior:
     return make_prior()
 
 
@@ -86,7 +86,7 @@ def test_golden_unet(golden_folder: Path, case: int) -> None:
     sigma = facts["cases"][case]["sigma"]
     step = replace(karras_steps(1, 0.001, sigma)[0], t=float(cases[f"case{case}/in/timestep"]))
     noisy, latent = told["sample"].transpose(1, 2).split(4, dim=1)
-    condition = SVDCondition(
+    condition = DCVSRCondition(
         latent=latent, embedding=told["encoder_hidden_states"], time_ids=told["added_time_ids"].float()
     )
     radius = math.hypot(1, sigma)
@@ -117,7 +117,7 @@ def test_golden_schedule_and_sampler(golden_folder: Path) -> None:
             torch.testing.assert_close(torch.tensor([s.t for s in steps]), times, rtol=1e-5, atol=1e-6)
     unet = Told(cases["step_test/in/model_outputs"])
     z = (cases["step_test/in/unit_noise"] * cases["steps25/init_noise_sigma"]).transpose(1, 2)
-    nothing = SVDCondition(latent=torch.zeros_like(z), embedding=torch.zeros(1, 1, 32), time_ids=torch.zeros(1, 3))
+    nothing = DCVSRCondition(latent=torch.zeros_like(z), embedding=torch.zeros(1, 1, 32), time_ids=torch.zeros(1, 3))
     for i, step in enumerate(karras_steps(25, 0.002, 700.0)):
         x0, eps = prior_of(Networks(unet=unet)).denoise(z, step, nothing)
         z, _ = Euler().step(z, x0, eps, step, None, no_noise)
@@ -153,7 +153,7 @@ def method_of(guidance: ClassifierFree | None) -> Method:
 
 
 @torch.no_grad()
-def library_loop(prior: SVDPrior, condition: SVDCondition, noise: Tensor, steps: int, w: float) -> Tensor:
+def library_loop(prior: DCVSRPrior, condition: DCVSRCondition, noise: Tensor, steps: int, w: float) -> Tensor:
     """What a pipeline of diffusers does, in its layout ``b t c h w``."""
     scheduler = EulerDiscreteScheduler(
         prediction_type="v_prediction",
@@ -177,7 +177,7 @@ def library_loop(prior: SVDPrior, condition: SVDCondition, noise: Tensor, steps:
 
 
 @pytest.mark.parametrize("w", [1.0, 2.5])
-def test_a_run_is_the_loop_of_the_library(prior: SVDPrior, w: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_the_loop_of_the_library(prior: DCVSRPrior, w: float, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(5)
     steps = 6  # and levels of no less than 2x3: groups of one or two numbers would enlarge rounding
     lr = torch.rand(5, 3, 21, 33)
@@ -186,12 +186,12 @@ def test_a_run_is_the_loop_of_the_library(prior: SVDPrior, w: float, monkeypatch
     def drawn(seed: int, stream: str, frames: Any, step: int, *size: int) -> Tensor:
         return made.setdefault("noise", torch.randn(1, size[0], len(frames), *size[1:])).clone()
 
-    def kept(self: SVDPrior, z: Tensor, condition: Any) -> Tensor:
+    def kept(self: DCVSRPrior, z: Tensor, condition: Any) -> Tensor:
         made["z"] = z
         return torch.zeros(z.shape[2], 3, 8 * z.shape[-2], 8 * z.shape[-1])
 
     monkeypatch.setattr("limpid.restoration.loop.noise_clip", drawn)
-    monkeypatch.setattr(SVDPrior, "decode", kept)
+    monkeypatch.setattr(DCVSRPrior, "decode", kept)
     whole = Window(start=0, stop=5)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=5, core=whole, halo=whole)
     method = method_of(None if w == 1.0 else ClassifierFree(scale=w))
@@ -206,7 +206,7 @@ def test_a_run_is_the_loop_of_the_library(prior: SVDPrior, w: float, monkeypatch
 
 
 @torch.no_grad()
-def test_condition_is_the_unscaled_latent_of_the_bicubic_frames(prior: SVDPrior) -> None:
+def test_condition_is_the_unscaled_latent_of_the_bicubic_frames(prior: DCVSRPrior) -> None:
     lr = torch.rand(2, 3, 32, 48)
     condition = prior.condition(lr, scene(2))
     large = torch.nn.functional.interpolate(lr, (128, 192), mode="bicubic", align_corners=False).clamp(0, 1)
@@ -219,7 +219,7 @@ def test_condition_is_the_unscaled_latent_of_the_bicubic_frames(prior: SVDPrior)
 
 
 @torch.no_grad()
-def test_large_pictures_are_encoded_in_tiles_and_small_ones_padded(prior: SVDPrior, monkeypatch: Any) -> None:
+def test_large_pictures_are_encoded_in_tiles_and_small_ones_padded(prior: DCVSRPrior, monkeypatch: Any) -> None:
     sizes: list[tuple[int, ...]] = []
     encode = prior.networks.use("vae").encode
     monkeypatch.setattr(prior.networks.use("vae"), "encode", lambda x: sizes.append(tuple(x.shape)) or encode(x))
@@ -232,7 +232,7 @@ def test_large_pictures_are_encoded_in_tiles_and_small_ones_padded(prior: SVDPri
 
 
 def test_unconditional_and_crop() -> None:
-    condition = SVDCondition(
+    condition = DCVSRCondition(
         latent=torch.rand(1, 4, 3, 8, 16), embedding=torch.rand(1, 3, 5), time_ids=torch.rand(1, 3)
     )
     none, both = condition.unconditional(), condition.both()
@@ -280,7 +280,7 @@ def test_clip_embeds_the_first_frame_of_a_window() -> None:
     assert isinstance(told, Prediction) and not torch.equal(told.x0, untold.x0)
 
 
-def test_self_attentions_go_from_input_to_output(prior: SVDPrior) -> None:
+def test_self_attentions_go_from_input_to_output(prior: DCVSRPrior) -> None:
     names = [name for name, _ in prior.self_attentions]
     assert names[0] == "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
     assert names[-1].startswith("up_blocks.3.") and len(names) == 3 + 1 + 2 * 3
@@ -288,7 +288,7 @@ def test_self_attentions_go_from_input_to_output(prior: SVDPrior) -> None:
 
 
 @torch.no_grad()
-def test_decoded_frames_are_a_new_tensor_in_range(prior: SVDPrior) -> None:
+def test_decoded_frames_are_a_new_tensor_in_range(prior: DCVSRPrior) -> None:
     z = torch.randn(1, 4, 3, 8, 16)
     frames = prior.decode(z, None)  # type: ignore[arg-type]
     assert frames.shape == (3, 3, 64, 128) and float(frames.min()) >= 0 and float(frames.max()) <= 1

@@ -16,7 +16,7 @@ from limpid.diffusion.schedules import vp_steps
 from limpid.networks.autoencoder import CFWVAE
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
 from limpid.priors import mgld_vsr as mgld
-from limpid.priors.mgld_vsr import StructuredPrior, enlarged, evened
+from limpid.priors.mgld_vsr import MGLDVSRPrior, enlarged, evened
 from limpid.types import Scene, Tile, Window
 
 UNET: dict[str, Any] = {
@@ -48,8 +48,8 @@ def networks() -> Any:
 
 
 @pytest.fixture
-def prior(networks: Any) -> StructuredPrior:
-    return StructuredPrior(networks=networks, prompts=Texts(), device=torch.device("cpu"), dtype=torch.float32)
+def prior(networks: Any) -> MGLDVSRPrior:
+    return MGLDVSRPrior(networks=networks, prompts=Texts(), device=torch.device("cpu"), dtype=torch.float32)
 
 
 def scene(frames: int) -> Scene:
@@ -72,7 +72,7 @@ def test_a_part_is_cut_out_of_what_enlarging_the_whole_gives(top: int, left: int
 
 @pytest.mark.parametrize("size", [(16, 24), (17, 24), (16, 23), (17, 21)])
 @torch.no_grad()
-def test_any_size_there_and_back(prior: StructuredPrior, size: tuple[int, int]) -> None:
+def test_any_size_there_and_back(prior: MGLDVSRPrior, size: tuple[int, int]) -> None:
     height, width = size
     condition = prior.condition(frames_of(2, height, width), scene(2))
     latent = prior.latent_size(height, width)
@@ -90,7 +90,7 @@ def test_an_odd_edge_is_repeated() -> None:
 
 
 @torch.no_grad()
-def test_the_latent_is_the_scaled_mean_of_the_enlarged_frames(prior: StructuredPrior, networks: Any) -> None:
+def test_the_latent_is_the_scaled_mean_of_the_enlarged_frames(prior: MGLDVSRPrior, networks: Any) -> None:
     lr = frames_of(2, 16, 20)
     large = F.interpolate(lr * 2 - 1, scale_factor=4, mode="bicubic", align_corners=False).clamp(-1, 1)
     wanted = networks.vae.encode(large, 2)[0] * 0.18215
@@ -99,9 +99,9 @@ def test_the_latent_is_the_scaled_mean_of_the_enlarged_frames(prior: StructuredP
 
 
 @torch.no_grad()
-def test_large_frames_are_encoded_in_tiles(prior: StructuredPrior, networks: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(mgld, "ENCODE_TILE", 8)
-    monkeypatch.setattr(mgld, "ENCODE_OVERLAP", 2)
+def test_large_frames_are_encoded_in_tiles(prior: MGLDVSRPrior, networks: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(mgld, "_ENCODE_TILE", 8)
+    monkeypatch.setattr(mgld, "_ENCODE_OVERLAP", 2)
     seen: list[tuple[int, ...]] = []
     plain = networks.vae.encode
 
@@ -116,7 +116,7 @@ def test_large_frames_are_encoded_in_tiles(prior: StructuredPrior, networks: Any
 
 
 @torch.no_grad()
-def test_crops_of_crops_see_their_own_place(prior: StructuredPrior) -> None:
+def test_crops_of_crops_see_their_own_place(prior: MGLDVSRPrior) -> None:
     lr = frames_of(3, 24, 32)
     condition = prior.condition(lr, scene(3))
     part = condition.crop(Window(start=1, stop=3), Tile(top=2, bottom=10, left=4, right=16))
@@ -128,14 +128,14 @@ def test_crops_of_crops_see_their_own_place(prior: StructuredPrior) -> None:
 
 
 @torch.no_grad()
-def test_a_condition_holds_nothing_of_the_size_of_the_output(prior: StructuredPrior) -> None:
+def test_a_condition_holds_nothing_of_the_size_of_the_output(prior: MGLDVSRPrior) -> None:
     condition = prior.condition(frames_of(4, 32, 32), scene(4))
     held = sum(getattr(condition, name).numel() for name in ("lr", "structure"))
     assert held <= 2 * 4 * 3 * 32 * 32
 
 
 @torch.no_grad()
-def test_decoder_weight(prior: StructuredPrior, networks: Any, monkeypatch: Any) -> None:
+def test_decoder_weight(prior: MGLDVSRPrior, networks: Any, monkeypatch: Any) -> None:
     from dataclasses import replace
 
     condition = prior.condition(frames_of(1, 16, 16), scene(1))
@@ -147,7 +147,7 @@ def test_decoder_weight(prior: StructuredPrior, networks: Any, monkeypatch: Any)
 
 
 @torch.no_grad()
-def test_predictions_are_of_the_noise_and_two_texts_fit_in_a_batch(prior: StructuredPrior, networks: Any) -> None:
+def test_predictions_are_of_the_noise_and_two_texts_fit_in_a_batch(prior: MGLDVSRPrior, networks: Any) -> None:
     condition = prior.condition(frames_of(2, 32, 48), scene(2))
     z = torch.randn(1, 4, 2, 16, 24, generator=torch.Generator().manual_seed(2))
     step = vp_steps(4, spacing="linspace")[1]

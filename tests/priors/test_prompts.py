@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limpid.priors import prompts
-from limpid.priors.prompts import PromptBook, check_shots, join, read_prompts
+from limpid.priors.prompts import PromptBook, check_shots, join_prompt, read_prompts
 from limpid.types import SettingsError
 
 
@@ -23,7 +23,7 @@ from limpid.types import SettingsError
     ],
 )
 def test_caption_and_suffix_are_joined_by_one_comma(text: str, suffix: str, joined: str) -> None:
-    assert join(text, suffix) == joined
+    assert join_prompt(text, suffix) == joined
 
 
 def test_a_shot_has_its_own_text_or_that_of_the_input() -> None:
@@ -39,7 +39,7 @@ def test_every_text_is_listed_once() -> None:
 
 def test_defaults_of_the_published_systems_join_without_double_commas() -> None:
     for suffix in (prompts.UPSCALE_A_VIDEO_SUFFIX, prompts.DIFFVSR_SUFFIX):
-        assert join("a cat", suffix) == f"a cat, {suffix}"
+        assert join_prompt("a cat", suffix) == f"a cat, {suffix}"
 
 
 def written(tmp_path: Path, text: str | bytes) -> Path:
@@ -72,7 +72,7 @@ def test_an_empty_file_has_no_texts(tmp_path: Path) -> None:
         ("1: a\x07b", "line 1: the text has control characters in it"),
         (b"1: a\n2: gr\xfc\xdfe", "line 2: this is not UTF-8"),
         ("1: a".encode("utf-16"), "line 1: this is not UTF-8"),
-        (b"x" * (prompts.MOST_BYTES + 1), "this is no file of prompts"),
+        (b"x" * (prompts._MOST_BYTES + 1), "this is no file of prompts"),
         ("9" * 5000 + ": a", "line 1: '9999"),
     ],
 )

@@ -24,7 +24,7 @@ from limpid.durable.interrupt import Interrupts, stopping_cleanly
 from limpid.plan.segments import Cutting, Plan, Rung, plan_segments
 from limpid.restoration.chunk import Chunk
 from limpid.run.events import Teller
-from limpid.run.executor import Job, run_segments
+from limpid.run.executor import RunJob, run_segments
 from limpid.run.feed import Feed, needed_windows
 from limpid.run.journal import Journal
 from limpid.types import Interrupted, OutputError, ResourceError, Segment, VideoFrame, Window
@@ -92,7 +92,7 @@ def text_writer(path: Path, first_frame: int) -> Iterator[Any]:
     path.write_text("".join(writer.lines))
 
 
-def make_job(folder: Path, *, chunk_frames: int = 8, local: bool = True, **changes: Any) -> Job:
+def make_job(folder: Path, *, chunk_frames: int = 8, local: bool = True, **changes: Any) -> RunJob:
     frames = Window(start=0, stop=FRAMES)
     cutting = Cutting(frames=10, longest_frames=10, halo_frames=2)
     plan = Plan(
@@ -119,7 +119,7 @@ def make_job(folder: Path, *, chunk_frames: int = 8, local: bool = True, **chang
         "cuts": cuts,
         "teller": Teller(),
     }
-    return Job(journal=journal, **{**defaults, **changes})
+    return RunJob(journal=journal, **{**defaults, **changes})
 
 
 def result(folder: Path) -> list[tuple[int, float]]:
@@ -243,7 +243,7 @@ def now(journal: Journal) -> Rung:
     "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("MPS backend out of memory")]
 )
 def test_out_of_memory_steps_down_journals_first_and_stays_there(tmp_path: Path, error: Exception) -> None:
-    job: Job
+    job: RunJob
 
     def limited(chunk: Segment, rung: Rung) -> None:
         assert now(job.journal) == rung

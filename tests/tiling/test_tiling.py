@@ -12,7 +12,7 @@ from torch import Tensor
 
 from limpid.method import Weights
 from limpid.tiling.blend import Axis, Blender, Grid, blend_weights, kinds_of_axes, raw_weights
-from limpid.tiling.plan import even_length, haloed_spans, overlapping_spans, plan_tiles, plan_windows
+from limpid.tiling.plan import even_length, haloed_spans, overlapping_spans, plan_tiles
 
 kinds = st.sampled_from(["ramp", "gaussian", "box"])
 
@@ -50,14 +50,14 @@ def test_even_pieces_are_as_few_and_no_longer(cut: tuple[int, int, int, int]) ->
 @settings(deadline=None)
 def test_inner_windows_lie_on_the_grid_of_the_shot(cut: tuple[int, int, int, int]) -> None:
     count, length, overlap, offset = cut
-    for window in plan_windows(count, length, overlap, offset)[1:-1]:
+    for window in overlapping_spans(count, length, overlap, offset)[1:-1]:
         assert (window.start + offset) % (length - overlap) == 0
 
 
 @pytest.mark.parametrize(("count", "starts"), [(8, [0]), (9, [0, 1]), (14, [0, 6]), (15, [0, 6, 7]), (20, [0, 6, 12])])
 def test_windows_of_eight_with_overlap_two(count: int, starts: list[int]) -> None:
     """As in Upscale-A-Video, without its duplicated last window for 14, 20 ... frames."""
-    assert [w.start for w in plan_windows(count, 8, 2)] == starts
+    assert [w.start for w in overlapping_spans(count, 8, 2)] == starts
 
 
 @given(count=st.integers(1, 60), length=st.one_of(st.none(), st.integers(1, 70)), halo=st.integers(0, 12))

@@ -16,9 +16,10 @@ from torch import nn
 from limpid.train.average import Average, decay_at
 from limpid.train.counting import numbers_from, step_numbers
 from limpid.train.curves import MOST_POINTS, curves_svg, thinned
-from limpid.train.facts import check_same, facts_of, plain
+from limpid.train.facts import check_same, plain, stage_facts
 from limpid.train.players import checkpoint_gradients
 from limpid.train.rates import make_optimizer, rate_at
+from limpid.train.recipes import find_recipe
 from limpid.train.record import Record
 from limpid.train.source import folder_fingerprint
 from limpid.train.stage import Optimizer
@@ -92,11 +93,19 @@ def test_values_become_plain_and_differences_are_named() -> None:
         "print",
         {"1": "torch.float32"},
     ]
-    facts = facts_of("toy", STAGE, seed=0, data="d", start="")
-    check_same(facts, facts_of("toy", replace(STAGE, micro_batch=2), seed=0, data="d", start=""), Path("run"))
-    other = facts_of("toy", replace(STAGE, optimizer=Optimizer(rate=0.5)), seed=0, data="d", start="")
+    facts = stage_facts("toy", STAGE, seed=0, data="d", start="")
+    check_same(facts, stage_facts("toy", replace(STAGE, micro_batch=2), seed=0, data="d", start=""), Path("run"))
+    other = stage_facts("toy", replace(STAGE, optimizer=Optimizer(rate=0.5)), seed=0, data="d", start="")
     with pytest.raises(SettingsError, match=r"run was begun with stage optimizer rate 0.02, and now it is 0.5"):
         check_same(facts, other, Path("run"))
+
+
+def test_records_of_trainings_keep_the_names_they_were_begun_with() -> None:
+    """A run whose record has another name for the same thing could not be gone on with."""
+    kinds = {name: plain(find_recipe(name).stages[0].objective)["kind"] for name in ("mgld-vsr/unet", "dc-vsr/unet")}
+    assert kinds == {"mgld-vsr/unet": "StructuredDenoising", "dc-vsr/unet": "VideoDenoising"}
+    teaching = plain(find_recipe("dc-vsr/few-step").stages[0].objective)["teaching"]
+    assert teaching["kind"] == "VideoDenoising"
 
 
 def test_a_changed_folder_has_another_fingerprint(tmp_path: Path) -> None:

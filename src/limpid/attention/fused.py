@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EXTENDED_BYTES = 256 << 20
-"""Keys and values with others appended are copies; frames are taken so many at a time that these stay below."""
+"""Most bytes of keys and values with others appended, which are copies: frames are taken so many at a time."""
 SCORE_BYTES = 64 << 20
-"""What `column_sums` may hold at once."""
+"""Most bytes of scores that `column_sums` holds at once."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """``softmax(q k^T / sqrt(d)) v`` (DC-VSR Eq. 1)."""
+    """Plain attention: ``softmax(q k^T / sqrt(d)) v`` (DC-VSR Eq. 1)."""
     return F.scaled_dot_product_attention(q, k, v)
 
 
@@ -44,6 +44,7 @@ def attend_with_more(
     for start in range(0, count, at_once):
         rows = slice(start, start + at_once)
         owner = torch.arange(start, min(start + at_once, count), device=q.device) // per
+        # K^ and V^: the layer's own tokens, then those of the others
         longer_k = torch.cat((k[rows], more_k[owner]), dim=-2)
         longer_v = torch.cat((v[rows], more_v[owner]), dim=-2)
         done.append(attend(q[rows], longer_k, longer_v))
@@ -56,19 +57,21 @@ def softened_queries(q: Tensor, k: Tensor, gamma: float) -> Tensor:
     The maxima are those of one frame and head, never of the batch: what is computed of a frame must not depend on which
     frames it is batched with.
     """
+    # max(gamma^2 q k, 1), with q and k the largest absolute values
     largest = (largest_absolute(q) * largest_absolute(k)).mul_(gamma**2).clamp_(min=1.0)
     return (q * largest.reciprocal()).to(q.dtype)
 
 
 def largest_absolute(x: Tensor) -> Tensor:
-    """``n h tokens d`` -> ``n h 1 1``, float32, without a copy of ``x``."""
+    """The largest absolute value of each frame and head: ``n h tokens d`` -> ``n h 1 1``, float32, without a copy."""
     dims = (-2, -1)
     return torch.maximum(x.amax(dims, keepdim=True), -x.amin(dims, keepdim=True)).float()
 
 
 def column_sums(q: Tensor, k: Tensor, limit_bytes: int = SCORE_BYTES) -> Tensor:
-    """How much each key is looked at: ``n h q d``, ``n h k d`` -> ``n k``, float32, the weights that all queries give
-    it, mean over heads; 1 on average when there are as many queries as keys.
+    """Column sums of the matrix of attention weights, mean over heads: how much each key is looked at.
+
+    ``n h q d``, ``n h k d`` -> ``n k``, float32; 1 on average when there are as many queries as keys.
 
     Fused kernels do not tell their weights, so these are computed for a few queries at a time, and summed.
     """

@@ -1,50 +1,45 @@
-"""Which self-attention layers a prior has, how large they are, and where their tokens lie in the picture."""
+"""Self-attention layers of a prior: which there are, how large they are, where their tokens lie in the picture."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from limpid.types import SettingsError
 
-Layer = tuple[str, nn.Module]
+NamedLayer = tuple[str, nn.Module]
 MAX_HALVINGS = 6
 
 
-class SelfAttending(Protocol):
-    """A prior with self-attention in space whose layers can be changed; see `limpid.attention.patching`."""
+def self_attentions(prior: Any) -> tuple[NamedLayer, ...]:
+    """The prior's ``self_attentions``: layers of self-attention in space, which `limpid.attention.patching` can change.
 
-    @property
-    def self_attentions(self) -> tuple[Layer, ...]:
-        """``(name, layer)`` from the input of the network to its output; their tokens are ``(b t) (h w) c``."""
-        ...
-
-
-def self_attentions(prior: Any) -> tuple[Layer, ...]:
-    """Raises SettingsError when the prior has none to offer."""
-    layers: tuple[Layer, ...] = getattr(prior, "self_attentions", ())
+    They stand from the input of the network to its output; their tokens are ``(b t) (h w) c``. Raises SettingsError
+    when the prior has none to offer.
+    """
+    layers: tuple[NamedLayer, ...] = getattr(prior, "self_attentions", ())
     if not layers:
         raise SettingsError(f"{type(prior).__name__} has no self-attention that could be changed; choose guidance cfg")
     return layers
 
 
-def outer_layers(prior: Any, first: int, last: int) -> tuple[Layer, ...]:
-    """The ``first`` layers and the ``last`` ones, each once: 2 and 2 in DC-VSR (sections 3.1 to 3.3)."""
+def outer_layers(prior: Any, first: int, last: int) -> tuple[NamedLayer, ...]:
+    """The ``first`` self-attentions and the ``last`` ones, each once: 2 and 2 in DC-VSR sections 3.1 to 3.3."""
     layers = self_attentions(prior)
     return tuple(layer for i, layer in enumerate(layers) if i < first or i >= len(layers) - last)
 
 
-def middle_layer(prior: Any) -> Layer:
-    """The layer of the middle block, where pictures are smallest; the layer in the middle if no name says so."""
+def middle_layer(prior: Any) -> NamedLayer:
+    """The self-attention of the middle block, where pictures are smallest; that in the middle if no name says so."""
     layers = self_attentions(prior)
     named = [layer for layer in layers if "mid" in layer[0]]
     return named[0] if named else layers[len(layers) // 2]
 
 
 def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of a layer with so many tokens in a network on ``height`` x ``width``.
+    """Rows and columns of a layer with so many tokens, in a network on ``height`` x ``width``.
 
     U-Nets halve both, and round up, from level to level. Raises ValueError when no level has that many.
     """
@@ -65,7 +60,7 @@ def sampled_positions(count: int, rate: float) -> list[int]:
 
 
 def subsample(x: Tensor, size: tuple[int, int], rate: float) -> Tensor:
-    """Tokens ``n h (rows columns) d`` on a regular grid: ``n h m d``, a copy."""
+    """A share ``rate`` (s_SAP) of the tokens, on a regular grid: ``n h (rows columns) d`` -> ``n h m d``, a copy."""
     rows, columns = (torch.tensor(sampled_positions(edge, rate), device=x.device) for edge in size)
     chosen = (rows[:, None] * size[1] + columns).flatten()
     return x.index_select(-2, chosen)

@@ -18,19 +18,21 @@ from limpid.attention.fused import attend
 from limpid.types import SettingsError
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Queries ``n h q d``, keys and values ``n h k d`` -> what the queries found, ``n h q d``."""
+"""An attention: queries ``n h q d``, keys and values ``n h k d`` -> what the queries found, ``n h q d``."""
 Change = Callable[[Tensor, Tensor, Tensor, Attend], Tensor]
-"""The same with what would be done otherwise as a fourth argument; the layer's own keys come first, others after."""
+"""A change to attention: an `Attend` with what would be done otherwise as its fourth argument.
+
+The layer's own keys come first, others after."""
 
 PLAIN_PROCESSORS = ("AttnProcessor", "AttnProcessor2_0", "SpatialAttentionProcessor")
-"""Classes whose result is plain attention, which therefore can be exchanged; by name, to import no large library."""
+"""Processors whose result is plain attention, which therefore can be exchanged; by name, to import no large library."""
 FOREIGN_PARTS = ("spatial_norm", "group_norm", "norm_cross", "add_k_proj", "residual_connection")
-"""What a layer may have besides plain self-attention; the library's processors differ in how they treat it."""
+"""Parts that a layer may have besides plain self-attention; the library's processors differ in how they treat them."""
 
 
 @contextmanager
 def changed_attention(changes: Sequence[tuple[str, nn.Module, Change]]) -> Iterator[None]:
-    """Inside the block every layer ``(name, layer, change)`` computes what its change says; afterwards what it did.
+    """A ``with`` block inside which every layer ``(name, layer, change)`` computes what its change says.
 
     Blocks nest: the change of the inner block sees the projections first, and its ``attend`` is the outer one's. So
     keys that one appends (`limpid.consistency.attention_propagation`) are weighted by the other
@@ -57,7 +59,7 @@ def changed_attention(changes: Sequence[tuple[str, nn.Module, Change]]) -> Itera
 
 @dataclass(frozen=True)
 class ChangedProcessor:
-    """Projects tokens, has ``changes`` attend, the first of them outermost, and projects back."""
+    """A processor that projects tokens, has ``changes`` attend, the first of them outermost, and projects back."""
 
     changes: tuple[Change, ...]
 
@@ -72,6 +74,7 @@ class ChangedProcessor:
         """``hidden_states``: ``n tokens c``. Raises ValueError for a text to attend to, or a mask."""
         if encoder_hidden_states is not None or attention_mask is not None:
             raise ValueError("a patched self-attention was given a mask or other tokens to attend to")
+        # Q, K and V; what the changes make of them; the layer's last projection
         q, k, v = (split(to(hidden_states), attn.heads) for to in (attn.to_q, attn.to_k, attn.to_v))
         q, k = normed(attn, "norm_q", q), normed(attn, "norm_k", k)
         mixed = self.attend(q, k, v).transpose(1, 2).flatten(-2)
@@ -86,7 +89,7 @@ class ChangedProcessor:
 
 
 def split(tokens: Tensor, heads: int) -> Tensor:
-    """``n tokens (h d)`` -> ``n h tokens d``, a view."""
+    """Tokens split into heads: ``n tokens (h d)`` -> ``n h tokens d``, a view."""
     return tokens.view(*tokens.shape[:-1], heads, -1).transpose(1, 2)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from limpid.types import InputError, SettingsError
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".264", ".h264", ".265", ".y4m", ".mpg"})
+_VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".264", ".h264", ".265", ".y4m", ".mpg"})
 GT_FOLDERS = ("GT", "gt", "HR", "GT-Video")
 LQ_FOLDERS = ("LQ", "lq", "LR", "lr", "LQ-Video")
 SCALE = 4
@@ -202,7 +202,7 @@ def _clips_by_name(dataset: Dataset, folder: Path | None) -> dict[str, Path]:
 def is_clip(path: Path) -> bool:
     """A video by its ending, or a folder with images in it."""
     if path.is_file():
-        return path.suffix.lower() in VIDEO_SUFFIXES
+        return path.suffix.lower() in _VIDEO_SUFFIXES
     return path.is_dir() and bool(_images(path))
 
 

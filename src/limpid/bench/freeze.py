@@ -39,7 +39,7 @@ class Frozen:
     sha256: str
 
 
-def freeze(clip: ClipFiles, place: Path, *, pipeline: str, seed: int, count: int | None) -> Frozen:
+def freeze_clip(clip: ClipFiles, place: Path, *, pipeline: str, seed: int, count: int | None) -> Frozen:
     """The frozen input of a clip under ``place``, made now or found from an earlier start, and its ground truth.
 
     Raises:
@@ -81,7 +81,7 @@ def _make(
             f"{clip.name}: there is no ground truth to degrade; --pipeline {GIVEN} takes the frames as they are"
         )
     own = clip_seed(seed, clip.name)
-    lr, facts = degraded(_whole(truth), pipeline, own)
+    lr, facts = degraded_input(_whole(truth), pipeline, own)
     return lr, fps, {"pipeline": pipeline, "seed": own, **facts}
 
 
@@ -90,7 +90,7 @@ def clip_seed(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:6], "big")
 
 
-def degraded(truth: np.ndarray, pipeline: str, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
+def degraded_input(truth: np.ndarray, pipeline: str, seed: int) -> tuple[np.ndarray, dict[str, Any]]:
     """Truth -> low-quality frames, and everything that was drawn for them as JSON values."""
     check_pipeline(pipeline)
     frames, height, width = truth.shape[:3]

@@ -36,7 +36,7 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class JobOutcome:
     """What became of one job; with ``error`` nothing else is known."""
 
     error: str | None = None
@@ -53,7 +53,7 @@ class Outcome:
 
 def upscale_in_a_process(
     variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]
-) -> Outcome:
+) -> JobOutcome:
     """Upscale one clip to ``target`` in a process of its own; never raises for what goes wrong in it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     told = target.parent / f".{target.name}.outcome.json"
@@ -68,13 +68,13 @@ def upscale_in_a_process(
         env=_environment(),
     )
     if done.returncode or not told.is_file():
-        return Outcome(error=_death(done.returncode, done.stderr))
+        return JobOutcome(error=_death(done.returncode, done.stderr))
     plain = json.loads(told.read_text(encoding="utf-8"))
     told.unlink()
     if plain["error"] is not None:
-        return Outcome(error=plain["error"])
+        return JobOutcome(error=plain["error"])
     cuts = {name: tuple(plain.get(name, ())) for name in ("borders", "tile_columns", "tile_rows")}
-    return Outcome(**{**plain, **cuts})
+    return JobOutcome(**{**plain, **cuts})
 
 
 def _environment() -> dict[str, str]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from limpid.bench.rows import Row
-from limpid.bench.tables import Cell, Line, Table, cell_text, line_title, number, published_grids
+from limpid.bench.sections import Section
+from limpid.bench.tables import Cell, Table, TableRow, cell_text, line_title, number, published_grids
 from limpid.metrics.catalogue import METRICS
-
-if TYPE_CHECKING:
-    from limpid.bench.report import Section
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --quiet: #777; --good: #1a7f37; }
@@ -67,7 +64,7 @@ def _main_table(table: Table) -> str:
     return f"<div class=wide><table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table></div>{below}"
 
 
-def _line(line: Line, *, first: bool) -> str:
+def _line(line: TableRow, *, first: bool) -> str:
     start = f"<tr{' class=first' if first else ''}><th scope=row>{escape(line_title(line))}</th>"
     if line.common_reason:
         return f'{start}<td class=na colspan="{len(line.cells)}">n/a: {escape(line.common_reason)}</td></tr>'
@@ -97,7 +94,7 @@ def _clips(section: Section) -> str:
     return f"<details><summary>Every clip ({len(good)} rows)</summary>{_grid(grid)}</details>"
 
 
-def _clip_row(row: Row, lines: Sequence[Line]) -> list[str]:
+def _clip_row(row: Row, lines: Sequence[TableRow]) -> list[str]:
     found = [row.values.get(line.name) for line in lines]
     values = ["" if v is None else "n/a" if v.value is None else number(v.value) for v in found]
     speed = "" if row.seconds_per_frame is None else number(row.seconds_per_frame)

@@ -2,6 +2,9 @@
 
 They are data (``published.csv``), shown beside our own results and never mixed with them: no two of the papers share a
 degraded test set, and several metrics exist in variants that share a name. Metric names carry the variant.
+
+The papers: Zhou et al., Upscale-A-Video, CVPR 2024; Yang et al., Motion-Guided Latent Diffusion for Temporally
+Consistent Real-world VSR (MGLD-VSR), ECCV 2024; Li et al., DiffVSR, 2025; Han et al., DC-VSR, 2025.
 """
 
 from __future__ import annotations
@@ -10,13 +13,6 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-SOURCES = {
-    "Upscale-A-Video": "Zhou et al., Upscale-A-Video, CVPR 2024",
-    "MGLD-VSR": "Yang et al., Motion-Guided Latent Diffusion for Temporally Consistent Real-world VSR, ECCV 2024",
-    "DiffVSR": "Li et al., DiffVSR, 2025",
-    "DC-VSR": "Han et al., DC-VSR, 2025",
-}
 
 WARNING = (
     "Published numbers do not compare with each other or with ours: each paper degraded its test sets in its own way "
@@ -68,7 +64,7 @@ KNOWN_ERRORS = {
     ("DiffVSR", "VideoLQ"): "DiffVSR Table 6: NRQM 6.252 of DiffVSR may be 6.25 with a footnote mark.",
 }
 
-DATASETS = {
+PUBLISHED_DATASETS = {
     "reds4": ("REDS4",),
     "reds30": ("REDS30",),
     "udm10": ("UDM10",),
@@ -104,7 +100,7 @@ def published() -> tuple[Published, ...]:
 
 def published_for(dataset: str) -> list[Published]:
     """The numbers for one of our data sets (``udm10``); none for a folder of one's own."""
-    names = DATASETS.get(dataset, ())
+    names = PUBLISHED_DATASETS.get(dataset, ())
     return [number for number in published() if number.dataset in names]
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from limpid.types import InputError
 
-NAME = "rows.jsonl"
-CARD = "run.json"
+ROWS_FILE = "rows.jsonl"
+RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
+class RowValue:
     """What a metric said: a number (infinite for identical frames), or None and why."""
 
     value: float | None
@@ -40,7 +40,7 @@ class Row:
     device: str = ""
     lossless: bool = True
     error: str | None = None
-    values: Mapping[str, Value] = field(default_factory=dict)
+    values: Mapping[str, RowValue] = field(default_factory=dict)
 
 
 def plain_row(row: Row) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def plain_row(row: Row) -> dict[str, Any]:
 
 def append_row(run: Path, row: Row) -> None:
     """Add a row and make it durable."""
-    with (run / NAME).open("ab") as file:
+    with (run / ROWS_FILE).open("ab") as file:
         file.write(json.dumps(plain_row(row), allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -64,7 +64,7 @@ def _plain(value: float | None) -> float | str | None:
 
 def read_rows(run: Path) -> list[Row]:
     """Every whole row of a run, the last one of each clip and method. Raises InputError when a line is no row."""
-    path = run / NAME
+    path = run / ROWS_FILE
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
     rows = {}
     for number, line in enumerate(lines, 1):
@@ -78,7 +78,7 @@ def read_rows(run: Path) -> list[Row]:
 
 def _row(plain: dict[str, Any]) -> Row:
     values = {
-        name: Value(value=None if value is None else float(value), reason=reason)
+        name: RowValue(value=None if value is None else float(value), reason=reason)
         for name, (value, reason) in plain.pop("values").items()
     }
     return Row(**plain, values=values)
@@ -86,7 +86,7 @@ def _row(plain: dict[str, Any]) -> Row:
 
 def drop_torn_line(run: Path) -> None:
     """Cut off what a crash left of the last line, so that the next row begins on a line of its own."""
-    path = run / NAME
+    path = run / ROWS_FILE
     if path.is_file():
         data = path.read_bytes()
         if data and not data.endswith(b"\n"):
@@ -94,18 +94,18 @@ def drop_torn_line(run: Path) -> None:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
-def read_card(run: Path) -> dict[str, Any]:
+def read_run_card(run: Path) -> dict[str, Any]:
     """What the run is (``run.json``). Raises InputError when the folder holds no run."""
     try:
-        card = json.loads((run / CARD).read_text(encoding="utf-8"))
+        card = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{run}: there is no benchmark run here; limpid bench run makes one") from error
     assert isinstance(card, dict)
     return card
 
 
-def write_card(run: Path, card: Mapping[str, Any]) -> None:
+def write_run_card(run: Path, card: Mapping[str, Any]) -> None:
     """Write ``run.json``, whole or not at all."""
-    half = run / f".{CARD}.part"
+    half = run / f".{RUN_FILE}.part"
     half.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    os.replace(half, run / CARD)  # noqa: PTH105
+    os.replace(half, run / RUN_FILE)  # noqa: PTH105

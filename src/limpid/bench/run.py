@@ -22,21 +22,30 @@ from typing import Any
 from limpid import __version__
 from limpid.bench.datasets import ClipFiles, Dataset, check_dataset, find_clips
 from limpid.bench.frames import read_frames
-from limpid.bench.freeze import DEFAULT, GIVEN, Frozen, check_pipeline, freeze
-from limpid.bench.jobs import Outcome, Variant, upscale_in_a_process
-from limpid.bench.rows import CARD, Row, Value, append_row, drop_torn_line, read_card, read_rows, write_card
+from limpid.bench.freeze import DEFAULT, GIVEN, Frozen, check_pipeline, freeze_clip
+from limpid.bench.jobs import JobOutcome, Variant, upscale_in_a_process
+from limpid.bench.rows import (
+    RUN_FILE,
+    Row,
+    RowValue,
+    append_row,
+    drop_torn_line,
+    read_rows,
+    read_run_card,
+    write_run_card,
+)
 from limpid.metrics.catalogue import METRICS, Clips, Measured, measure, resolve
 from limpid.types import InputError, LimpidError, OutputError, SettingsError
 
 Tell = Callable[[dict[str, Any]], None]
-Upscale = Callable[..., Outcome]
+Upscale = Callable[..., JobOutcome]
 DEFAULT_METRICS = (
     *("psnr", "psnr-y", "ssim", "tof", "m1-lr-psnr", "m1-flicker", "m2-coherent", "m3-coherence", "m3-incoherent"),
     *("m4-segment-seam", "m4-tile-jump", "m5-lag8", "static-flicker", "colour-drift"),
 )
 """Need neither weights nor another program, and take less time than most methods."""
 ALL_METRICS = "all"
-FIXED = ("dataset", "root", "pipeline", "seed", "frames", "metrics", "settings", "version")
+_FIXED = ("dataset", "root", "pipeline", "seed", "frames", "metrics", "settings", "version")
 """What must stay the same when a run goes on; methods may be added."""
 
 
@@ -125,8 +134,8 @@ def _begin(bench: Bench, clips: list[ClipFiles], pipeline: str, problems: list[s
         "methods": {v.label: {"method": v.method, "changes": dict(v.changes)} for v in bench.variants},
         "not_run": dict(bench.not_run),
     }
-    if (bench.out / CARD).exists():
-        former = read_card(bench.out)
+    if (bench.out / RUN_FILE).exists():
+        former = read_run_card(bench.out)
         _same(bench.out, former, card)
         card["methods"] = {**former["methods"], **card["methods"]}
         card["not_run"] = {
@@ -134,13 +143,13 @@ def _begin(bench: Bench, clips: list[ClipFiles], pipeline: str, problems: list[s
         }
     try:
         bench.out.mkdir(parents=True, exist_ok=True)
-        write_card(bench.out, card)
+        write_run_card(bench.out, card)
     except OSError as error:
         raise OutputError(f"{bench.out}: cannot be written ({error.strerror})") from error
 
 
 def _same(out: Path, former: Mapping[str, Any], card: Mapping[str, Any]) -> None:
-    for name in FIXED:
+    for name in _FIXED:
         if former.get(name) != card[name]:
             raise SettingsError(
                 f"the run in {out} has {name} {former.get(name)!r}, not {card[name]!r}; choose another folder"
@@ -155,7 +164,7 @@ def _run_clip(
 ) -> None:
     """The rows of one clip. A clip that cannot be read is an error in each of them."""
     try:
-        frozen = freeze(clip, bench.out / "lr", pipeline=pipeline, seed=bench.seed, count=bench.frames)
+        frozen = freeze_clip(clip, bench.out / "lr", pipeline=pipeline, seed=bench.seed, count=bench.frames)
     except OutputError:
         raise
     except Exception as error:  # noqa: BLE001  a clip that fails is a row with its error, not a lost run
@@ -194,7 +203,7 @@ def _row(bench: Bench, frozen: Frozen, variant: Variant, upscale: Upscale) -> Ro
             _remove(target)
 
 
-def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outcome: Outcome) -> Row:
+def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outcome: JobOutcome) -> Row:
     restored, _ = read_frames(target)
     clips = Clips(
         sr=restored,
@@ -222,10 +231,10 @@ def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outc
     )
 
 
-def _value(found: Measured) -> Value:
+def _value(found: Measured) -> RowValue:
     if found.value is not None and math.isnan(found.value):
-        return Value(value=None, reason="the result is not a number")
-    return Value(value=None if found.value is None else float(found.value), reason=found.reason)
+        return RowValue(value=None, reason="the result is not a number")
+    return RowValue(value=None if found.value is None else float(found.value), reason=found.reason)
 
 
 def _remove(target: Path) -> None:

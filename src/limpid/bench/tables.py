@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from limpid.bench.published import Published
-from limpid.bench.rows import Row, Value
+from limpid.bench.rows import Row, RowValue
 from limpid.metrics.catalogue import METRICS
 
 Mark = Literal["", "best", "second"]
@@ -30,7 +30,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class TableRow:
     """A metric, or speed or memory, over all methods."""
 
     name: str
@@ -57,11 +57,11 @@ class Table:
     """Methods are columns, as in the papers."""
 
     methods: tuple[str, ...]
-    quality: tuple[Line, ...]
-    cost: tuple[Line, ...]
+    quality: tuple[TableRow, ...]
+    cost: tuple[TableRow, ...]
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[TableRow, ...]:
         return self.quality + self.cost
 
 
@@ -72,15 +72,15 @@ def make_table(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[st
     return Table(methods=tuple(methods), quality=quality, cost=_cost_lines(by_method))
 
 
-def _metric_line(name: str, by_method: dict[str, list[Row]]) -> Line:
+def _metric_line(name: str, by_method: dict[str, list[Row]]) -> TableRow:
     metric = METRICS.get(name)
     label = metric.label if metric else name
     blur = name.split("-")[0] in BLUR_WINS
     cells = [
-        _cell(rows, lambda row: row.values.get(name, Value(value=None, reason="not measured")))
+        _cell(rows, lambda row: row.values.get(name, RowValue(value=None, reason="not measured")))
         for rows in by_method.values()
     ]
-    line = Line(
+    line = TableRow(
         name=name,
         label=f"{label} ({metric.unit})" if metric and metric.unit and metric.unit not in label else label,
         better=metric.better if metric else "higher",
@@ -91,10 +91,12 @@ def _metric_line(name: str, by_method: dict[str, list[Row]]) -> Line:
     return marked(line)
 
 
-def _cost_lines(by_method: dict[str, list[Row]]) -> tuple[Line, ...]:
-    def line(name: str, label: str, get: Callable[[Row], float | None], *, ranked: bool = False) -> Line:
-        cells = [_cell(rows, lambda row: Value(value=get(row), reason="not measured")) for rows in by_method.values()]
-        return marked(Line(name=name, label=label, better="lower", ranked=ranked, cells=tuple(cells)))
+def _cost_lines(by_method: dict[str, list[Row]]) -> tuple[TableRow, ...]:
+    def line(name: str, label: str, get: Callable[[Row], float | None], *, ranked: bool = False) -> TableRow:
+        cells = [
+            _cell(rows, lambda row: RowValue(value=get(row), reason="not measured")) for rows in by_method.values()
+        ]
+        return marked(TableRow(name=name, label=label, better="lower", ranked=ranked, cells=tuple(cells)))
 
     gib = 1 / 2**30
     lines = [
@@ -108,7 +110,7 @@ def _cost_lines(by_method: dict[str, list[Row]]) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _cell(rows: list[Row], get: Callable[[Row], Value]) -> Cell:
+def _cell(rows: list[Row], get: Callable[[Row], RowValue]) -> Cell:
     """The mean over the clips that have a value."""
     if not rows:
         return Cell(value=None, reason="not run yet")
@@ -123,7 +125,7 @@ def _cell(rows: list[Row], get: Callable[[Row], Value]) -> Cell:
     return Cell(value=mean, clips=len(numbers), of=len(rows), reason=reason, names=frozenset(numbers))
 
 
-def marked(line: Line) -> Line:
+def marked(line: TableRow) -> TableRow:
     """Best and second by the metric's direction, among methods with numbers for the same clips: the most there are."""
     most = max((cell.names for cell in line.cells), key=len, default=frozenset())
     fair = [cell.value for cell in line.cells if cell.value is not None and cell.names == most]
@@ -150,7 +152,7 @@ def cell_text(cell: Cell) -> str:
     return number(cell.value) + (f" ({cell.clips} of {cell.of} clips)" if cell.clips < cell.of else "")
 
 
-def line_title(line: Line) -> str:
+def line_title(line: TableRow) -> str:
     """``PSNR (RGB) ↑``."""
     return f"{line.label} {ARROWS[line.better]}" + (f" ({line.note})" if line.note else "")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BASELINES = ("bicubic", "lanczos")
 
 
-def main() -> int:
+def run_worker() -> int:
     """Do the job on stdin; returns 0 whatever comes of it, as the outcome says it."""
     job = json.loads(sys.stdin.read())
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -136,4 +136,4 @@ def peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_worker())

@@ -29,13 +29,13 @@ def command(arguments: list[str]) -> int:
     wishes = _wishes(options)
     labels = options.labels.split(",") if options.labels else ()
 
-    from limpid.bench.compare import compare
+    from limpid.bench.compare import compare_videos
 
     def tell(sentence: str) -> None:
         if not options.quiet:
             print(shown(sentence), file=sys.stderr)
 
-    page = compare(
+    page = compare_videos(
         options.files, options.out, reference=options.ref, lr=options.lr, labels=labels, wishes=wishes, tell=tell
     )
     print(shown(page))

@@ -26,7 +26,7 @@ def command(arguments: list[str]) -> int:
 
 
 def describe_methods() -> dict[str, dict[str, Any]]:
-    """Name -> summary, scale, steps, and what is wrong with it, if anything is."""
+    """Name -> summary, scale, steps, weights, the options that are not refused; or what is wrong with it."""
     from limpid.methods import METHODS
 
     names = {*METHODS, *(entry.name for entry in entry_points(group="limpid.methods"))}
@@ -34,7 +34,7 @@ def describe_methods() -> dict[str, dict[str, Any]]:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from limpid.methods import SUMMARIES, find_method
+    from limpid.methods import SUMMARIES, find_method, options_with_effect
 
     try:
         method = find_method(name)
@@ -43,7 +43,8 @@ def _describe(name: str) -> dict[str, Any]:
         return {"summary": SUMMARIES.get(name, name), "missing": f"limpid weights fetch {name} says where they are"}
     except Exception as error:  # noqa: BLE001  a broken plugin must not hide the other methods
         return {"problem": " ".join(f"{type(error).__name__}: {error}".split())}
-    return {"summary": method.summary, "scale": method.scale, "steps": method.steps, "weights_sha256": sha256}
+    facts = {"summary": method.summary, "scale": method.scale, "steps": method.steps, "weights_sha256": sha256}
+    return {**facts, "options": options_with_effect(name, method)}
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from limpid.cli.words import shown
 from limpid.types import SettingsError
 
 if TYPE_CHECKING:
-    from limpid.train.source import Source
+    from limpid.train.source import BatchSource
     from limpid.train.stage import Recipe, Stage
     from limpid.train.validation import Validation
 
@@ -166,7 +166,7 @@ def _train(options: argparse.Namespace, recipe: Recipe) -> int:
     return 0
 
 
-def _open(options: argparse.Namespace, stage: Stage, tell: Callable[[dict[str, Any]], None]) -> Source:
+def _open(options: argparse.Namespace, stage: Stage, tell: Callable[[dict[str, Any]], None]) -> BatchSource:
     folder = stage.data or _path(options.data)
     if folder is None:
         raise SettingsError(f"--data is missing: stage {stage.name} needs clips")
@@ -218,7 +218,7 @@ def recipes(arguments: list[str]) -> int:
 
 
 def prepare(arguments: list[str]) -> int:
-    from limpid.train.data.prepare import add_options, run
+    from limpid.train.data.prepare_command import add_options, run_prepare
 
     parser = Parser(
         "limpid train prepare",
@@ -226,7 +226,7 @@ def prepare(arguments: list[str]) -> int:
         description="Make the clips of a training beforehand, or check a data set on disk.",
     )
     add_options(parser)
-    return run(parse(parser, arguments))
+    return run_prepare(parse(parser, arguments))
 
 
 ACTIONS: dict[str, Callable[[list[str]], int]] = {"recipes": recipes, "prepare": prepare}

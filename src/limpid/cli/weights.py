@@ -153,7 +153,7 @@ def convert(arguments: list[str]) -> int:
     options = parse(parser, arguments)
     entry = find_entry(options.name)
 
-    from limpid.convert.convert import convert as convert_weights
+    from limpid.convert.convert import convert_weights as convert_weights
 
     out = convert_weights(
         entry.name,
@@ -183,7 +183,7 @@ def verify(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as one JSON object: folder and what is wrong")
     options = parse(parser, arguments)
 
-    from limpid.convert.verify import verify as verify_folder
+    from limpid.convert.verify import verify_weights as verify_folder
 
     folders = _folders(options.names)
     if not folders:
@@ -226,7 +226,7 @@ def make_random(arguments: list[str]) -> int:
     options = parse(parser, arguments)
     entry = find_entry(options.name)
 
-    from limpid.convert.random_weights import make_random as make
+    from limpid.convert.random_weights import make_random_weights as make
 
     print(shown(make(entry.name, options.size, options.out, seed=options.seed)))
     return 0

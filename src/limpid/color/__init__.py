@@ -13,7 +13,7 @@ __all__ = ["adain", "apply_color_", "steady_levels", "wavelet"]
 
 
 def apply_color_(kind: ColorFix, frames: Tensor, reference: Tensor) -> Tensor:
-    """Changes ``frames`` in place and returns them, not clipped.
+    """Colour correction by its name: changes ``frames`` in place and returns them, not clipped.
 
     ``frames``: ``t 3 H W``; ``reference``: the LR frames ``t 3 h w``; both float32, nominally in [0, 1].
     """

@@ -1,15 +1,15 @@
-"""Colour transfer by mean and standard deviation (AdaIN, Huang and Belongie 2017, Eq. 8), per frame and channel."""
+"""Colour transfer by mean and standard deviation (Huang and Belongie 2017, AdaIN Eq. 8), per frame and channel."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 VARIANCE_FLOOR = 1e-5
-"""Keeps flat frames from being amplified."""
+"""Least variance, added to every one, which keeps flat frames from being amplified."""
 
 
 def adain(frames: Tensor, reference: Tensor) -> Tensor:
-    """Gives each channel of each frame the mean and standard deviation that it has in the reference.
+    """AdaIN: each channel of each frame gets the mean and standard deviation that it has in the reference.
 
     ``frames``: ``t c H W``; ``reference``: ``t c h w`` of any size, whose statistics are taken as it is: upscaling it
     first would cost more and change them only by what interpolation smooths. A new tensor.
@@ -22,6 +22,7 @@ def adain_(frames: Tensor, reference: Tensor) -> Tensor:
     for frame, wanted in zip(frames, reference, strict=True):
         mean, std = statistics(frame)
         wanted_mean, wanted_std = statistics(wanted)
+        # sigma(y) (x - mu(x)) / sigma(x) + mu(y)
         gain = wanted_std / std
         frame.mul_(gain).add_(wanted_mean - mean * gain)
     return frames

@@ -10,7 +10,7 @@ from limpid.color.adain import statistics
 RADIUS_FRAMES = 4
 SPREAD_FRAMES = 2.0
 SPREAD_LEVELS = 4 / 255
-"""Frames whose mean differs by much more than this are not averaged: a flash or a fade stays what it is."""
+"""Difference of means beyond which frames are hardly averaged: a flash or a fade stays what it is."""
 
 
 def steady_levels(frames: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def steady_levels(frames: Tensor) -> Tensor:
 
 
 def _weights(mean: Tensor) -> Tensor:
-    """``t t``, rows sum to 1, from means ``t c``."""
+    """Weights of a bilateral filter over time, ``t t``, rows sum to 1, from the means ``t c`` of frames."""
     time = torch.arange(len(mean), device=mean.device, dtype=mean.dtype)
     distance = (time[:, None] - time[None]).abs()
     level = (mean[:, None] - mean[None]).abs().amax(dim=-1)

@@ -16,13 +16,13 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-LEVELS = 5
-"""Of the low-pass at output size."""
+_LEVELS = 5
+"""Levels of the low-pass at output size."""
 TAPS = (0.25, 0.5, 0.25)
 
 
 def wavelet(frames: Tensor, reference: Tensor) -> Tensor:
-    """Gives each frame the low frequencies of the reference.
+    """Wavelet colour fix: each frame gets the low frequencies of the reference.
 
     ``frames``: ``t c H W``; ``reference``: ``t c h w``, no larger than the frames. A new tensor, not clipped.
     """
@@ -33,7 +33,8 @@ def wavelet_(frames: Tensor, reference: Tensor) -> Tensor:
     """`wavelet` in place; one frame at a time, so that the bits cannot depend on how many there are."""
     for frame, wanted in zip(frames, reference, strict=True):
         scale = math.sqrt(frame[0].numel() / wanted[0].numel())
-        levels = max(1, round(LEVELS - math.log2(scale)))
+        levels = max(1, round(_LEVELS - math.log2(scale)))
+        # low'(lr - down(out)), upsampled and added
         wrong = wanted - shrink(frame, wanted.shape[-2], wanted.shape[-1])
         add_upsampled_(frame, low_pass(wrong, levels))
     return frames

@@ -1,1 +1,1 @@
-"""How frames are kept consistent beyond one window: strategies, each beside the pure functions it is made of."""
+"""Strategies that keep frames consistent beyond one window, each beside the pure functions it is made of."""

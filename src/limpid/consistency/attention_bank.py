@@ -14,7 +14,7 @@ from limpid.method import Bank
 
 
 class Kept(NamedTuple):
-    """Keys and values, ``n h tokens d``."""
+    """Keys and values of one self-attention that other tiles may look at, ``n h tokens d``."""
 
     keys: Tensor
     values: Tensor
@@ -26,7 +26,7 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerSize:
-    """Of one self-attention: tokens of a tile, and channels of all heads."""
+    """The size of one self-attention: rows and columns of the tokens of a tile, and channels of all heads together."""
 
     height: int
     width: int
@@ -45,8 +45,8 @@ def store(bank: Bank, address: object, kept: Kept, device_bytes: int) -> None:
     bank[address] = kept
 
 
-def joined(entries: Sequence[Kept]) -> Kept:
-    """All their tokens, in order; on the processor if one of them is."""
+def joined_keys(entries: Sequence[Kept]) -> Kept:
+    """One entry with the tokens of all ``entries``, in their order; on the processor if one of them is."""
     devices = {entry.keys.device for entry in entries}
     device = devices.pop() if len(devices) == 1 else torch.device("cpu")
     keys, values = (torch.cat([entry[i].to(device) for entry in entries], dim=-2) for i in (0, 1))

@@ -14,7 +14,7 @@ from limpid.types import Segment, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Combined(Strategy):
-    """Each hook runs through all strategies in order; lanes and their merging can come from one of them only.
+    """Several strategies as one: each hook runs through all in order; lanes and their merging are those of one of them.
 
     Raises ValueError when two strategies cut lanes, or two merge them.
     """

@@ -22,11 +22,11 @@ class LaneFlows:
     forward: Tensor
     backward: Tensor
     ready: Any = None
-    """The same on the grid of the latent, with masks: known when the first latent is."""
+    """Flows as the strategy needs them: on the grid of the latent, with masks; known when the first latent is."""
 
 
 def lane_flows(context: LaneContext, estimator: FlowEstimator) -> LaneFlows | None:
-    """Both directions for all pairs; None for a single frame."""
+    """Flows of a lane's LR frames in both directions, for all pairs of neighbours; None for a single frame."""
     if len(context.lr) == 1:
         return None
     first, second = context.lr[:-1], context.lr[1:]

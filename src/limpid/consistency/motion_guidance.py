@@ -1,4 +1,4 @@
-"""Motion-guided sampling (MGLD-VSR, section 3.2), without training and for any prior.
+"""Motion-guided sampling (MGLD section 3.2), without training and for any prior.
 
 After every step the latents are moved down the gradient of their warping error: how far neighbours differ when one is
 fetched along the optical flow of the input, where the flow can be followed. No network is differentiated.
@@ -24,7 +24,7 @@ from limpid.types import SettingsError, Step
 
 Reduction = Literal["mean", "sum"]
 LEAST_VARIANCE_COMPAT = 1e-20
-"""What the released code takes the logarithm of where the variance is 0."""
+"""The variance that the released code takes the logarithm of where it is 0."""
 HALO_FRAMES = 4
 """Context around a segment: a frame is pulled towards its neighbours, and these towards theirs, a little every step."""
 
@@ -44,7 +44,8 @@ class Motion:
 
     @staticmethod
     def checked(to_next: Tensor, to_previous: Tensor, *, occlusion_compat: bool = False) -> Motion:
-        """Each direction against the other: what is occluded, or fetched from outside the picture, does not count.
+        """A `Motion` from two flows that are checked against each other: what is occluded, or fetched from outside the
+        picture, does not count.
 
         ``occlusion_compat``: the released code's test, which does not look at the picture's edges.
         """
@@ -61,11 +62,12 @@ class Motion:
 
 
 def pair_error(pair: Tensor, motion: Motion, index: int, reduction: Reduction, pairing_compat: bool = False) -> Tensor:
-    """Eq. 2 for frames ``index`` and ``index + 1``, ``2 c h w``, masked: L1 in both directions, a scalar.
+    """MGLD Eq. 2 for frames ``index`` and ``index + 1``, ``2 c h w``, masked: L1 in both directions, a scalar.
 
     ``pairing_compat``: each frame is fetched along the flow of the pair that it left, and where there was none, zeros
     stand in its place, as in the released code; a static scene then has an error.
     """
+    # MGLD Eq. 2: Warp(z_i, O_b,i) - z_{i+1} and Warp(z_{i+1}, O_f,i) - z_i, each times its mask M
     late = 1 if pairing_compat else 0
     there = _fetched(pair[:1], motion.to_previous, index - late) - pair[1:]
     back = _fetched(pair[1:], motion.to_next, index + late) - pair[:1]
@@ -85,7 +87,7 @@ Plane = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarpingError:
-    """Eq. 2 with masks, a function of frames ``t c h w``: the sum over all pairs of neighbours."""
+    """MGLD Eq. 2 with masks, a function of frames ``t c h w``: the sum over all pairs of neighbours."""
 
     motion: Motion
     reduction: Reduction = "sum"
@@ -93,7 +95,7 @@ class WarpingError:
     pairing_compat: bool = False
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """A scalar."""
+        """E(z) of frames ``t c h w``: a scalar, 0 for a single frame."""
         errors = [self._pair(frames[i : i + 2], i) for i in range(len(frames) - 1)]
         return torch.stack(errors).sum() if errors else frames.new_zeros(())
 
@@ -115,13 +117,13 @@ class WarpingError:
 
 
 def step_variance(step: Step) -> float:
-    """sigma_t^2 of Eq. 3: the variance of DDPM's posterior, of the step in variance-preserving form."""
+    """sigma_t^2 of MGLD Eq. 3: the variance of DDPM's posterior, of the step in variance-preserving form."""
     return posterior_variance(step) / (step.alpha_next**2 + step.sigma_next**2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MotionGuidance(Strategy):
-    """Eq. 3 after every step of any sampler: ``z - scale sigma_t^2 gradient``.
+    """MGLD Eq. 3 after every step of any sampler: ``z - scale sigma_t^2 gradient``.
 
     For noise levels of EDM, ``z`` is taken in variance-preserving form and back; an L1 error has the same gradient in
     both. With ``scale`` 0 it is the plain sampler.
@@ -130,16 +132,17 @@ class MotionGuidance(Strategy):
     scale: float = 10.0
     """The paper's eta."""
     reduction: Reduction = "sum"
-    """``sum`` is Eq. 2; ``mean`` over the elements of a pair is the released code's, which hardly moves anything."""
+    """The way in which the error of a pair is summed up. ``sum`` is MGLD Eq. 2; ``mean`` over the elements of a pair is
+    the released code's, which hardly moves anything."""
     max_step: float | None = 0.1
     """Most change of an element in one step, in units of sigma_t; None: as much as it comes to."""
     halvings: int = 6
-    """How often a change that would raise the error is halved before it is left out. Where frames agree already, steps
-    of one length would overshoot and make flicker of their own; 0: nobody looks."""
+    """Times that a change which would raise the error is halved before it is left out. Where frames agree already,
+    steps of one length would overshoot and make flicker of their own; 0: nobody looks."""
     plane: Plane | None = None
-    """What of the latent is warped, where a latent pixel is more than a point of the picture; None: the latent."""
+    """The part of the latent that is warped, where a latent pixel is more than a point of the picture; None: all."""
     plane_px: float = 1.0
-    """Its pixels per LR pixel."""
+    """Pixels of `plane` per LR pixel, along one axis."""
     estimator: FlowEstimator = field(default_factory=DISFlow)
     pairing_compat: bool = False
     """Pairs of frames and flows as the released code has them, see `pair_error`."""
@@ -166,7 +169,7 @@ class MotionGuidance(Strategy):
         return frames, frames
 
     def amount(self, step: Step) -> float:
-        """What the gradient is multiplied with, in variance-preserving form."""
+        """eta sigma_t^2 of MGLD Eq. 3: the factor of the gradient, in variance-preserving form."""
         variance = step_variance(step)
         if self.log_variance_compat:
             return -self.scale * math.log(max(variance, LEAST_VARIANCE_COMPAT))
@@ -181,12 +184,15 @@ class MotionGuidance(Strategy):
             return z
         frames = z[0].transpose(0, 1)
         if state.ready is None:
+            # flows and masks stay the same for all steps of a lane
             state.ready = self.error(state, frames)
+        # eta sigma_t^2 grad (M o E(z)), in variance-preserving form, in which E has the same gradient
         before, gradient = state.ready.with_gradient(frames)
         change = gradient.mul_(amount)
         if self.max_step is not None:
             most = self.max_step * math.sqrt(step_variance(step))
             change = change.clamp_(-most, most)
+        # back to the latent's own form
         change = change.mul_(math.hypot(step.alpha_next, step.sigma_next))
         return self.lowered(frames, change, before, state.ready).transpose(0, 1)[None].to(z)
 
@@ -200,7 +206,7 @@ class MotionGuidance(Strategy):
         return frames if self.halvings else frames - change
 
     def error(self, flows: LaneFlows, frames: Tensor) -> WarpingError:
-        """For flows and masks on the grid that latents ``t c h w`` are warped on."""
+        """The warping error of a lane: its flows and masks M put on the grid that latents ``t c h w`` are warped on."""
         height, width = frames.shape[-2:] if self.plane is None else self.plane(frames[:1]).shape[-2:]
         ways = (flows.forward, flows.backward)
         there, back = (on_canvas(flow, height, width, self.plane_px).to(frames.device) for flow in ways)
@@ -211,7 +217,7 @@ class MotionGuidance(Strategy):
 
 
 def on_canvas(flow: Tensor, height: int, width: int, pixels: float) -> Tensor:
-    """Flow of LR frames, ``n 2 h w``, on a canvas with ``pixels`` per LR pixel that may reach over the picture.
+    """Flow of LR frames, ``n 2 h w``, on a larger canvas with ``pixels`` per LR pixel that may reach over the picture.
 
     What lies outside moves like the edge.
     """

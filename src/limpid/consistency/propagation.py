@@ -1,4 +1,4 @@
-"""Flow-guided recurrent latent propagation (Upscale-A-Video, section 3.3), without training.
+"""Flow-guided recurrent latent propagation (UAV section 3.3), without training.
 
 At chosen steps the predicted clean latents are fused along the optical flow of the input: backward over all frames of
 the lane first, then forward over the result. Texture that one window made up is handed on to the next.
@@ -19,7 +19,7 @@ from limpid.method import LaneContext, Strategy
 from limpid.types import SettingsError, Step
 
 FRAMES_PER_STEP = 8
-"""How far one propagation step is felt: what comes from there has half the weight with each frame, 2^-8 at the end."""
+"""Frames over which one propagation step is felt: its share halves with each frame, so that 2^-8 is left at the end."""
 MOST_HALO_FRAMES = 24
 
 
@@ -44,7 +44,7 @@ class Flows:
         delta: float | None = None,
         adaptive: tuple[float, float] | None = None,
     ) -> Flows:
-        """Check both directions against each other (Eq. 2), by a fixed threshold or ``(alpha1, alpha2)``."""
+        """Check both directions against each other (UAV Eq. 2), by a fixed threshold or ``(alpha1, alpha2)``."""
         alpha1, alpha2 = adaptive or (0.0, 0.0)
 
         def check(there: Tensor, back: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def propagate(
     fusion_weight: float = 0.5,
     interpolation: Interpolation = "nearest",
 ) -> Tensor:
-    """Eq. 3 in both directions: backward over ``x0`` (``b c t h w``), then forward over what that gave.
+    """UAV Eq. 3 in both directions: backward over ``x0`` (``b c t h w``), then forward over what that gave.
 
     ``fusion_weight`` in [0, 1] is the paper's beta, the share of what comes from the neighbour where the flow is
     trusted; 1 copies it (the mode "copy" of the released code). The flows must have the size of the latent.
@@ -79,31 +79,35 @@ def propagate(
 
 
 def propagate_backward(x0: Tensor, flows: Flows, beta: float, interpolation: Interpolation = "nearest") -> Tensor:
-    """From the last frame to the first; each frame fetches from the one after it along the forward flow."""
+    """Propagation from the last frame to the first: each fetches from the one after it along the forward flow."""
     x0 = x0.clone()
     for i in range(x0.shape[2] - 2, -1, -1):
+        # W(z~_0^{i+1}, f_{i -> i+1}), fused where the mask M trusts it
         fetched = warp(x0[:, :, i + 1], flows.forward[:, :, i], interpolation)
         x0[:, :, i] = fuse_valid(x0[:, :, i], fetched, flows.valid_forward[:, :, i], beta)
     return x0
 
 
 def propagate_forward(x0: Tensor, flows: Flows, beta: float, interpolation: Interpolation = "nearest") -> Tensor:
-    """From the first frame to the last; each frame fetches from the one before it along the backward flow."""
+    """Propagation from the first frame to the last: each fetches from the one before it along the backward flow."""
     x0 = x0.clone()
     for i in range(1, x0.shape[2]):
+        # W(z~_0^{i-1}, f_{i -> i-1}), fused where the mask M trusts it
         fetched = warp(x0[:, :, i - 1], flows.backward[:, :, i - 1], interpolation)
         x0[:, :, i] = fuse_valid(x0[:, :, i], fetched, flows.valid_backward[:, :, i - 1], beta)
     return x0
 
 
 def fuse_valid(current: Tensor, fetched: Tensor, valid: Tensor, beta: float) -> Tensor:
-    """One frame of Eq. 3: ``beta fetched + (1 - beta) current`` where ``valid``, else ``current``; ``b c h w``."""
+    """One frame of UAV Eq. 3: ``beta fetched + (1 - beta) current`` where ``valid``, else ``current``; ``b c h w``."""
     return torch.where(valid, beta * fetched + (1 - beta) * current, current)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentPropagation(Strategy):
-    """Propagates the predicted clean latent of the whole lane at chosen steps; with none it is the plain sampler.
+    """UAV's strategy: the predicted clean latent of the whole lane is propagated at chosen steps (T*).
+
+    With no step it is the plain sampler.
 
     Early steps settle large structures, late ones calm texture that flickers. It reaches over windows, but forgets
     half with every frame: it smooths a change of texture from window to window and cannot keep a texture for long. A
@@ -111,7 +115,8 @@ class LatentPropagation(Strategy):
     """
 
     steps: tuple[int | float, ...] = ()
-    """Loop indices (whole numbers, 0 is the noisiest step), or fractions of the schedule (floats in [0, 1))."""
+    """T* of the paper: loop indices (whole numbers, 0 is the noisiest step), or fractions of the schedule (floats in
+    [0, 1))."""
     fusion_weight: float = 0.5
     consistency_px2: float = 0.25
     """The paper's threshold delta, in squared latent pixels: half a pixel, less than a nearest warp can tell apart."""
@@ -159,16 +164,17 @@ class LatentPropagation(Strategy):
         if state is None or step.index not in self.indices(step.count):
             return x0
         if state.ready is None:
+            # the mask M (UAV Eq. 2): the same for all steps of a lane
             state.ready = self._checked(state, x0)
         return propagate(x0, state.ready, fusion_weight=self.fusion_weight, interpolation=self.interpolation)
 
     def _checked(self, state: LaneFlows, x0: Tensor) -> Flows:
-        """Flows at the resolution of the latent; the priors of this paper have one latent pixel per LR pixel."""
+        """Flows with masks at the resolution of the latent; UAV's priors have one latent pixel per LR pixel."""
         forward, backward = (on_grid(flow, *x0.shape[-2:]).to(x0.device) for flow in (state.forward, state.backward))
         delta = self.consistency_px2 if self.adaptive_compat is None else None
         return Flows.checked(forward, backward, delta=delta, adaptive=self.adaptive_compat)
 
 
 def on_grid(flow: Tensor, height: int, width: int) -> Tensor:
-    """`resize_flow` of ``t 2 h w``, as ``1 2 t h w``."""
+    """Flows ``t 2 h w`` resized to another grid (`resize_flow`), as ``1 2 t h w``."""
     return resize_flow(flow, height, width).transpose(0, 1)[None]

@@ -1,4 +1,4 @@
-"""Noise rescheduling and interweaved latent transition (DiffVSR, section 3.4): two strategies that go together.
+"""Noise rescheduling and interweaved latent transition (DiffVSR section 3.4): two strategies that go together.
 
 Overlapping windows of a shot are denoised each with latents of their own, from the same few noise frames in changing
 order, and what neighbours made of their common frames is blended once, after the last step. Each half also works
@@ -23,19 +23,25 @@ COMPAT_LEAST = 0.2
 """The released code leaves each neighbour at least this share of every common frame."""
 
 
-def fuse(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
-    """Eq. 4: ``weights`` (``p``) is the share of ``left``, frame by frame; both ``b c p h w``."""
+def fuse_latents(left: Tensor, right: Tensor, weights: Tensor) -> Tensor:
+    """DiffVSR Eq. 4: the common frames of two windows as one, ``alpha_j left + (1 - alpha_j) right``.
+
+    ``left`` and ``right``: ``b c p h w``; ``weights``: ``p``, the share ``alpha_j`` of ``left`` in each frame.
+    """
     alpha = weights.to(left).reshape(-1, 1, 1)
     return alpha * left + (1 - alpha) * right
 
 
 def linear_weights(count: int) -> Tensor:
-    """Eq. 4: alpha_j = 1 - j / (P - 1), from all of the left one to all of the right one; a single frame is shared."""
+    """The weights of DiffVSR Eq. 4, ``alpha_j = 1 - j / (P - 1)``: from all of the left window to all of the right one.
+
+    A single common frame is half of each.
+    """
     return torch.linspace(1.0, 0.0, count) if count > 1 else torch.full((1,), 0.5)
 
 
 def compat_weights(count: int) -> Tensor:
-    """Those of the released code, 0.8 to 0.2: `linear_weights`, but never all of one neighbour."""
+    """The released code's weights of common frames, 0.8 to 0.2: `linear_weights`, but never all of one neighbour."""
     return COMPAT_LEAST + (1 - 2 * COMPAT_LEAST) * linear_weights(count)
 
 
@@ -47,7 +53,7 @@ def reschedule(
     overlap: int = 4,
     given: Sequence[Sequence[int]] = (),
 ) -> int:
-    """The frame of the shot, one of the first ``window``, whose noise a frame takes.
+    """The frame of the shot, one of the first ``window`` (N_test), whose noise a frame takes (DiffVSR section 3.4).
 
     Each group of ``overlap`` frames takes the noise of the group ``window`` frames earlier, in an order drawn from
     (seed, shot, group). So all windows that begin at a multiple of ``overlap`` hold the same noise frames, each once.
@@ -55,6 +61,7 @@ def reschedule(
     SettingsError unless ``window`` is a multiple of ``overlap``.
     """
     check_groups(window, overlap)
+    # from group to earlier group, until one of eps_1 ... eps_N_test is reached
     while frame_in_shot >= window:
         group, place = divmod(frame_in_shot, overlap)
         listed = group - window // overlap
@@ -85,7 +92,7 @@ def check_groups(window: int, overlap: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseRescheduling(Strategy):
-    """All windows of a shot start from the same noise frames in changing order; the map is `reschedule`."""
+    """Noise rescheduling: all windows of a shot start from the same noise frames in changing order (`reschedule`)."""
 
     window_frames: int = 8
     overlap_frames: int = 4
@@ -107,7 +114,7 @@ class NoiseRescheduling(Strategy):
 
 @dataclass(frozen=True, kw_only=True)
 class LatentTransition(Strategy):
-    """Interweaved latent transition: windows are denoised to the end, then neighbours are blended once (Eq. 4).
+    """Interweaved latent transition: windows are denoised to the end, then neighbours are blended once (DiffVSR Eq. 4).
 
     Windows lie on a grid counted from the shot's first frame, so that the method's segments should start on it
     (``segment_grid_frames`` = window less overlap); the last window of a shot is shifted back to full length, and a
@@ -117,9 +124,10 @@ class LatentTransition(Strategy):
     window_frames: int = 8
     overlap_frames: int = 4
     fusion_compat: bool = False
-    """Weights of the released code, see `compat_weights`."""
+    """Whether common frames have the weights of the released code, see `compat_weights`."""
     padding_compat: bool = False
-    """As in the released code, a shot is continued by reflection to a multiple of the window, not shifted back."""
+    """The released code's last window: the shot is continued by reflection to a multiple of the window, and the window
+    not shifted back."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap_frames < self.window_frames:
@@ -129,6 +137,7 @@ class LatentTransition(Strategy):
             )
 
     def lanes(self, segment: Segment) -> tuple[Lane, ...]:
+        # L_0, L_1, ... L_N: windows on the grid of the shot, over the segment with its halo
         halo = segment.halo
         padding = -(segment.shot_stop - segment.shot_start) % self.window_frames
         padding = padding if self.padding_compat and halo.stop == segment.shot_stop else 0
@@ -142,4 +151,4 @@ class LatentTransition(Strategy):
 
     def merge(self, left: Tensor, right: Tensor) -> Tensor:
         weights = compat_weights if self.fusion_compat else linear_weights
-        return fuse(left, right, weights(left.shape[2]))
+        return fuse_latents(left, right, weights(left.shape[2]))

@@ -10,21 +10,21 @@ from limpid.checkpoints.renames import Rules
 from limpid.convert import dc_vsr_configs as svd_configs
 from limpid.convert import ldm_keys, official_names, unet_keys, vae_keys
 from limpid.convert.official_configs import (
-    CFW_VAE_CONFIG,
     DIFFVSR_UNET_CONFIG,
     DIFFVSR_VAE_CONFIG,
-    MGLD_SCHEDULER_CONFIG,
-    SCHEDULES,
+    MGLD_VSR_SCHEDULER_CONFIG,
+    MGLD_VSR_UNET_CONFIG,
+    MGLD_VSR_VAE_CONFIG,
+    SCHEDULE_CONFIGS,
     SD21_UNET_CONFIG,
     SD21_VAE_CONFIG,
     SD_UNET_CONFIG,
     SD_VAE_CONFIG,
-    STRUCTURED_UNET_CONFIG,
     UNET_CONFIG,
     VAE_CONFIG,
     VIDEO_VAE_CONFIG,
 )
-from limpid.networks.by_name import Kind
+from limpid.networks.by_name import NetworkKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class NetworkPart:
 
     folder: str
     """In the converted folder."""
-    kind: Kind
+    kind: NetworkKind
     files: tuple[str, ...]
     """In the makers' folder; the first that is there is taken."""
     config: str
@@ -47,7 +47,7 @@ class NetworkPart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
+class Contents:
     """A set of weights."""
 
     networks: tuple[NetworkPart, ...]
@@ -56,7 +56,7 @@ class Recipe:
     """Entry of the manifest whose folder has what these files lack: text encoder, tokenizer and schedules mostly."""
     base_folder: str = "upscaler4x"
     """What that folder is called beside the makers' files."""
-    schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SCHEDULES)
+    schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SCHEDULE_CONFIGS)
     """Folder -> what is assumed where the makers have no configuration of that name."""
     fixed_schedules: bool = False
     """The released code has its schedule written in: whatever a base folder says is not looked at."""
@@ -69,99 +69,99 @@ class Recipe:
     """File that holds the text encoder in OpenCLIP's form, for when there is no folder of it."""
 
 
-SD_UNET = NetworkPart(
+SD_X4_UNET_PART = NetworkPart(
     folder="unet",
     kind="unet",
     files=("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin"),
     config="unet/config.json",
     default_config=SD_UNET_CONFIG,
-    rules=unet_keys.SD_X4_UNET,
-    names=official_names.SD_X4_UNET,
+    rules=unet_keys.SD_X4_UNET_KEYS,
+    names=official_names.SD_X4_UNET_NAMES,
     temporal=False,
 )
-SD_VAE = NetworkPart(
+SD_X4_VAE_PART = NetworkPart(
     folder="vae",
     kind="vae",
     files=("vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin"),
     config="vae/config.json",
     default_config=SD_VAE_CONFIG,
-    rules=vae_keys.SD_X4_VAE,
-    names=official_names.SD_X4_VAE,
+    rules=vae_keys.SD_X4_VAE_KEYS,
+    names=official_names.SD_X4_VAE_NAMES,
 )
-UAV_UNET = NetworkPart(
+UAV_UNET_PART = NetworkPart(
     folder="unet",
     kind="unet",
     files=("unet/unet_video.bin",),
     config="unet/unet_video_config.json",
     default_config=UNET_CONFIG,
-    rules=unet_keys.UAV_UNET,
-    names=official_names.UAV_UNET,
+    rules=unet_keys.UAV_UNET_KEYS,
+    names=official_names.UAV_UNET_NAMES,
 )
-UAV_VAE = NetworkPart(
+UAV_VAE_PART = NetworkPart(
     folder="vae",
     kind="vae",
     files=("vae/vae_3d.bin",),
     config="vae/vae_3d_config.json",
     default_config=VAE_CONFIG,
-    rules=vae_keys.UAV_VAE_3D,
-    names=official_names.UAV_VAE,
+    rules=vae_keys.UAV_VAE_3D_KEYS,
+    names=official_names.UAV_VAE_NAMES,
 )
-UAV_VIDEO_VAE = NetworkPart(
+UAV_VIDEO_VAE_PART = NetworkPart(
     folder="video_vae",
     kind="vae",
     files=("vae/vae_video.bin",),
     config="vae/vae_video_config.json",
     default_config=VIDEO_VAE_CONFIG,
-    rules=vae_keys.UAV_VAE_VIDEO,
-    names=official_names.UAV_VAE,
+    rules=vae_keys.UAV_VAE_VIDEO_KEYS,
+    names=official_names.UAV_VAE_NAMES,
 )
-DIFFVSR_UNET = NetworkPart(
+DIFFVSR_UNET_PART = NetworkPart(
     folder="unet",
     kind="unet",
     files=("DiffVSR_UNet.pt",),
     config="unet_3d_config.json",
     default_config=DIFFVSR_UNET_CONFIG,
-    rules=unet_keys.LAVIE_UNET,
-    names=official_names.LAVIE_UNET,
+    rules=unet_keys.LAVIE_UNET_KEYS,
+    names=official_names.LAVIE_UNET_NAMES,
 )
-DIFFVSR_VAE = NetworkPart(
+DIFFVSR_VAE_PART = NetworkPart(
     folder="vae",
     kind="vae",
     files=("TE-3DVAE.pt",),
     config="vae_config.json",
     default_config=DIFFVSR_VAE_CONFIG,
-    rules=vae_keys.DIFFVSR_VAE,
-    names=official_names.DIFFVSR_VAE,
+    rules=vae_keys.DIFFVSR_VAE_KEYS,
+    names=official_names.DIFFVSR_VAE_NAMES,
 )
-LAVIE_UNET = NetworkPart(
+LAVIE_UNET_PART = NetworkPart(
     folder="unet",
     kind="unet",
     files=("lavie_vsr.pt",),
     config="unet_3d_config.json",
     default_config=UNET_CONFIG,
-    rules=unet_keys.LAVIE_UNET,
-    names=official_names.LAVIE_UNET,
+    rules=unet_keys.LAVIE_UNET_KEYS,
+    names=official_names.LAVIE_UNET_NAMES,
 )
 
-MGLD_UNET = NetworkPart(
+MGLD_VSR_UNET_PART = NetworkPart(
     folder="unet",
-    kind="structured_unet",
+    kind="mgld_vsr_unet",
     files=("mgldvsr_unet.ckpt",),
     config="mgldvsr_unet.json",
-    default_config=STRUCTURED_UNET_CONFIG,
-    rules=ldm_keys.MGLD_UNET,
-    names=official_names.MGLD_UNET,
+    default_config=MGLD_VSR_UNET_CONFIG,
+    rules=ldm_keys.MGLD_VSR_UNET_KEYS,
+    names=ldm_keys.MGLD_VSR_UNET_NAMES,
 )
-MGLD_VAE = NetworkPart(
+MGLD_VSR_VAE_PART = NetworkPart(
     folder="vae",
-    kind="cfw_vae",
+    kind="mgld_vsr_vae",
     files=("video_vae_cfw.ckpt",),
     config="video_vae_cfw.json",
-    default_config=CFW_VAE_CONFIG,
-    rules=vae_keys.MGLD_VAE,
-    names=official_names.MGLD_VAE,
+    default_config=MGLD_VSR_VAE_CONFIG,
+    rules=vae_keys.MGLD_VSR_VAE_KEYS,
+    names=official_names.MGLD_VSR_VAE_NAMES,
 )
-SD21_UNET = NetworkPart(
+SD21_UNET_PART = NetworkPart(
     folder="unet",
     kind="sd_unet",
     files=("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin"),
@@ -170,55 +170,59 @@ SD21_UNET = NetworkPart(
     rules=(),
     names=(),
 )
-SD21_VAE = replace(SD_VAE, kind="sd_vae", default_config=SD21_VAE_CONFIG)
+SD21_VAE_PART = replace(SD_X4_VAE_PART, kind="sd_vae", default_config=SD21_VAE_CONFIG)
 
-DC_VSR_UNET = NetworkPart(
+DC_VSR_UNET_PART = NetworkPart(
     folder="unet",
     kind="svd_unet",
     files=("unet_ema/diffusion_pytorch_model.safetensors",),
     config="unet_ema/config.json",
-    default_config=svd_configs.UNET,
+    default_config=svd_configs.SVD_UNET_CONFIG,
     rules=(),
     names=(),
 )
-SVD_UNET = replace(
-    DC_VSR_UNET,
+SVD_UNET_PART = replace(
+    DC_VSR_UNET_PART,
     files=("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors"),
     config="unet/config.json",
 )
-SVD_VAE = NetworkPart(
+SVD_VAE_PART = NetworkPart(
     folder="vae",
     kind="svd_vae",
     files=("vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors"),
     config="vae/config.json",
-    default_config=svd_configs.VAE,
+    default_config=svd_configs.SVD_VAE_CONFIG,
     rules=(),
     names=(),
 )
 
-RECIPES: dict[str, Recipe] = {
-    "upscale-a-video": Recipe(networks=(UAV_UNET, UAV_VAE, UAV_VIDEO_VAE), flow="propagator/raft-things.pth"),
-    "diffvsr": Recipe(networks=(DIFFVSR_UNET, DIFFVSR_VAE), base="sd-x4-upscaler"),
-    "lavie-vsr": Recipe(networks=(LAVIE_UNET, SD_VAE), base="sd-x4-upscaler"),
-    "sd-x4-upscaler": Recipe(networks=(SD_UNET, SD_VAE)),
-    "mgld-vsr": Recipe(
-        networks=(MGLD_UNET, MGLD_VAE),
+CONTENTS: dict[str, Contents] = {
+    "upscale-a-video": Contents(
+        networks=(UAV_UNET_PART, UAV_VAE_PART, UAV_VIDEO_VAE_PART), flow="propagator/raft-things.pth"
+    ),
+    "diffvsr": Contents(networks=(DIFFVSR_UNET_PART, DIFFVSR_VAE_PART), base="sd-x4-upscaler"),
+    "lavie-vsr": Contents(networks=(LAVIE_UNET_PART, SD_X4_VAE_PART), base="sd-x4-upscaler"),
+    "sd-x4-upscaler": Contents(networks=(SD_X4_UNET_PART, SD_X4_VAE_PART)),
+    "mgld-vsr": Contents(
+        networks=(MGLD_VSR_UNET_PART, MGLD_VSR_VAE_PART),
         flow="raft-things.pth",
         base="sd-2-1-base",
         base_folder="stable-diffusion-2-1-base",
-        schedules={"scheduler": MGLD_SCHEDULER_CONFIG},
+        schedules={"scheduler": MGLD_VSR_SCHEDULER_CONFIG},
         fixed_schedules=True,
         predicts="epsilon",
         text_file="mgldvsr_unet.ckpt",
     ),
-    "sd-2-1-base": Recipe(
-        networks=(SD21_UNET, SD21_VAE),
-        schedules={"scheduler": MGLD_SCHEDULER_CONFIG},
+    "sd-2-1-base": Contents(
+        networks=(SD21_UNET_PART, SD21_VAE_PART),
+        schedules={"scheduler": MGLD_VSR_SCHEDULER_CONFIG},
         fixed_schedules=True,
         predicts="epsilon",
     ),
-    "dc-vsr": Recipe(networks=(DC_VSR_UNET, SVD_VAE), base="svd", schedules={}, text=False, image_encoder=True),
-    "svd": Recipe(networks=(SVD_UNET, SVD_VAE), schedules={}, text=False, image_encoder=True),
-    "raft-things": Recipe(networks=(), flow="raft-things.pth"),
-    "raft-large": Recipe(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
+    "dc-vsr": Contents(
+        networks=(DC_VSR_UNET_PART, SVD_VAE_PART), base="svd", schedules={}, text=False, image_encoder=True
+    ),
+    "svd": Contents(networks=(SVD_UNET_PART, SVD_VAE_PART), schedules={}, text=False, image_encoder=True),
+    "raft-things": Contents(networks=(), flow="raft-things.pth"),
+    "raft-large": Contents(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
 }

@@ -26,17 +26,16 @@ from limpid.checkpoints.folders import Card, downloads, folder_facts, new_folder
 from limpid.checkpoints.manifest import find_entry
 from limpid.checkpoints.renames import compare, rename_all
 from limpid.checkpoints.tensor_files import write_safetensors
-from limpid.convert.contents import RECIPES, NetworkPart, Recipe
+from limpid.convert.contents import CONTENTS, Contents, NetworkPart
 from limpid.convert.official_configs import TEXT_CONFIG
 from limpid.convert.openclip_keys import openclip_text, text_config
-from limpid.convert.sources import Source
-from limpid.networks.by_name import make_network, make_official, shapes_of
+from limpid.convert.sources import MakersFiles
+from limpid.networks.by_name import WEIGHTS_FILE, make_network, make_official, shapes_of
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.types import SettingsError, WeightsError
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-DTYPES = {"float16": torch.float16, "float32": torch.float32}
-TOKENIZER_FILES = (
+_DTYPES = {"float16": torch.float16, "float32": torch.float32}
+_TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "tokenizer.json",
@@ -45,13 +44,13 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 TEXT_WEIGHTS = ("text_encoder/model.safetensors", "text_encoder/pytorch_model.bin")
-IMAGE_WEIGHTS = ("image_encoder/model.safetensors", "image_encoder/model.fp16.safetensors")
+_IMAGE_WEIGHTS = ("image_encoder/model.safetensors", "image_encoder/model.fp16.safetensors")
 Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    source: Source
+    source: MakersFiles
     folder: Path
     dtype: torch.dtype | None
     note: Note
@@ -62,7 +61,7 @@ class _Job:
         write_safetensors(path, tensors, None if as_stored else self.dtype, _refuse_nan)
 
 
-def convert(
+def convert_weights(
     name: str,
     source: Path,
     out: Path,
@@ -85,20 +84,20 @@ def convert(
     Raises:
         WeightsError: a file is missing, truncated, damaged, or does not fit its network.
     """
-    entry, recipe = find_entry(name), RECIPES[name]
+    entry, recipe = find_entry(name), CONTENTS[name]
     if temporal and all(part.temporal for part in recipe.networks if part.kind == "unet"):
         raise SettingsError(f"{name} has temporal layers of its own; they can be added to sd-x4-upscaler only")
     others = [base] if base is not None else []
     if recipe.base is not None and base is None and downloads(recipe.base).is_dir():
         others.append(downloads(recipe.base))
-    files, notes = Source(given=source, others=tuple(others)), list[str]()
+    files, notes = MakersFiles(given=source, others=tuple(others)), list[str]()
 
     def note(text: str) -> None:
         notes.append(text)
         on_note(text)
 
     with new_folder(out, overwrite=overwrite) as folder:
-        job = _Job(source=files, folder=folder, dtype=DTYPES[dtype] if dtype else None, note=note)
+        job = _Job(source=files, folder=folder, dtype=_DTYPES[dtype] if dtype else None, note=note)
         _convert_all(job, recipe, temporal)
         card = Card(
             name=name,
@@ -114,7 +113,7 @@ def convert(
     return out
 
 
-def _convert_all(job: _Job, recipe: Recipe, temporal: bool) -> None:
+def _convert_all(job: _Job, recipe: Contents, temporal: bool) -> None:
     """What is small comes first, so that a missing file is found before gigabytes are copied."""
     for part in recipe.networks:
         job.source.need(*part.files)
@@ -141,7 +140,7 @@ def convert_network(job: _Job, part: NetworkPart, *, temporal: bool) -> None:
     if temporal and not part.temporal:
         network = with_temporal_layers(path.parent)
         tensors = network.state_dict()
-    job.write(f"{part.folder}/{WEIGHTS}", tensors)
+    job.write(f"{part.folder}/{WEIGHTS_FILE}", tensors)
     network.save_config(job.folder / part.folder)
 
 
@@ -183,13 +182,13 @@ def _refuse_nan(name: str, tensor: Tensor) -> None:
 # ---------------------------------------------------------------------------------------------- text and schedules
 
 
-def _copy_text(job: _Job, recipe: Recipe) -> None:
+def _copy_text(job: _Job, recipe: Contents) -> None:
     """Text encoder as safetensors, tokenizer as it is; only files with known names are taken."""
     tensors, config = _text_encoder(job, recipe)
     job.write("text_encoder/model.safetensors", tensors)
     _write_json(job.folder / "text_encoder" / "config.json", config)
     job.source.need("tokenizer/tokenizer.json", "tokenizer/vocab.json")
-    for name in TOKENIZER_FILES:
+    for name in _TOKENIZER_FILES:
         found = job.source.find(f"tokenizer/{name}")
         if found is not None:
             target = job.folder / "tokenizer" / name
@@ -197,7 +196,7 @@ def _copy_text(job: _Job, recipe: Recipe) -> None:
             target.write_bytes(job.source.use(found).read_bytes())
 
 
-def _text_encoder(job: _Job, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _text_encoder(job: _Job, recipe: Contents) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and configuration: from a folder of transformers, else out of the makers' own file."""
     found = None if recipe.text_file is None else job.source.find(recipe.text_file)
     if found is not None and job.source.find("text_encoder/config.json") is None:
@@ -221,9 +220,9 @@ def _check_text(tensors: Mapping[str, Tensor], config: dict[str, Any], path: Pat
 
 
 def _copy_image_encoder(job: _Job) -> None:
-    path = job.source.find(*IMAGE_WEIGHTS)
+    path = job.source.find(*_IMAGE_WEIGHTS)
     if path is None:
-        job.note(f"{IMAGE_WEIGHTS[0]} is not there: image_embedding clip cannot be chosen")
+        job.note(f"{_IMAGE_WEIGHTS[0]} is not there: image_embedding clip cannot be chosen")
         return
     config = job.source.read_json(job.source.need("image_encoder/config.json"))
     tensors = {k: v for k, v in job.source.read_tensors(path).items() if not k.endswith("position_ids")}
@@ -235,7 +234,7 @@ def _copy_image_encoder(job: _Job) -> None:
     _write_json(job.folder / "image_encoder" / "config.json", config)
 
 
-def _copy_schedule(job: _Job, name: str, assumed: Mapping[str, Any], recipe: Recipe) -> None:
+def _copy_schedule(job: _Job, name: str, assumed: Mapping[str, Any], recipe: Contents) -> None:
     found = None if recipe.fixed_schedules else job.source.find(f"{name}/scheduler_config.json")
     values = job.source.read_json(found) if found is not None else assumed
     if found is None and not recipe.fixed_schedules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-UNET: dict[str, Any] = {
+SVD_UNET_CONFIG: dict[str, Any] = {
     "_class_name": "UNetSpatioTemporalConditionModel",
     "addition_time_embed_dim": 256,
     "block_out_channels": [320, 640, 1280, 1280],
@@ -20,7 +20,7 @@ UNET: dict[str, Any] = {
     "transformer_layers_per_block": 1,
     "up_block_types": ["UpBlockSpatioTemporal", *["CrossAttnUpBlockSpatioTemporal"] * 3],
 }
-VAE: dict[str, Any] = {
+SVD_VAE_CONFIG: dict[str, Any] = {
     "_class_name": "AutoencoderKLTemporalDecoder",
     "block_out_channels": [128, 256, 512, 512],
     "down_block_types": ["DownEncoderBlock2D"] * 4,

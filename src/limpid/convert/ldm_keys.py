@@ -11,7 +11,7 @@ from limpid.checkpoints.renames import Rules
 
 Pairs = tuple[tuple[str, str], ...]
 """(their beginning of a name, ours)."""
-LEVELS = range(4)
+_LEVELS = range(4)
 
 _ENDS: Pairs = (
     ("time_embed.0.", "time_embedding.linear_1."),
@@ -64,9 +64,9 @@ def unet_pairs(layers: int = 2, *, temporal: bool = True) -> Pairs:
         *_ENDS,
         *(_TEMPORAL_MIDDLE if temporal else _IMAGE_MIDDLE),
         *_down("down_blocks", layers),
-        *((f"output_blocks.{up * i + n}.0.", f"up_blocks.{i}.resnets.{n}.") for i in LEVELS for n in range(up)),
-        *((f"output_blocks.{up * i + n}.1.", f"up_blocks.{i}.attentions.{n}.") for i in LEVELS[1:] for n in range(up)),
-        *((f"output_blocks.{up * i - 1}.{min(i, 2)}.", f"up_blocks.{i - 1}.upsamplers.0.") for i in LEVELS[1:]),
+        *((f"output_blocks.{up * i + n}.0.", f"up_blocks.{i}.resnets.{n}.") for i in _LEVELS for n in range(up)),
+        *((f"output_blocks.{up * i + n}.1.", f"up_blocks.{i}.attentions.{n}.") for i in _LEVELS[1:] for n in range(up)),
+        *((f"output_blocks.{up * i - 1}.{min(i, 2)}.", f"up_blocks.{i - 1}.upsamplers.0.") for i in _LEVELS[1:]),
     )
 
 
@@ -78,9 +78,9 @@ def structure_pairs(layers: int = 2) -> Pairs:
 def _down(ours: str, layers: int) -> Pairs:
     """All levels but the last have attention."""
     return (
-        *((_down_block(i, n, layers, 0), f"{ours}.{i}.resnets.{n}.") for i in LEVELS for n in range(layers)),
-        *((_down_block(i, n, layers, 1), f"{ours}.{i}.attentions.{n}.") for i in LEVELS[:-1] for n in range(layers)),
-        *((f"input_blocks.{i * (layers + 1)}.0.op.", f"{ours}.{i - 1}.downsamplers.0.conv.") for i in LEVELS[1:]),
+        *((_down_block(i, n, layers, 0), f"{ours}.{i}.resnets.{n}.") for i in _LEVELS for n in range(layers)),
+        *((_down_block(i, n, layers, 1), f"{ours}.{i}.attentions.{n}.") for i in _LEVELS[:-1] for n in range(layers)),
+        *((f"input_blocks.{i * (layers + 1)}.0.op.", f"{ours}.{i - 1}.downsamplers.0.conv.") for i in _LEVELS[1:]),
     )
 
 
@@ -100,23 +100,23 @@ def to_theirs(pairs: Pairs, at: str = "", place: str = "") -> Rules:
     return (*inside, *((f"^{re.escape(place + ours)}", f"{at}{theirs}") for theirs, ours in pairs))
 
 
-UNET = "model.diffusion_model."
+LDM_UNET_PREFIX = "model.diffusion_model."
 STRUCTURE = "structcond_stage_model."
-_OTHERS: Rules = ((rf"^(?!{re.escape(UNET)}|{re.escape(STRUCTURE)}).*$", ""),)
+_OTHERS: Rules = ((rf"^(?!{re.escape(LDM_UNET_PREFIX)}|{re.escape(STRUCTURE)}).*$", ""),)
 
-MGLD_UNET: Rules = (
+MGLD_VSR_UNET_KEYS: Rules = (
     *_OTHERS,
-    *to_ours(unet_pairs(), UNET),
+    *to_ours(unet_pairs(), LDM_UNET_PREFIX),
     *to_ours(structure_pairs(), STRUCTURE, "structure."),
 )
 """``mgldvsr_unet.ckpt``: denoiser and structure encoder; text encoder, image autoencoder, flow and constants of the
 schedule, which are in it too, are dropped."""
-MGLD_UNET_NAMES: Rules = (
+MGLD_VSR_UNET_NAMES: Rules = (
     *to_theirs(structure_pairs(), STRUCTURE, "structure."),
-    *to_theirs(unet_pairs(), UNET),
+    *to_theirs(unet_pairs(), LDM_UNET_PREFIX),
 )
-SD21_UNET: Rules = (
-    (rf"^(?!{re.escape(UNET)}).*$", ""),
-    *to_ours(unet_pairs(temporal=False), UNET),
+SD21_UNET_KEYS: Rules = (
+    (rf"^(?!{re.escape(LDM_UNET_PREFIX)}).*$", ""),
+    *to_ours(unet_pairs(temporal=False), LDM_UNET_PREFIX),
 )
 """``v2-1_512-ema-pruned.ckpt``: the image model that MGLD-VSR is trained from."""

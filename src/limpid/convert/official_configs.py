@@ -140,8 +140,8 @@ LOW_RES_CONFIG: dict[str, Any] = {
     "num_train_timesteps": 1000,
 }
 """Both as far as they are known from the papers; the makers' own files are used where they are there."""
-SCHEDULES: Mapping[str, Mapping[str, Any]] = {"scheduler": SCHEDULER_CONFIG, "low_res_scheduler": LOW_RES_CONFIG}
-MGLD_SCHEDULER_CONFIG: dict[str, Any] = {
+SCHEDULE_CONFIGS: Mapping[str, Mapping[str, Any]] = {"scheduler": SCHEDULER_CONFIG, "low_res_scheduler": LOW_RES_CONFIG}
+MGLD_VSR_SCHEDULER_CONFIG: dict[str, Any] = {
     "_class_name": "DDPMScheduler",
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -151,7 +151,7 @@ MGLD_SCHEDULER_CONFIG: dict[str, Any] = {
     "prediction_type": "epsilon",
 }
 """Of Stable Diffusion 2.1 base, which MGLD-VSR keeps."""
-STRUCTURED_UNET_CONFIG: dict[str, Any] = {
+MGLD_VSR_UNET_CONFIG: dict[str, Any] = {
     "block_out_channels": [320, 640, 1280, 1280],
     "layers_per_block": 2,
     "head_channels": 64,
@@ -161,7 +161,7 @@ STRUCTURED_UNET_CONFIG: dict[str, Any] = {
     "structure_layers_per_block": 2,
     "structure_heads": 4,
 }
-CFW_VAE_CONFIG: dict[str, Any] = {
+MGLD_VSR_VAE_CONFIG: dict[str, Any] = {
     "block_out_channels": [128, 256, 512, 512],
     "layers_per_block": 2,
     "scaling_factor": 0.18215,

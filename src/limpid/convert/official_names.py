@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from limpid.checkpoints.renames import Rules
-from limpid.convert.ldm_keys import MGLD_UNET_NAMES
 
 _LEVELS: Rules = (
     (r"\.downsample\.", ".downsamplers.0.conv."),
     (r"\.upsample\.", ".upsamplers.0.conv."),
 )
-UAV_VAE: Rules = (
+UAV_VAE_NAMES: Rules = (
     *_LEVELS,
     (r"\.temporal_norm\.", ".norm_3d."),
     (r"\.temporal_conv\.", ".conv_3d."),
@@ -26,13 +25,13 @@ UAV_VAE: Rules = (
     (r"\.mid_block\.attention\.to_v\.", ".mid_block.attentions.0.value."),
     (r"\.mid_block\.attention\.to_out\.", ".mid_block.attentions.0.proj_attn."),
 )
-SD_X4_VAE: Rules = (
+SD_X4_VAE_NAMES: Rules = (
     *_LEVELS,
     (r"\.mid_block\.attention\.norm\.", ".mid_block.attentions.0.group_norm."),
     (r"\.mid_block\.attention\.to_out\.", ".mid_block.attentions.0.to_out.0."),
     (r"\.mid_block\.attention\.", ".mid_block.attentions.0."),
 )
-DIFFVSR_VAE: Rules = (
+DIFFVSR_VAE_NAMES: Rules = (
     *_LEVELS,
     (r"\.(ff|ff_in)\.proj_in\.", r".\1.net.0.proj."),
     (r"\.(ff|ff_in)\.proj_out\.", r".\1.net.2."),
@@ -54,13 +53,13 @@ _LAYERS: Rules = (
     (r"\.temporal_resnet\.", ".resblock_temporal."),
     (r"\.position_bias\.", ".time_rel_pos_bias.relative_attention_bias."),
 )
-UAV_UNET: Rules = (
+UAV_UNET_NAMES: Rules = (
     *_LAYERS,
     (r"^((?:down|up)_temporal\.\d+|mid_temporal)\.(temporal|spatial)\.", r"\1.resblocks_3d_\2."),
     (r"^(down|up)_temporal\.", r"\1_temp_blocks."),
     (r"^mid_temporal\.", "mid_temp_block."),
 )
-LAVIE_UNET: Rules = (
+LAVIE_UNET_NAMES: Rules = (
     *_LAYERS,
     (r"^((?:down|up)_temporal\.\d+|mid_temporal)\.(t|s)(?:emporal|patial)\.", r"\1.resblocks_3d_\2."),
     (r"^(down|up)_temporal\.", r"\1_temporal_blocks."),
@@ -69,9 +68,9 @@ LAVIE_UNET: Rules = (
     (r"\.coarse\.norm\.", ".norm_temporal_small."),
     (r"\.coarse\.(down|up)_conv\.", r".temporal_\1_conv."),
 )
-SD_X4_UNET: Rules = ()
-MGLD_UNET: Rules = MGLD_UNET_NAMES
-MGLD_VAE: Rules = (
+SD_X4_UNET_NAMES: Rules = ()
+
+MGLD_VSR_VAE_NAMES: Rules = (
     (r"^fusion\.(\d)\.first\.conv_shortcut\.", r"fusion.\1.first.conv_out."),
     (r"^fusion\.(\d)\.first\.", r"decoder.fusion_layer_\1.encode_enc_1."),
     (r"^fusion\.(\d)\.last\.", r"decoder.fusion_layer_\1.encode_enc_3."),
@@ -104,7 +103,7 @@ _SHORTCUT: Rules = (
     (r"\.shortcut\.", ".downsample.0."),
     (r"\.shortcut_norm\.", ".downsample.1."),
 )
-RAFT_PRINCETON: Rules = (
+RAFT_PRINCETON_NAMES: Rules = (
     *_GATES,
     *_SHORTCUT,
     (r"^(features|context)\.stem\.", r"\1.conv1."),
@@ -120,7 +119,7 @@ RAFT_PRINCETON: Rules = (
     (r"^mask_head\.conv1\.", "update_block.mask.0."),
     (r"^mask_head\.conv2\.", "update_block.mask.2."),
 )
-RAFT_TORCHVISION: Rules = (
+RAFT_TORCHVISION_NAMES: Rules = (
     *_GATES,
     *_SHORTCUT,
     (r"\.(layer\d\.\d)\.conv(\d)\.", r".\1.convnormrelu\2.0."),

@@ -13,7 +13,7 @@ from limpid.checkpoints.renames import compare, rename_all
 from limpid.convert import official_names
 from limpid.convert.raft_keys import raft_rules
 from limpid.networks.by_name import shapes_of
-from limpid.networks.flow.raft import RAFT, size_of
+from limpid.networks.flow.raft import RAFT, raft_size_of
 from limpid.types import WeightsError
 
 
@@ -23,7 +23,7 @@ def convert_flow(found: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Ten
         tensors = rename_all(found, raft_rules(set(found)))
     except ValueError as error:
         raise WeightsError(f"{path} does not fit: {error}") from error
-    size = size_of(set(tensors))
+    size = raft_size_of(set(tensors))
     with torch.device("meta"):
         wanted = shapes_of(RAFT(size))
     mismatch = compare({name: tensor.shape for name, tensor in tensors.items()}, wanted)
@@ -37,7 +37,7 @@ def random_flow(name: str, make: Callable[[str, tuple[int, ...]], Tensor]) -> di
     with torch.device("meta"):
         shapes = shapes_of(RAFT("large"))
     torchvision = Path(name).name.startswith("raft_")
-    rules = official_names.RAFT_TORCHVISION if torchvision else official_names.RAFT_PRINCETON
+    rules = official_names.RAFT_TORCHVISION_NAMES if torchvision else official_names.RAFT_PRINCETON_NAMES
     state = rename_all({key: _numbers(key, shape, make) for key, shape in shapes.items()}, rules)
     if torchvision:
         return state

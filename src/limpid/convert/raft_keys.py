@@ -10,7 +10,7 @@ _GATES: Rules = (
     (r"^(gru\d)\.q\.", r"\1.candidate."),
 )
 
-RAFT_PRINCETON: Rules = (
+RAFT_PRINCETON_KEYS: Rules = (
     (r"^module\.", ""),  # saved from a DataParallel
     (r"^fnet\.", "features."),
     (r"^cnet\.", "context."),
@@ -34,7 +34,7 @@ RAFT_PRINCETON: Rules = (
 )
 """``raft-things.pth`` and the other files of the authors."""
 
-RAFT_TORCHVISION: Rules = (
+RAFT_TORCHVISION_KEYS: Rules = (
     (r"^feature_encoder\.", "features."),
     (r"^context_encoder\.", "context."),
     (r"^(features|context)\.convnormrelu\.0\.", r"\1.stem."),
@@ -59,4 +59,4 @@ RAFT_TORCHVISION: Rules = (
 
 def raft_rules(names: set[str]) -> Rules:
     """The rules for a file with these tensors; a file that is neither gets the authors', and will not fit."""
-    return RAFT_TORCHVISION if any(name.startswith("feature_encoder.") for name in names) else RAFT_PRINCETON
+    return RAFT_TORCHVISION_KEYS if any(name.startswith("feature_encoder.") for name in names) else RAFT_PRINCETON_KEYS

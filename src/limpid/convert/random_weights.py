@@ -21,7 +21,7 @@ from limpid.checkpoints.renames import rename
 from limpid.checkpoints.tensor_files import write_safetensors
 from limpid.convert import dc_vsr_configs as svd_configs
 from limpid.convert import official_names
-from limpid.convert.contents import RECIPES, NetworkPart, Recipe
+from limpid.convert.contents import CONTENTS, Contents, NetworkPart
 from limpid.convert.official_configs import TEXT_CONFIG
 from limpid.convert.raft_files import random_flow
 from limpid.convert.sources import RANDOM_MARK
@@ -30,11 +30,11 @@ from limpid.networks.by_name import make_network, make_official, shapes_of
 from limpid.networks.temporal.positions import rotary_frequencies
 from limpid.types import SettingsError
 
-Size = Literal["tiny", "full"]
-GAIN = 0.8
+WeightSize = Literal["tiny", "full"]
+_GAIN = 0.8
 NEW_GAIN = 0.3
 """Of what the makers added to the image model."""
-NEW = ("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out", "spade", "fusion_layer")
+_NEW = ("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out", "spade", "fusion_layer")
 EMBEDDING_STD = 0.05
 
 TINY: dict[str, dict[str, Any]] = {
@@ -45,7 +45,7 @@ TINY: dict[str, dict[str, Any]] = {
         "cross_attention_dim": 32,
     },
     "vae": {"block_out_channels": [32, 32, 64], "condition_channels": 32},
-    "structured_unet": {
+    "mgld_vsr_unet": {
         "block_out_channels": [32, 32, 32, 64],
         "head_channels": 32,
         "cross_attention_dim": 32,
@@ -61,7 +61,7 @@ TINY: dict[str, dict[str, Any]] = {
     "sd_vae": {"block_out_channels": [32, 32, 32, 32]},
     "svd_unet": svd_configs.TINY_UNET,
     "svd_vae": svd_configs.TINY_VAE,
-    "cfw_vae": {"block_out_channels": [32, 32, 32, 32]},
+    "mgld_vsr_vae": {"block_out_channels": [32, 32, 32, 32]},
 }
 """Heads of 32 channels, the least that the rotary embedding takes; widths are multiples of the 32 groups of norms."""
 TINY_TEXT = {
@@ -81,16 +81,16 @@ WRAPPED = {
 """Files whose tensors lie under a name."""
 
 
-def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
+def make_random_weights(name: str, size: WeightSize, out: Path, *, seed: int = 0) -> Path:
     """Write a checkpoint of ``name`` as its makers offer it into the new folder ``out``, and return it.
 
     ``tiny`` has a few million numbers in all, and leaves optional files out; ``full`` the real sizes, 2 to 3 GB on disk
     (float16) and in memory as much as its largest file. Raises WeightsError when the folder exists, SettingsError for
     unknown names.
     """
-    if name not in RECIPES or size not in ("tiny", "full"):
-        raise SettingsError(f"random weights can be made for {', '.join(RECIPES)}, tiny or full; not {name}, {size}")
-    recipe = RECIPES[name]
+    if name not in CONTENTS or size not in ("tiny", "full"):
+        raise SettingsError(f"random weights can be made for {', '.join(CONTENTS)}, tiny or full; not {name}, {size}")
+    recipe = CONTENTS[name]
     with new_folder(out) as folder:
         for part in recipe.networks:
             _write_network(folder, part, size, seed)
@@ -104,7 +104,7 @@ def make_random(name: str, size: Size, out: Path, *, seed: int = 0) -> Path:
     return out
 
 
-def _write_network(folder: Path, part: NetworkPart, size: Size, seed: int) -> None:
+def _write_network(folder: Path, part: NetworkPart, size: WeightSize, seed: int) -> None:
     config = official_config(part, size)
     network = make_official(part.kind, config, temporal=part.temporal)
     names = {rename(key, part.names): shape for key, shape in shapes_of(network).items()}
@@ -115,14 +115,14 @@ def _write_network(folder: Path, part: NetworkPart, size: Size, seed: int) -> No
     _write_json(folder / part.config, config)
 
 
-def official_config(part: NetworkPart, size: Size) -> dict[str, Any]:
+def official_config(part: NetworkPart, size: WeightSize) -> dict[str, Any]:
     """The makers' configuration, or the same with small numbers."""
     config = dict(part.default_config)
     small = {key: value for key, value in TINY[part.kind].items() if key in config}
     return {**config, **small} if size == "tiny" else config
 
 
-def _write_rest(folder: Path, recipe: Recipe, size: Size, seed: int) -> None:
+def _write_rest(folder: Path, recipe: Contents, size: WeightSize, seed: int) -> None:
     """Text encoder, tokenizer and schedules."""
     config = {**TEXT_CONFIG, **TINY_TEXT} if size == "tiny" else TEXT_CONFIG
     shapes = shapes_of(make_network("CLIPTextModel", config))
@@ -137,7 +137,7 @@ def _write_rest(folder: Path, recipe: Recipe, size: Size, seed: int) -> None:
         _write_json(folder / name / "scheduler_config.json", values)
 
 
-def _write_image_encoder(folder: Path, size: Size, seed: int) -> None:
+def _write_image_encoder(folder: Path, size: WeightSize, seed: int) -> None:
     config = {**svd_configs.IMAGE_ENCODER, **(svd_configs.TINY_IMAGE_ENCODER if size == "tiny" else {})}
     shapes = shapes_of(make_network("CLIPVisionModelWithProjection", config))
     _save(folder / "model.safetensors", {key: _numbers(f"image {key}", shape, seed) for key, shape in shapes.items()})
@@ -160,7 +160,7 @@ def _spread(key: str, shape: tuple[int, ...]) -> float:
         return 0.5 if "mix_factor" in key or "temporal_alpha" in key else 0.02
     if ("embedding" in key and "time_embedding" not in key) or "relative_attention_bias" in key:
         return EMBEDDING_STD
-    gain = NEW_GAIN if any(word in key for word in NEW) else GAIN
+    gain = NEW_GAIN if any(word in key for word in _NEW) else _GAIN
     return gain / math.sqrt(math.prod(shape[1:]))
 
 

@@ -25,7 +25,7 @@ WRAPPINGS = ("ema", "state_dict", "model", "params")
 
 
 @dataclass(kw_only=True)
-class Source:
+class MakersFiles:
     """The makers' files: a folder, or one file of them; further folders are looked through afterwards."""
 
     given: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 START, END, PAD = "<|startoftext|>", "<|endoftext|>", "!"
 LENGTH = 77
-WORDS = ("the", "video", "quality", "best", "high")
+_WORDS = ("the", "video", "quality", "best", "high")
 BYTES = 256
 
 
@@ -16,7 +16,7 @@ def write_tokenizer(folder: Path) -> None:
     letters = byte_letters()
     pieces = [*letters, *(f"{letter}</w>" for letter in letters)]
     merges: list[str] = []
-    for word in WORDS:
+    for word in _WORDS:
         _add_word(word, pieces, merges)
     vocabulary = {piece: number for number, piece in enumerate([*pieces, START, END])}
     names = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": PAD}

@@ -11,7 +11,7 @@ _LAYERS: Rules = (
     (r"\.time_rel_pos_bias\.relative_attention_bias\.", ".position_bias."),
 )
 
-UAV_UNET: Rules = (
+UAV_UNET_KEYS: Rules = (
     *_FREQUENCIES,
     *_LAYERS,
     (r"^(down|up)_temp_blocks\.", r"\1_temporal."),
@@ -20,7 +20,7 @@ UAV_UNET: Rules = (
 )
 """``unet_video.bin``: ``UNetVideoModel``."""
 
-LAVIE_UNET: Rules = (
+LAVIE_UNET_KEYS: Rules = (
     *_FREQUENCIES,
     *_LAYERS,
     (r"^(down|up)_temporal_blocks\.", r"\1_temporal."),
@@ -33,5 +33,5 @@ LAVIE_UNET: Rules = (
 )
 """``lavie_vsr.pt`` and ``DiffVSR_UNet.pt``: ``UNet3DVSRModel``."""
 
-SD_X4_UNET: Rules = ()
+SD_X4_UNET_KEYS: Rules = ()
 """diffusers' ``UNet2DConditionModel``: the layers of single pictures have the same names here."""

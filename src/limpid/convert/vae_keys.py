@@ -17,14 +17,14 @@ _ATTENTION: Rules = (
     (r"\.attention\.(?:proj_attn|proj_out|to_out\.0)\.", ".attention.to_out."),
 )
 
-SD_X4_VAE: Rules = (*_LEVELS, *_ATTENTION)
+SD_X4_VAE_KEYS: Rules = (*_LEVELS, *_ATTENTION)
 """diffusers' ``AutoencoderKL``, older files (query, key, value, proj_attn) and newer (to_q, to_k, to_v, to_out.0)."""
 
-UAV_VAE_3D: Rules = SD_X4_VAE
+UAV_VAE_3D_KEYS: Rules = SD_X4_VAE_KEYS
 """``vae_3d.bin``."""
 
-UAV_VAE_VIDEO: Rules = (
-    *SD_X4_VAE,
+UAV_VAE_VIDEO_KEYS: Rules = (
+    *SD_X4_VAE_KEYS,
     (r"\.norm_3d\.", ".temporal_norm."),
     (r"\.conv_3d\.", ".temporal_conv."),
     (r"^decoder\.condition_in\.", "condition.features."),
@@ -32,8 +32,8 @@ UAV_VAE_VIDEO: Rules = (
 )
 """``vae_video.bin``."""
 
-DIFFVSR_VAE: Rules = (
-    *SD_X4_VAE,
+DIFFVSR_VAE_KEYS: Rules = (
+    *SD_X4_VAE_KEYS,
     (r"\.spatial_res_block\.", ".spatial."),
     (r"\.temporal_res_block\.", ".temporal."),
     (r"\.time_mixer\.mix_factor$", ".mix_factor"),
@@ -46,7 +46,7 @@ DIFFVSR_VAE: Rules = (
 )
 """``TE-3DVAE.pt``."""
 
-MGLD_VAE: Rules = (
+MGLD_VSR_VAE_KEYS: Rules = (
     *((rf"^decoder\.up\.{level}\.", f"decoder.up_blocks.{3 - level}.") for level in range(4)),
     (r"^encoder\.down\.", "encoder.down_blocks."),
     (r"\.block\.(\d+)\.", r".resnets.\1."),

@@ -16,7 +16,7 @@ from torch import Tensor
 from limpid.cuts.cost import Demand
 from limpid.plan.segments import Cutting, Rung, Stretch
 from limpid.tiling.blend import Grid
-from limpid.tiling.plan import Span
+from limpid.tiling.plan import AxisSpan
 from limpid.types import Offload, Segment
 
 
@@ -120,7 +120,7 @@ class Cuts(Protocol):
 
     # -- pieces of a chunk
 
-    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[Span, Span]]:
+    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[AxisSpan, AxisSpan]]:
         """Rows and columns, in LR pixels, that are computed from noise to frame by themselves: read, and kept.
 
         Empty where a picture is not divided so.

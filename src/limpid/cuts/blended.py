@@ -20,7 +20,7 @@ from limpid.cuts.blended_memory import choose_sizes
 from limpid.cuts.cost import Demand
 from limpid.plan.segments import LEAST_TILE_PX, Cutting, Rung, Stretch, halved
 from limpid.tiling.blend import Axis, BlendWeights, Grid, kinds_of_axes
-from limpid.tiling.plan import Span, overlapping_spans
+from limpid.tiling.plan import AxisSpan, overlapping_spans
 from limpid.types import Segment
 
 
@@ -79,7 +79,7 @@ class Blended:
 
     # -- pieces of a chunk
 
-    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[Span, Span]]:
+    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[AxisSpan, AxisSpan]]:
         """None: tiles are blended at every step."""
         return []
 
@@ -182,6 +182,6 @@ def _fitting(overlap: int, length: int | None) -> int:
     return overlap if length is None else min(overlap, length // 2)
 
 
-def ends_of(spans: Sequence[Span]) -> set[int]:
+def ends_of(spans: Sequence[AxisSpan]) -> set[int]:
     """Where pieces begin, or the ones before them have ended."""
     return {place for before, behind in pairwise(spans) for place in (behind.start, before.stop)}

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from limpid.cuts.base import Sizes
-from limpid.cuts.cost import AskedOffload, Demand
+from limpid.cuts.cost import Demand
 from limpid.plan.offload import choose_offload
 from limpid.plan.segments import (
     FINISHED_COPIES,
@@ -24,6 +24,7 @@ from limpid.plan.segments import (
     choose_cutting,
     tile_choices,
 )
+from limpid.settings import AskedOffload
 from limpid.types import Offload
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
 
 from limpid.plan.memory import Budget
-
-AskedOffload = Literal["auto", "none", "model", "group"]
+from limpid.settings import AskedOffload
 
 
 @dataclass(frozen=True, kw_only=True)

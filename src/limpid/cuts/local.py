@@ -28,7 +28,7 @@ from limpid.plan.segments import (
     round_up,
 )
 from limpid.tiling.blend import Axis, Grid
-from limpid.tiling.plan import Span
+from limpid.tiling.plan import AxisSpan
 from limpid.types import Segment, Window
 
 
@@ -103,7 +103,7 @@ class Local:
 
     # -- pieces of a chunk
 
-    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[Span, Span]]:
+    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[AxisSpan, AxisSpan]]:
         """Each tile is computed from beginning to end, so that only finished frames are held whole."""
         halo = self.halo_px(num_steps)
         columns = tile_spans(width, rung.tile_px, halo)
@@ -183,7 +183,7 @@ def _space(canvas: Canvas, tile_px: int | None, halo: int) -> tuple[Axis, Axis]:
     return Axis.haloed(canvas.height, tile, halo), Axis.haloed(canvas.width, tile, halo)
 
 
-def tile_spans(length: int, tile_px: int | None, halo_px: int) -> list[Span]:
+def tile_spans(length: int, tile_px: int | None, halo_px: int) -> list[AxisSpan]:
     """Cut one axis of ``length`` LR pixels into tiles of about ``tile_px``, each with its halo inside the picture.
 
     They begin at multiples of `limpid.plan.segments.ALIGN_PX`, so that no cut divides a latent pixel.
@@ -191,7 +191,7 @@ def tile_spans(length: int, tile_px: int | None, halo_px: int) -> list[Span]:
     tile = length if tile_px is None else round_up(tile_px, ALIGN_PX)
     halo = round_up(halo_px, ALIGN_PX)
     return [
-        Span(
+        AxisSpan(
             start=max(start - halo, 0),
             stop=min(min(start + tile, length) + halo, length),
             keep_start=start,

@@ -1,11 +1,11 @@
-"""What happens to real footage: blur, downscaling, noise and compression; and clips made from photos.
+"""Degradation as real footage has it: blur, downscaling, noise and compression; and clips made from photos.
 
 A pipeline (`PIPELINES`) is ranges and probabilities; `draw` makes the parameters of one clip from it, as plain data;
 `apply` is a pure function of frames and parameters. `degrade` is the simple way for tests, without ranges.
 """
 
 from limpid.degrade.applying import apply, apply_to_clip
-from limpid.degrade.camera import CameraPath, Filmed, Layer, layered_clip, photo_clip
+from limpid.degrade.camera import CameraPath, Filmed, MovingLayer, layered_clip, photo_clip
 from limpid.degrade.drawing import Drawn, Pipeline, draw
 from limpid.degrade.ops import unsharp
 from limpid.degrade.pipelines import PIPELINES
@@ -17,7 +17,7 @@ __all__ = [
     "Degradation",
     "Drawn",
     "Filmed",
-    "Layer",
+    "MovingLayer",
     "Pipeline",
     "apply",
     "apply_to_clip",

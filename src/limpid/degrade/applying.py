@@ -27,7 +27,8 @@ def apply(frames: Iterable[np.ndarray], drawn: Drawn) -> Iterator[np.ndarray]:
     Raises:
         ValueError: size or number of the frames are others than those that `drawn` was made for.
     """
-    stream: Stream = _checked(frames, drawn)
+    # each step is a stream over the one before, so that few frames are held at a time
+    stream: _FrameStream = _checked(frames, drawn)
     for step in drawn.steps:
         stream = _OPS[step["op"]](stream, step, drawn)
     for number, frame in enumerate(stream):
@@ -39,7 +40,7 @@ def apply(frames: Iterable[np.ndarray], drawn: Drawn) -> Iterator[np.ndarray]:
 
 
 def apply_to_clip(frames: np.ndarray, drawn: Drawn) -> np.ndarray:
-    """`apply` for a clip in memory: ``t h w 3`` -> RGB uint8 ``t h/scale w/scale 3``."""
+    """Degrade a clip in memory (see `apply`): ``t h w 3`` -> RGB uint8 ``t h/scale w/scale 3``."""
     return np.stack(list(apply(frames, drawn)))
 
 
@@ -55,21 +56,21 @@ def _checked(frames: Iterable[np.ndarray], drawn: Drawn) -> Iterator[np.ndarray]
         raise ValueError(f"the parameters are for {drawn.num_frames} frames, and there are {number}")
 
 
-Stream = Iterable[np.ndarray]
+_FrameStream = Iterable[np.ndarray]
 
 
 def _at(values: Sequence[Any], number: int) -> Any:
-    """The value for a frame; a list of one holds for all."""
+    """The value of a random walk for a frame; a list of one holds for all."""
     return values[0] if len(values) == 1 else values[number]
 
 
-def _unsharp(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _unsharp(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     return (
         ops.unsharp(frame, size=step["size"], weight=step["weight"], threshold=step["threshold"]) for frame in frames
     )
 
 
-def _blur(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _blur(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     return (ops.blur(frame, kernel_at(step, number)) for number, frame in enumerate(frames))
 
 
@@ -82,32 +83,32 @@ def kernel_at(step: DrawnStep, number: int) -> np.ndarray:
     return kernels.kernel(step["kind"], step["size"], **values)
 
 
-def _resize(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _resize(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     for number, frame in enumerate(frames):
         height, width = _at(step["sizes"], number)
-        yield ops.resize(frame, height, width, step["how"])
+        yield ops.resize_frame(frame, height, width, step["how"])
 
 
-def _gaussian_noise(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _gaussian_noise(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     for number, frame in enumerate(frames):
         random = np.random.Generator(np.random.PCG64([step["seed"], number]))
         yield ops.gaussian_noise(frame, _at(step["sigma"], number), gray=step["gray"], random=random)
 
 
-def _poisson_noise(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _poisson_noise(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     for number, frame in enumerate(frames):
         random = np.random.Generator(np.random.PCG64([step["seed"], number]))
         scale = _at(step["scale"], number)
         yield ops.poisson_noise(frame, scale, gray=step["gray"], white=step["white"], random=random)
 
 
-def _jpeg(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _jpeg(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     for number, frame in enumerate(frames):
         yield ops.jpeg(frame, _at(step["quality"], number), swapped=step["swapped"])
 
 
-def _codec(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
-    """Frames of a random walk differ in size; they all get that of the first, as encoders need it."""
+def _codec(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
+    """Frames through a video codec. Those of a random walk differ in size; they all get that of the first."""
     codec = "libx264" if step["codec"] == "h264" else step["codec"]
     bits = step.get("bits_per_frame")
     rate = 25 if bits is None else 1  # one frame per second makes bits per second bits per frame
@@ -115,28 +116,28 @@ def _codec(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
     return (frame.astype(np.float32) for frame in decoded)
 
 
-def _one_size(frames: Stream) -> Iterator[np.ndarray]:
+def _one_size(frames: _FrameStream) -> Iterator[np.ndarray]:
     size: tuple[int, int] | None = None
     for frame in frames:
         size = size or (frame.shape[0], frame.shape[1])
         pixels = ops.to_bytes(frame)
-        yield pixels if pixels.shape[:2] == size else ops.resize(pixels, size[0], size[1], "bilinear")
+        yield pixels if pixels.shape[:2] == size else ops.resize_frame(pixels, size[0], size[1], "bilinear")
 
 
-def _bicubic(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _bicubic(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     return (shrink.bicubic(frame, drawn.scale) for frame in frames)
 
 
-def _blur_downsample(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _blur_downsample(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     for frame in frames:
         yield shrink.blur_downsample(frame, drawn.scale, sigma=step["sigma"], corner=step["corner"])
 
 
-def _simple_shrink(frames: Stream, step: DrawnStep, drawn: Drawn) -> Stream:
+def _simple_shrink(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     return (shrink.area(frame, drawn.scale, blur_sigma=step["blur_sigma"]) for frame in frames)
 
 
-_OPS: dict[str, Callable[[Stream, DrawnStep, Drawn], Stream]] = {
+_OPS: dict[str, Callable[[_FrameStream, DrawnStep, Drawn], _FrameStream]] = {
     "unsharp": _unsharp,
     "blur": _blur,
     "resize": _resize,

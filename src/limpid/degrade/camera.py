@@ -27,7 +27,7 @@ class CameraPath:
     shake: float = 0.0
 
     def matrix(self, frame: int, width: int, height: int, tremble: np.ndarray) -> np.ndarray:
-        """2x3 affine map from output pixels to photo pixels for one frame."""
+        """The camera at one frame: 2x3 affine map from output pixels to photo pixels."""
         scale = 1.0 / (self.zoom * self.zoom_rate**frame)
         theta = self.angle + self.turn_rate * frame
         a, b = scale * np.cos(theta), scale * np.sin(theta)
@@ -67,7 +67,7 @@ def photo_clip(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layer:
+class MovingLayer:
     """A part of a photo that moves in its own way. ``mask``: ``h w`` float32 of the photo's size, 0..1; None: all."""
 
     path: CameraPath
@@ -89,7 +89,14 @@ class Filmed:
 
 
 def layered_clip(
-    photo: np.ndarray, layers: Sequence[Layer], *, num_frames: int, stride: int, width: int, height: int, seed: int = 0
+    photo: np.ndarray,
+    layers: Sequence[MovingLayer],
+    *,
+    num_frames: int,
+    stride: int,
+    width: int,
+    height: int,
+    seed: int = 0,
 ) -> Filmed:
     """Film a photo whose layers move differently (parallax).
 
@@ -115,9 +122,9 @@ def layered_clip(
 
 
 def _composite(
-    photo: np.ndarray, layers: Sequence[Layer], maps: list[np.ndarray], width: int, height: int
+    photo: np.ndarray, layers: Sequence[MovingLayer], maps: list[np.ndarray], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One frame, and the number of the layer that shows most at each of its pixels."""
+    """One frame of all layers, and the number of the layer that shows most at each of its pixels."""
     seen = _seen(photo, maps[0], width, height, cv2.INTER_LANCZOS4)
     if len(layers) == 1:
         return seen, np.zeros((height, width), np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limpid.degrade.ranges import Course, DrawnStep, Range, Step
+from limpid.degrade.ranges import Course, DamageStep, DrawnStep, Limits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,7 +12,7 @@ class Sometimes:
     """A step that is taken with a probability."""
 
     prob: float
-    step: Step
+    step: DamageStep
 
     def draw(self, course: Course) -> DrawnStep | None:
         return self.step.draw(course) if course.random.uniform() < self.prob else None
@@ -20,9 +20,9 @@ class Sometimes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AreaShrink:
-    """Gaussian blur and area averaging to the size of the result; sigma in HR pixels."""
+    """A step of Gaussian blur and area averaging to the size of the result; sigma in HR pixels."""
 
-    sigma: Range
+    sigma: Limits
 
     def draw(self, course: Course) -> DrawnStep | None:
         course.size = course.target
@@ -31,9 +31,12 @@ class AreaShrink:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipNoise:
-    """Gaussian colour noise of the same strength in all frames: one of the ranges, evenly; sigma in levels of 255."""
+    """A step of Gaussian colour noise of the same strength in all frames.
 
-    sigmas: tuple[Range, ...]
+    It is drawn from one of the ranges, each as likely; sigma in levels of 255.
+    """
+
+    sigmas: tuple[Limits, ...]
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -44,7 +47,7 @@ class ClipNoise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConstantQuality:
-    """x264 at a rate factor; both ends of the range are included."""
+    """A step of x264 at a rate factor; both ends of the range are included."""
 
     crf: tuple[int, int]
 

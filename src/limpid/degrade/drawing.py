@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from limpid.degrade.ranges import SMALLEST_RESULT, Course, DrawnStep, Shuffled, Step
+from limpid.degrade.ranges import SMALLEST_RESULT, Course, DamageStep, DrawnStep, Shuffled
 
-FORMAT = 1
+_FORMAT = 1
 """Version of the JSON of a `Drawn`."""
 
 
@@ -19,14 +19,17 @@ class Pipeline:
 
     name: str
     summary: str
-    steps: tuple[Step | Shuffled, ...]
+    steps: tuple[DamageStep | Shuffled, ...]
     scale: int = 4
     """Pixels of the ground truth per pixel of the result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawn:
-    """What happens to one clip: every parameter of every frame. Plain data; ``steps`` hold JSON values only."""
+    """Drawn parameters: what happens to one clip, every parameter of every frame.
+
+    Plain data; ``steps`` hold JSON values only.
+    """
 
     pipeline: str
     seed: int
@@ -39,15 +42,15 @@ class Drawn:
     steps: tuple[DrawnStep, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """For `json.dumps`."""
-        return {"format": FORMAT, **asdict(self)}
+        """The parameters as plain values for `json.dumps`."""
+        return {"format": _FORMAT, **asdict(self)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Drawn:
-        """Back from `to_json`. Raises ValueError for anything else."""
+        """Parameters back from the values of `to_json`. Raises ValueError for anything else."""
         known = {name: values[name] for name in cls.__slots__ if name in values}
-        if values.get("format") != FORMAT or len(known) != len(cls.__slots__):
-            raise ValueError(f"these are no parameters of a degradation in format {FORMAT}")
+        if values.get("format") != _FORMAT or len(known) != len(cls.__slots__):
+            raise ValueError(f"these are no parameters of a degradation in format {_FORMAT}")
         sizes = {name: (int(known[name][0]), int(known[name][1])) for name in ("source", "target")}
         return cls(**(known | sizes | {"steps": tuple(known["steps"])}))
 
@@ -71,6 +74,7 @@ def draw(pipeline: Pipeline, *, num_frames: int, height: int, width: int, seed: 
     scale = pipeline.scale if scale is None else scale
     _check(num_frames, height, width, seed, scale)
     source, target = (height, width), (height // scale, width // scale)
+    # groups are shuffled first; then each step draws from a stream of its own, told the size that it finds
     steps = _order(pipeline, seed)
     course = Course(random=_stream(seed, 0), num_frames=num_frames, source=source, target=target, size=source)
     drawn = []
@@ -88,9 +92,9 @@ def draw(pipeline: Pipeline, *, num_frames: int, height: int, width: int, seed: 
     )
 
 
-def _order(pipeline: Pipeline, seed: int) -> list[tuple[int, Step]]:
+def _order(pipeline: Pipeline, seed: int) -> list[tuple[int, DamageStep]]:
     """The steps in the order in which they will be taken, numbered."""
-    steps: list[Step] = []
+    steps: list[DamageStep] = []
     for number, step in enumerate(pipeline.steps):
         steps += step.order(_stream(seed, 1000 + number)) if isinstance(step, Shuffled) else [step]
     return list(enumerate(steps, 1))

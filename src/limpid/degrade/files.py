@@ -24,8 +24,8 @@ from limpid.video.lossless import LosslessWriter, check_lossless_output
 RECORD_SUFFIX = ".degraded.json"
 _LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "av")
 
-Progress = Callable[[int, int], None]
-"""Is told how many frames are done, and of how many."""
+OnFrames = Callable[[int, int], None]
+"""A listener that is told how many frames are done, and of how many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,11 +37,11 @@ class Degraded:
     drawn: Drawn
     sha256: str
     cropped: bool
-    """The ground truth was cut to a multiple of the scale, from the right and bottom."""
+    """Whether the ground truth was cut to a multiple of the scale, at the right and bottom."""
 
 
 def record_of(output: Path) -> Path:
-    """Where the parameters of a degraded clip lie."""
+    """The path of the parameters of a degraded clip."""
     return output.with_name(output.name + RECORD_SUFFIX)
 
 
@@ -55,7 +55,7 @@ def degrade_file(
     max_frames: int | None = None,
     fps: Fraction | None = None,
     overwrite: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: OnFrames | None = None,
 ) -> Degraded:
     """Degrade a clip with a pipeline, or again with the parameters of another run.
 

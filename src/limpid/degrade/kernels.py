@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-KINDS: Final = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso", "sinc")
+KERNEL_KINDS: Final = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso", "sinc")
 
 _PROFILES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "gaussian": lambda m, _: np.exp(-0.5 * m),
@@ -60,7 +60,7 @@ def bessel_j1(x: np.ndarray) -> np.ndarray:
 def kernel(
     kind: str, size: int, *, sigma_x: float, sigma_y: float, angle: float, beta: float, omega: float
 ) -> np.ndarray:
-    """The kernel of a kind in `KINDS`; parameters that a kind does not have are ignored (iso: only ``sigma_x``)."""
+    """The kernel of a kind in `KERNEL_KINDS`; what a kind does not have is ignored (iso: only ``sigma_x`` counts)."""
     if kind == "sinc":
         return sinc(size, omega)
     if kind.endswith("iso") and not kind.endswith("aniso"):

@@ -1,4 +1,4 @@
-"""What each step of a pipeline does to one frame: pure functions of pixels and parameters.
+"""Operations of the steps of a pipeline on one frame: pure functions of pixels and parameters.
 
 Frames are RGB ``h w 3``, uint8 or float32 in 0..255. Number formats between the steps are those of the original: 8 bit
 after JPEG, where OpenCV rounds; float32 elsewhere, not clipped.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from limpid.types import LUMA_BT601
+
 INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "bicubic": cv2.INTER_CUBIC}
-_GRAY = np.array([0.299, 0.587, 0.114], np.float32)
+_GRAY = np.array(LUMA_BT601, np.float32)
 
 
 def unsharp(frame: np.ndarray, *, size: int = 51, weight: float = 0.5, threshold: float = 10.0) -> np.ndarray:
@@ -30,11 +32,11 @@ def _gaussian(frame: np.ndarray, size: int) -> np.ndarray:
 
 
 def blur(frame: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Correlation with a kernel, edges mirrored; the number format stays."""
+    """Blur: correlation with a kernel, edges mirrored; the number format stays."""
     return np.asarray(cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
-def resize(frame: np.ndarray, height: int, width: int, how: str) -> np.ndarray:
+def resize_frame(frame: np.ndarray, height: int, width: int, how: str) -> np.ndarray:
     """OpenCV's resize; ``how`` is in `INTERPOLATION`. Only ``area`` has an antialiasing filter, as in the original."""
     return np.asarray(cv2.resize(frame, (width, height), interpolation=INTERPOLATION[how]))
 
@@ -73,5 +75,5 @@ def jpeg(frame: np.ndarray, quality: int, *, swapped: bool = False) -> np.ndarra
 
 
 def to_bytes(frame: np.ndarray) -> np.ndarray:
-    """uint8, rounded and clipped."""
+    """A frame as uint8, rounded and clipped."""
     return frame if frame.dtype == np.uint8 else np.clip(np.rint(frame), 0, 255).astype(np.uint8)

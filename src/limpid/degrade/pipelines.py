@@ -13,7 +13,7 @@ from typing import Final
 
 from limpid.degrade.chances import AreaShrink, ClipNoise, ConstantQuality, Sometimes
 from limpid.degrade.drawing import Pipeline
-from limpid.degrade.ranges import Blur, Codec, Fixed, Jpeg, Noise, Resize, Shuffled, Step, ToTarget, Unsharp
+from limpid.degrade.ranges import Blur, CodecStep, DamageStep, Fixed, Jpeg, Noise, Resize, Shuffled, ToTarget, Unsharp
 
 _BLUR = (Blur(), Blur(prob=0.8, sigma=(0.2, 1.5)))
 _RESIZE = (Resize(), Resize(modes=(0.3, 0.4, 0.3), scale=(0.3, 1.2), step=0.03))
@@ -21,16 +21,18 @@ _NOISE = (Noise(), Noise(sigma=(1.0, 25.0), poisson=(0.05, 2.5)))
 _SINC = Blur(kinds=(0, 0, 0, 0, 0, 0, 1), prob=0.8, omega=(pi / 3, pi))
 
 
-def _realbasicvsr(*, codec: Codec, shuffled: bool = True, sharpened: bool = True) -> tuple[Step | Shuffled, ...]:
+def _realbasicvsr(
+    *, codec: CodecStep, shuffled: bool = True, sharpened: bool = True
+) -> tuple[DamageStep | Shuffled, ...]:
     first = (_BLUR[0], _RESIZE[0], _NOISE[0], Jpeg(), codec)
     second = (_BLUR[1], _RESIZE[1], _NOISE[1], Jpeg())
     shrink = (ToTarget(), _SINC)
-    last: tuple[Step | Shuffled, ...] = (Shuffled(groups=((codec,), shrink)),) if shuffled else (codec, *shrink)
+    last: tuple[DamageStep | Shuffled, ...] = (Shuffled(groups=((codec,), shrink)),) if shuffled else (codec, *shrink)
     return (*((Unsharp(),) if sharpened else ()), *first, *second, *last)
 
 
-def _steady(step: Step | Shuffled) -> Step | Shuffled:
-    """The step without its random walk; JPEG keeps its own."""
+def _steady(step: DamageStep | Shuffled) -> DamageStep | Shuffled:
+    """A step without its random walk; JPEG keeps its own."""
     if isinstance(step, Blur):
         return _steady_blur(step)
     if isinstance(step, Resize):
@@ -46,7 +48,7 @@ _KERNELS = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 
 
 def _image_blur(*, prob: float = 1.0, sigma: tuple[float, float]) -> Blur:
-    """Of Real-ESRGAN: a sinc with probability 0.1, else the six others."""
+    """The blur of Real-ESRGAN: a sinc with probability 0.1, else the six others."""
     kinds = (*(0.9 * chance for chance in _KERNELS), 0.1)
     return replace(_steady_blur(Blur(kinds=kinds, prob=prob, sigma=sigma)), beta_halves=True, beta_mixed=False)
 
@@ -59,8 +61,8 @@ def _image_noise(sigma: float, poisson: float) -> Noise:
     return Noise(sigma=(1.0, sigma), poisson=(0.05, poisson), sigma_step=0.0, poisson_step=0.0, white=255.0)
 
 
-def _real_esrgan(*, light: bool = False) -> tuple[Step | Shuffled, ...]:
-    """Drawn once per image there, and so once per clip here; ``light`` is StableSR's choice of ranges."""
+def _real_esrgan(*, light: bool = False) -> tuple[DamageStep | Shuffled, ...]:
+    """The steps of Real-ESRGAN, drawn once per image there and so once per clip here; ``light``: StableSR's ranges."""
     jpegs = [Jpeg(quality=(60 if light else 30, 95), step=0.0, swapped=False)]
     jpegs.append(replace(jpegs[0], quality=(60, 100) if light else (30, 95)))
     noises = (_image_noise(15, 2), _image_noise(12, 1)) if light else (_image_noise(30, 3), _image_noise(25, 2.5))
@@ -75,14 +77,14 @@ def _real_esrgan(*, light: bool = False) -> tuple[Step | Shuffled, ...]:
     return (*(() if light else (Unsharp(),)), *first, *second, last)
 
 
-_CODEC = Codec()
-_SIMPLE: tuple[Step, ...] = (
+_CODEC = CodecStep()
+_SIMPLE: tuple[DamageStep, ...] = (
     Fixed({"op": "simple_shrink", "blur_sigma": 1.0}, shrinks=True),
     Fixed({"op": "gaussian_noise", "gray": False, "sigma": [5.0]}),
     Fixed({"op": "codec", "codec": "libx264", "crf": 26}),
 )
 
-_LIGHT: tuple[Step, ...] = (
+_LIGHT: tuple[DamageStep, ...] = (
     AreaShrink(sigma=(0.4, 2.0)),
     ClipNoise(sigmas=((0.0, 0.0), (0.0, 12.0), (2.0, 8.0))),
     Sometimes(prob=0.2, step=Jpeg(quality=(40, 95), step=0.0, swapped=False)),
@@ -132,4 +134,4 @@ _ALL: Final = (
 )
 
 PIPELINES = MappingProxyType({pipeline.name: pipeline for pipeline in _ALL})
-"""By name."""
+"""All pipelines by their names."""

@@ -1,4 +1,4 @@
-"""What the steps of a pipeline may do to a clip: ranges and probabilities as plain values, and drawing from them.
+"""Steps of a pipeline, what they may do to a clip: ranges and probabilities as plain values, and drawing from them.
 
 A step's ``draw`` gives the step as it will be applied to one clip: a dict of JSON values (``op`` names the operation in
 `limpid.degrade.applying`), or None when its ``prob`` leaves it out. What a clip has once (kernel type, codec ...) is a
@@ -15,20 +15,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from limpid.degrade.kernels import KINDS
+from limpid.degrade.kernels import KERNEL_KINDS
 
-Range = tuple[float, float]
+Limits = tuple[float, float]
 Chances = tuple[tuple[str, float], ...]
 """Names with their probabilities."""
 DrawnStep = dict[str, Any]
-"""JSON values only."""
+"""A step as it was drawn for a clip; JSON values only."""
 
 SMALLEST_SIDE = 16
-"""No random resize makes a frame smaller than this, in pixels: codecs and kernels need something to work on."""
+"""Least side in pixels after a random resize: codecs and kernels need something to work on."""
 SMALLEST_RESULT = 8
-"""Nor may the result be smaller than this."""
+"""Least side of the result in pixels."""
 LEAST_BITS = 1000
-"""Per frame: x264 counts in thousands of bits and refuses zero."""
+"""Least bits per frame: x264 counts in thousands of bits and refuses zero."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Course:
     """Height and width of the first frame here; the original measures every resize by it."""
 
 
-class Step(Protocol):
+class DamageStep(Protocol):
     """One step of a pipeline."""
 
     def draw(self, course: Course) -> DrawnStep | None:
@@ -53,7 +53,7 @@ class Step(Protocol):
         ...
 
 
-def walk(random: np.random.Generator, start: float, step: float, limits: Range, num_frames: int) -> list[float]:
+def walk(random: np.random.Generator, start: float, step: float, limits: Limits, num_frames: int) -> list[float]:
     """A random walk of ``num_frames`` values from ``start``, held inside ``limits`` at every step."""
     values = [start]
     for change in random.uniform(-step, step, num_frames - 1).tolist():
@@ -67,7 +67,7 @@ def pick(random: np.random.Generator, chances: Chances) -> str:
     return chances[int(random.choice(len(weights), p=weights / weights.sum()))][0]
 
 
-def _started(course: Course, limits: Range, step: float) -> list[float]:
+def _started(course: Course, limits: Limits, step: float) -> list[float]:
     """A walk that starts anywhere in its range, with a generator of its own: other walks don't depend on its length."""
     own = course.random.spawn(1)[0]
     return walk(own, float(own.uniform(*limits)), step, limits, course.num_frames)
@@ -89,30 +89,31 @@ class Blur:
     """Convolution with a kernel of `limpid.degrade.kernels`. Sigma in pixels, angle and omega in radians."""
 
     kinds: tuple[float, ...] = (0.405, 0.225, 0.108, 0.027, 0.108, 0.027, 0.1)
-    """Probability of each of `KINDS`, in order."""
+    """Probability of each of `KERNEL_KINDS`, in order."""
     prob: float = 1.0
     sizes: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21)
-    sigma: Range = (0.2, 3.0)
+    sigma: Limits = (0.2, 3.0)
     sigma_step: float = 0.02
-    angle: Range = (-pi, pi)
+    angle: Limits = (-pi, pi)
     angle_step: float = 0.1 * pi
-    beta_gaussian: Range = (0.5, 4.0)
+    beta_gaussian: Limits = (0.5, 4.0)
     beta_gaussian_step: float = 0.05
-    beta_plateau: Range = (1.0, 2.0)
+    beta_plateau: Limits = (1.0, 2.0)
     beta_plateau_step: float = 0.1
-    omega: Range | None = None
-    """None: from pi/3 for kernels smaller than 13 pixels, from pi/5 for others; up to pi."""
+    omega: Limits | None = None
+    """Range of the cutoff of sinc kernels. None: from pi/3 for kernels smaller than 13 pixels, from pi/5 for others; up
+    to pi."""
     omega_step: float = 0.02 * pi
     beta_halves: bool = False
-    """Real-ESRGAN: half of the exponents are drawn below 1 and half above."""
+    """Whether half of the exponents are drawn below 1 and half above, as by Real-ESRGAN."""
     beta_mixed: bool = True
-    """RealBasicVSR's code: the exponent of a frame lies anywhere between 1 and the value of the walk."""
+    """Whether the exponent of a frame lies anywhere between 1 and the value of the walk, as in RealBasicVSR's code."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
         if random.uniform() > self.prob:
             return None
-        kind = pick(random, tuple(zip(KINDS, self.kinds, strict=True)))
+        kind = pick(random, tuple(zip(KERNEL_KINDS, self.kinds, strict=True)))
         size = int(random.choice(self.sizes))
         drawn: DrawnStep = {"op": "blur", "kind": kind, "size": size}
         if kind == "sinc":
@@ -140,15 +141,15 @@ class Blur:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resize:
-    """Up, down or as it is, by a random factor."""
+    """A random resize: up, down or as it is, by a random factor."""
 
     modes: tuple[float, float, float] = (0.2, 0.7, 0.1)
     """Probability of up, down, keep."""
-    scale: Range = (0.15, 1.5)
+    scale: Limits = (0.15, 1.5)
     step: float = 0.015
     ops: Chances = EVENLY
     to_target: bool = False
-    """The factor is of the result's size (Real-ESRGAN), not of the size that the frames have here (RealBasicVSR)."""
+    """Whether the factor is of the result's size (Real-ESRGAN), or of the size that frames have here (RealBasicVSR)."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -170,7 +171,7 @@ def _even(side: float) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToTarget:
-    """Resize to the size of the result."""
+    """A resize to the size of the result."""
 
     ops: Chances = EVENLY
 
@@ -184,13 +185,13 @@ class Noise:
     """Gaussian (sigma in levels of 255) or Poisson noise, in colour or grey; new in every frame."""
 
     gaussian_prob: float = 0.5
-    sigma: Range = (1.0, 30.0)
+    sigma: Limits = (1.0, 30.0)
     sigma_step: float = 0.1
-    poisson: Range = (0.05, 3.0)
+    poisson: Limits = (0.05, 3.0)
     poisson_step: float = 0.005
     gray_prob: float = 0.4
     white: float = 1.0
-    """See `limpid.degrade.ops.poisson_noise`."""
+    """The level that counts as white in Poisson noise, see `limpid.degrade.ops.poisson_noise`."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -204,12 +205,12 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Jpeg:
-    """JPEG; the quality is a whole number at every step of its walk."""
+    """JPEG compression; the quality is a whole number at every step of its walk."""
 
     quality: tuple[int, int] = (30, 95)
     step: float = 3.0
     swapped: bool = True
-    """Red for blue, as in RealBasicVSR."""
+    """Whether red stands for blue, as in RealBasicVSR."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         low, high = self.quality
@@ -220,11 +221,11 @@ class Jpeg:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Codec:
+class CodecStep:
     """A video codec at a bit rate. The original has one frame per second, so that its bits are bits per frame."""
 
     codecs: Chances = (("libx264", 1 / 3), ("h264", 1 / 3), ("mpeg4", 1 / 3))
-    """FFmpeg resolves h264 to libx264, which therefore has two of three chances."""
+    """Probabilities of the codecs. FFmpeg resolves h264 to libx264, which therefore has two of three chances."""
     bits_per_frame: tuple[int, int] = (10_000, 100_000)
     reference_pixels: int | None = None
     """Pixels of the ground truth that the bits are for; other sizes get theirs in proportion. None: no scaling."""
@@ -242,10 +243,10 @@ class Codec:
 class Shuffled:
     """Groups of steps, each group whole, in an order that is drawn once per clip."""
 
-    groups: tuple[tuple[Step, ...], ...]
+    groups: tuple[tuple[DamageStep, ...], ...]
 
-    def order(self, random: np.random.Generator) -> Sequence[Step]:
-        """The steps of all groups as they will be taken."""
+    def order(self, random: np.random.Generator) -> Sequence[DamageStep]:
+        """The steps of all groups in the order in which they will be taken."""
         return [step for index in random.permutation(len(self.groups)) for step in self.groups[index]]
 
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-BLUR_SIGMA = 1.6
-"""Of "BD" benchmarks (Gaussian blur, then every fourth pixel), in HR pixels at scale 4."""
+_BLUR_SIGMA = 1.6
+"""Sigma of the blur of "BD" benchmarks (Gaussian, then every fourth pixel), in HR pixels at scale 4."""
 
 
 def bicubic(frame: np.ndarray, scale: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def bicubic(frame: np.ndarray, scale: int) -> np.ndarray:
     return _both_axes(frame, scale, "bicubic", 0.0)
 
 
-def blur_downsample(frame: np.ndarray, scale: int, *, sigma: float = BLUR_SIGMA, corner: bool = False) -> np.ndarray:
+def blur_downsample(frame: np.ndarray, scale: int, *, sigma: float = _BLUR_SIGMA, corner: bool = False) -> np.ndarray:
     """Gaussian blur and subsampling in one; like `bicubic` in all else.
 
     With ``corner`` every ``scale``-th pixel from the first is taken, as the published BD sets do, which shifts the

@@ -13,7 +13,7 @@ from limpid.video.roundtrip import codec_roundtrip
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Degradation:
-    """How strongly a clip is degraded. A step whose strength is 0 or None is left out."""
+    """Strengths of the simple degradation. A step whose strength is 0 or None is left out."""
 
     blur_sigma: float = 1.0
     """Standard deviation of the Gaussian blur, in HR pixels."""
@@ -28,7 +28,7 @@ class Degradation:
 
 
 def degrade(frames: np.ndarray, how: Degradation, *, seed: int) -> np.ndarray:
-    """HR frames -> LR frames.
+    """Degrade a clip simply: HR frames -> LR frames.
 
     Args:
         frames: RGB uint8, ``t h w 3``; ``h`` and ``w`` multiples of ``how.scale``.

@@ -15,22 +15,22 @@ from torch import Tensor
 
 from limpid.types import Step
 
-Stream = Literal["init", "ancestral", "lr", "encode"]
+NoiseStream = Literal["init", "ancestral", "lr", "encode"]
 
 
-def noise_key(seed: int, stream: Stream, frame: int, step: int) -> int:
-    """63 bits out of a hash, so that neighbouring frames, steps and seeds share nothing."""
+def noise_key(seed: int, stream: NoiseStream, frame: int, step: int) -> int:
+    """The seed of one frame's noise: 63 bits of a hash, so that neighbouring frames, steps and seeds share nothing."""
     digest = hashlib.blake2b(f"{seed}/{stream}/{frame}/{step}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
-def noise(seed: int, stream: Stream, frame: int, step: int, channels: int, height: int, width: int) -> Tensor:
+def noise(seed: int, stream: NoiseStream, frame: int, step: int, channels: int, height: int, width: int) -> Tensor:
     """Standard normal ``c h w`` of one absolute frame, float32 on the CPU."""
     return noise_clip(seed, stream, [frame], step, channels, height, width)[0, :, 0]
 
 
 def noise_clip(
-    seed: int, stream: Stream, frames: Sequence[int], step: int, channels: int, height: int, width: int
+    seed: int, stream: NoiseStream, frames: Sequence[int], step: int, channels: int, height: int, width: int
 ) -> Tensor:
     """Standard normal ``1 c t h w`` for absolute ``frames``; a frame listed twice has the same noise twice.
 
@@ -54,5 +54,5 @@ def start_scale(step: Step) -> float:
 
 
 def add_noise(x0: Tensor, noise_like: Tensor, step: Step) -> Tensor:
-    """The forward process to the start of ``step``: ``alpha x0 + sigma noise``."""
+    """The forward process to the start of ``step``: ``alpha x0 + sigma noise`` (Ho et al. 2020, DDPM Eq. 4)."""
     return step.alpha * x0 + step.sigma * noise_like

@@ -1,9 +1,8 @@
-"""From what a network puts out to `Prediction`: eps, v, x0 and EDM, each a few lines; all tensors ``b c t h w``."""
+"""Parametrisations: a `Prediction` from what a network puts out, be it eps, v, x0 or EDM's F; tensors ``b c t h w``."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from torch import Tensor
 
@@ -11,47 +10,23 @@ from limpid.types import Prediction, Step
 
 
 def from_eps(z: Tensor, out: Tensor, step: Step) -> Prediction:
-    """The network predicts the noise (Ho et al. 2020)."""
+    """The prediction of a network that predicts the noise (Ho et al. 2020)."""
     return Prediction(x0=(z - step.sigma * out) / step.alpha, eps=out)
 
 
 def from_x0(z: Tensor, out: Tensor, step: Step) -> Prediction:
-    """The network predicts the clean latent."""
+    """The prediction of a network that predicts the clean latent."""
     return Prediction(x0=out, eps=(z - step.alpha * out) / step.sigma)
 
 
 def from_v(z: Tensor, out: Tensor, step: Step) -> Prediction:
-    """The network predicts ``v = alpha eps - sigma x0`` on the unit circle (Salimans and Ho 2022).
+    """The prediction of a network that predicts ``v = alpha eps - sigma x0`` (Salimans and Ho 2022).
 
-    For EDM levels (alpha = 1) ``z`` and the levels are divided by ``sqrt(1 + sigma^2)`` first, as in SVD.
+    Noise levels off the unit circle are brought there first, with ``z``. For EDM's (alpha = 1) that is the
+    preconditioning of SVD, DC-VSR Eq. 12 with ``sigma_data = 1``: c_skip is ``1 / (1 + sigma^2)``, c_out is
+    ``-sigma / sqrt(1 + sigma^2)``.
     """
     radius = math.hypot(step.alpha, step.sigma)
     alpha, sigma = step.alpha / radius, step.sigma / radius
     unit = z / radius
     return Prediction(x0=alpha * unit - sigma * out, eps=sigma * unit + alpha * out)
-
-
-class Scalings(NamedTuple):
-    """EDM's preconditioning: ``x0 = skip z + out F(in z, noise)``."""
-
-    skip: float
-    out: float
-    inp: float
-    noise: float
-
-
-def edm_scalings(sigma: float, sigma_data: float) -> Scalings:
-    """Karras et al. 2022, Table 1; ``sigma_data`` is the standard deviation of clean latents."""
-    total = sigma**2 + sigma_data**2
-    return Scalings(
-        skip=sigma_data**2 / total,
-        out=sigma * sigma_data / math.sqrt(total),
-        inp=1.0 / math.sqrt(total),
-        noise=0.25 * math.log(sigma),
-    )
-
-
-def from_edm(z: Tensor, out: Tensor, step: Step, sigma_data: float) -> Prediction:
-    """The network predicts EDM's F (Karras et al. 2022, Eq. 7)."""
-    scalings = edm_scalings(step.sigma, sigma_data)
-    return from_x0(z, scalings.skip * z + scalings.out * out, step)

@@ -17,11 +17,11 @@ from limpid.method import Sampler
 from limpid.types import Step
 
 FEW_STEPS = 15
-"""Below this many steps DPM-Solver++ takes a first-order last step, as in the reference solver."""
+"""Number of steps below which DPM-Solver++ takes a first-order last step, as in the reference solver."""
 
 
 def posterior_variance(step: Step) -> float:
-    """Variance of ``q(z_next | z, x0)`` (Ho et al. 2020, Eq. 7, for any alpha, sigma); 0 where the step ends clean."""
+    """Variance of ``q(z_next | z, x0)``, any alpha, sigma (Ho et al. 2020, DDPM Eq. 7); 0 where a step ends clean."""
     if step.sigma_next == 0.0:
         return 0.0
     ratio = (step.sigma_next / step.alpha_next) / (step.sigma / step.alpha)
@@ -29,14 +29,18 @@ def posterior_variance(step: Step) -> float:
 
 
 def clean_end(x0: Tensor, step: Step) -> Tensor:
-    """Where a step ends without noise, eps has no part in the result; ``x0`` itself where alpha is 1."""
+    """The end of a step that leaves no noise, in which eps has no part: ``alpha x0``, or just ``x0`` if alpha is 1."""
     return x0 if step.alpha_next == 1.0 else step.alpha_next * x0
 
 
 def ddim_update(x0: Tensor, eps: Tensor, step: Step, eta: float, draw: Callable[[], Tensor]) -> Tensor:
-    """DDIM (Song et al. 2021, Eq. 12); ``eta = 1`` is DDPM's posterior, ``eta = 0`` the deterministic update."""
+    """One update of DDIM (Song et al. 2021, DDIM Eq. 12).
+
+    ``eta = 1`` is DDPM's posterior, ``eta = 0`` the deterministic update.
+    """
     if step.sigma_next == 0.0:
         return clean_end(x0, step)
+    # sigma_t^2 of the paper, and the share of the noise that still points to z_t
     variance = eta**2 * posterior_variance(step)
     direction = math.sqrt(max(0.0, step.sigma_next**2 - variance))
     z = step.alpha_next * x0 + direction * eps
@@ -45,7 +49,7 @@ def ddim_update(x0: Tensor, eps: Tensor, step: Step, eta: float, draw: Callable[
 
 @dataclass(frozen=True, kw_only=True)
 class DDIM:
-    """Deterministic for ``eta = 0``; noise is added in proportion to ``eta``."""
+    """DDIM: deterministic for ``eta = 0``; noise is added in proportion to ``eta``."""
 
     eta: float = 0.0
 
@@ -57,7 +61,7 @@ class DDIM:
 
 @dataclass(frozen=True, kw_only=True)
 class DDPM:
-    """Ancestral sampling with the posterior's variance (Ho et al. 2020, Algorithm 2), on any respaced schedule.
+    """Ancestral sampling with the posterior's variance (Ho et al. 2020, DDPM Algorithm 2), on any respaced schedule.
 
     The posterior's mean in terms of x0 and eps is DDIM's with ``eta = 1``, which is how it is computed.
     """
@@ -70,7 +74,7 @@ class DDPM:
 
 @dataclass(frozen=True, kw_only=True)
 class Euler:
-    """Euler's method on the probability flow (Karras et al. 2022, Algorithm 1 without churn).
+    """Euler's method on the probability flow (Karras et al. 2022, EDM Algorithm 1).
 
     ``z + (sigma' - sigma) eps`` with ``z = x0 + sigma eps`` is ``x0 + sigma' eps``: the deterministic update again.
     """
@@ -82,19 +86,24 @@ class Euler:
 
 
 class SolverHistory(NamedTuple):
-    """What DPM-Solver++ keeps of the step before: the x0 that it was given, and log(alpha / sigma) there."""
+    """State of DPM-Solver++, kept from the step before: the x0 that it was given, and log(alpha / sigma) there."""
 
     x0: Tensor
     log_snr: float
 
 
 def dpmpp_2m_update(z: Tensor, x0: Tensor, step: Step, history: SolverHistory | None) -> Tensor:
-    """DPM-Solver++(2M), midpoint (Lu et al. 2022, Algorithm 2); first order without ``history`` or at sigma 0."""
+    """One update of DPM-Solver++(2M), midpoint (Lu et al. 2022, DPM-Solver++ Algorithm 2).
+
+    It is first order without ``history``, and takes ``x0`` itself at sigma 0.
+    """
     if step.sigma_next == 0.0:
         return clean_end(x0, step)
+    # lambda = log(alpha / sigma), and h = lambda_i - lambda_{i-1}
     log_snr = math.log(step.alpha / step.sigma)
     h = math.log(step.alpha_next / step.sigma_next) - log_snr
     if history is not None:
+        # D_i = (1 + 1 / 2r) x_i - 1 / 2r x_{i-1}, where r is the length of the step before in units of this one
         r = (log_snr - history.log_snr) / h
         x0 = x0 + (x0 - history.x0) / (2.0 * r)
     return (step.sigma_next / step.sigma) * z - step.alpha_next * math.expm1(-h) * x0
@@ -102,7 +111,7 @@ def dpmpp_2m_update(z: Tensor, x0: Tensor, step: Step, history: SolverHistory | 
 
 @dataclass(frozen=True, kw_only=True)
 class DPMSolverPP2M:
-    """Second order, deterministic, uses x0 only; good at 10 to 25 steps."""
+    """DPM-Solver++(2M): second order, deterministic, uses x0 only; good at 10 to 25 steps."""
 
     lower_order_final: bool = True
 
@@ -115,4 +124,4 @@ class DPMSolverPP2M:
 
 
 SAMPLERS: dict[str, Sampler] = {"ddpm": DDPM(), "ddim": DDIM(), "dpm++": DPMSolverPP2M()}
-"""Those that a user can choose between, where a method leaves the choice."""
+"""The samplers that a user can choose between, by their names, where a method leaves the choice."""

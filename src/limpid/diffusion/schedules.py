@@ -20,7 +20,7 @@ Spacing = Literal["leading", "trailing", "linspace"]
 BetaSchedule = Literal["linear", "scaled_linear"]
 KARRAS_RHO = 7.0
 STRENGTH_ROUNDING = 1e-9
-"""So that 0.3 of 10 steps is 3 steps although 0.3 * 10 is not exactly 3."""
+"""Allowance for rounding, so that 0.3 of 10 steps is 3 steps although 0.3 * 10 is not exactly 3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +92,13 @@ def vp_steps_at(
 def karras_steps(
     num_steps: int, sigma_min: float, sigma_max: float, rho: float = KARRAS_RHO, *, final_sigma: float = 0.0
 ) -> tuple[Step, ...]:
-    """An EDM schedule (Karras et al. 2022, Eq. 5): alpha is 1, the network is told ``t = ln(sigma) / 4``.
+    """An EDM schedule (Karras et al. 2022, EDM Eq. 5): alpha is 1, the network is told ``t = ln(sigma) / 4``.
 
     One step goes from ``sigma_max`` straight to ``final_sigma``. SVD uses 0.002 to 700.
     """
     if not (num_steps >= 1 and 0 < sigma_min < sigma_max):
         raise ValueError(f"need steps >= 1 and 0 < sigma_min < sigma_max, got {num_steps}, {sigma_min}, {sigma_max}")
+    # sigma_i = (sigma_max^(1/rho) + i / (N - 1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     ramp = np.linspace(0.0, 1.0, num_steps)
     sigmas = [float(s) for s in (high + ramp * (low - high)) ** rho]
@@ -105,7 +106,7 @@ def karras_steps(
 
 
 def edm_time(sigma: float) -> float:
-    """EDM's ``c_noise``."""
+    """The time that a network is told of a noise level: EDM's ``c_noise``, ``ln(sigma) / 4`` (EDM Table 1)."""
     return 0.25 * math.log(sigma)
 
 

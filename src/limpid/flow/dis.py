@@ -9,7 +9,10 @@ import numpy as np
 
 
 def dis_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Where each pixel of ``first`` is found in ``second``: luma ``h w`` in 0..255 -> ``h w 2`` pixels, x first."""
+    """DIS flow from ``first`` to ``second``: luma ``h w`` in 0..255 -> ``h w 2`` pixels, x first.
+
+    It says where each pixel of ``first`` is found in ``second``.
+    """
     create = cast(Any, cv2).DISOpticalFlow_create  # OpenCV's type stubs lack it
     estimator = create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
@@ -29,7 +32,7 @@ def warp_image(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INT
 
 
 def visible_in_both(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
-    """Mask ``h w`` of pixels whose flow is trusted: consistent both ways, no motion boundary, inside the picture.
+    """The mask ``h w`` of pixels whose flow is trusted: consistent both ways, no motion boundary, inside the picture.
 
     The thresholds are those of Lai et al. (ECCV 2018), in pixels, so they depend on the resolution.
     """
@@ -37,12 +40,15 @@ def visible_in_both(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     def square(v: np.ndarray) -> np.ndarray:
         return np.asarray((v**2).sum(-1))
 
+    # consistent: following both flows comes back
     back = warp_image(backward, forward, cv2.INTER_LINEAR)
     occluded = square(forward + back) > 0.01 * (square(forward) + square(back)) + 0.5
+    # motion boundary: the flow changes from pixel to pixel
     dx, dy = np.zeros_like(forward), np.zeros_like(forward)
     dx[:, :-1] = forward[:, :-1] - forward[:, 1:]
     dy[:-1] = forward[:-1] - forward[1:]
     boundary = square(dx) + square(dy) > 0.01 * square(forward) + 0.002
+    # inside: the target is a place of the picture
     h, w = occluded.shape
     x, y = np.meshgrid(np.arange(w), np.arange(h))
     x, y = x + forward[..., 0], y + forward[..., 1]

@@ -1,4 +1,4 @@
-"""What estimates optical flow between frames, behind one call; that of RAFT is in `limpid.networks.flow.raft`."""
+"""Estimators of optical flow between frames, behind one call; that of RAFT is in `limpid.networks.flow.raft`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from limpid.flow.dis import dis_flow
+from limpid.types import LUMA_BT601
 
-LEAST_SIDE_PX = 24
-"""Smaller pictures are enlarged to this before the search, which cannot work on fewer pixels."""
+_LEAST_SIDE_PX = 24
+"""The least side of a picture that DIS can search: smaller ones are enlarged to this first."""
 
 
 class FlowEstimator(Protocol):
@@ -43,9 +44,9 @@ class DISFlow:
         return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous().to(first.device)
 
     def _pair(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Luma ``h w`` in 0..255 -> ``h w 2``."""
+        """The flow of one pair: luma ``h w`` in 0..255 -> ``h w 2``."""
         height, width = first.shape
-        factor = max(self.enlarge, math.ceil(LEAST_SIDE_PX / min(height, width)))
+        factor = max(self.enlarge, math.ceil(_LEAST_SIDE_PX / min(height, width)))
         size = (width * factor, height * factor)
         large = [cv2.resize(y, size, interpolation=cv2.INTER_CUBIC) for y in (first, second)]
         flow = cv2.resize(dis_flow(*large), (width, height), interpolation=cv2.INTER_AREA)
@@ -56,7 +57,7 @@ class LastFlows:
     """An estimator that keeps its last answers, for strategies that ask for the flow of the same frames."""
 
     KEPT = 2
-    """Both directions."""
+    """Number of answers that are kept: both directions of the same frames."""
 
     def __init__(self, estimator: FlowEstimator) -> None:
         self.estimator = estimator
@@ -72,6 +73,6 @@ class LastFlows:
 
 def _luma(frames: Tensor) -> list[np.ndarray]:
     """BT.601 luma of ``t 3 h w`` in [0, 1] -> ``h w`` in 0..255 per frame."""
-    weights = frames.new_tensor([0.299, 0.587, 0.114], dtype=torch.float32)
+    weights = frames.new_tensor(LUMA_BT601, dtype=torch.float32)
     luma = torch.einsum("tchw,c->thw", frames.float(), weights) * 255
     return list(luma.cpu().numpy())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 Interpolation = Literal["nearest", "bilinear"]
 UNFLOW = (0.01, 0.5)
-"""alpha1 and alpha2 of Meister et al. 2018, section 3.3, in squared pixels; MGLD-VSR takes its masks from there."""
+"""alpha1 and alpha2 of UnFlow (Meister et al. 2018), in squared pixels; MGLD-VSR takes its masks from there."""
 
 
 def warp(x: Tensor, flow: Tensor, mode: Interpolation = "nearest") -> Tensor:
@@ -23,6 +23,7 @@ def warp(x: Tensor, flow: Tensor, mode: Interpolation = "nearest") -> Tensor:
     if flow.shape[-2:] != x.shape[-2:] or flow.shape[1] != 2:
         raise ValueError(f"a flow of {tuple(flow.shape)} does not fit {tuple(x.shape)}; it must be b 2 h w")
     height, width = x.shape[-2:]
+    # p + f(p), in the coordinates of grid_sample
     target = _targets(flow.float()).permute(0, 2, 3, 1)
     # -1 and 1 at the outer edges of the picture, not at the centres of its last pixels: an axis of one pixel has these
     grid = (2 * target + 1) / target.new_tensor([width, height]) - 1
@@ -45,15 +46,18 @@ def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
 def valid_flow(
     forward: Tensor, backward: Tensor, *, delta: float | None = None, alpha1: float = 0.0, alpha2: float = 0.0
 ) -> Tensor:
-    """Where following ``forward`` and then ``backward`` comes back: mask ``b 1 h w`` on the grid of ``forward``.
+    """The mask of a flow by forward-backward consistency: where following ``forward`` and then ``backward`` comes back.
 
-    Upscale-A-Video, Eq. 2: the error is ``|f + b(p + f)|^2`` in squared pixels, and valid is below the fixed threshold
+    ``b 1 h w``, bool, on the grid of ``forward``.
+
+    UAV Eq. 2: the error is ``E(p) = |f(p) + b(p + f(p))|^2`` in squared pixels, and valid is below the fixed threshold
     ``delta``, where the target is inside the picture. With ``alpha1`` and ``alpha2`` in its place the threshold grows
     with the motion, ``alpha1 (|f|^2 + |b(p + f)|^2) + alpha2``, and targets outside are not looked at, as in its
     released code. Flows: ``b 2 h w``. Raises ValueError when both kinds of threshold are given.
     """
     if delta is not None and (alpha1 or alpha2):
         raise ValueError("a flow is checked by a fixed threshold or by an adaptive one, not by both")
+    # b(p + f(p)), and E(p)
     back = warp(backward, forward, "bilinear")
     error = _squared(forward + back)
     if delta is None:
@@ -62,14 +66,14 @@ def valid_flow(
 
 
 def within(flow: Tensor) -> Tensor:
-    """Where all that a bilinear `warp` fetches is inside the picture: mask ``b 1 h w``; ``flow``: ``b 2 h w``."""
+    """The mask ``b 1 h w`` of places for which a bilinear `warp` along ``flow`` fetches only what is in the picture."""
     x, y = _targets(flow).unbind(dim=1)
     height, width = flow.shape[-2:]
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None]
 
 
 def unoccluded(flow: Tensor, back: Tensor) -> Tensor:
-    """Where a flow can be trusted: it comes back by UnFlow's test, and all that it fetches is inside the picture.
+    """The mask of a flow that can be trusted: it comes back by UnFlow's test, and fetches only what is in the picture.
 
     Mask ``b 1 h w`` on the grid of ``flow``; ``back`` is the flow the other way, both ``b 2 h w``.
     """
@@ -92,7 +96,7 @@ def occluded_compat(forward: Tensor, backward: Tensor) -> Tensor:
 
 
 def _targets(flow: Tensor) -> Tensor:
-    """Where each pixel's flow points to, ``b 2 h w`` in pixels."""
+    """The place that each pixel's flow points to, ``b 2 h w`` in pixels."""
     height, width = flow.shape[-2:]
     y, x = torch.meshgrid(
         torch.arange(height, device=flow.device, dtype=flow.dtype),
@@ -103,7 +107,7 @@ def _targets(flow: Tensor) -> Tensor:
 
 
 def _inside(flow: Tensor) -> Tensor:
-    """Whether the nearest pixel to each target exists, ``b 1 h w``."""
+    """The mask ``b 1 h w`` of flows whose target has a nearest pixel in the picture."""
     x, y = _targets(flow).unbind(dim=1)
     height, width = flow.shape[-2:]
     return ((x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5))[:, None]

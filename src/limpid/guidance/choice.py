@@ -7,7 +7,7 @@ from limpid.guidance.dssag import DetailSuppression
 from limpid.guidance.pag import PerturbedAttention
 from limpid.guidance.sag import SelfAttentionGuidance
 from limpid.method import Guidance
-from limpid.settings import GuidanceName
+from limpid.settings import GuidanceName, Settings
 from limpid.types import SettingsError
 
 
@@ -18,14 +18,13 @@ def choose_guidance(
 
     Args:
         classifier_free: whether the method can be told less than it is (no prompt). If not, the self-attention
-            guidances stand alone (DC-VSR Eq. 5, 6, 8).
+            guidances stand alone (DC-VSR Eq. 5, 6 and 8).
 
     Raises:
         SettingsError: a scale without guidance, or ``cfg`` where there is nothing to leave out.
     """
+    Settings.refuse(guidance=name, guidance_scale=scale)
     if name == "none":
-        if scale is not None:
-            raise SettingsError(f"guidance_scale {scale:g} has no effect with guidance none; leave one of them out")
         return None
     weight = default_scale if scale is None else scale
     if name == "cfg":
@@ -38,13 +37,10 @@ def choose_guidance(
 
 
 def most_calls(guidance: Guidance | None) -> int:
-    """Network calls that guidance makes of one tile, at most; each has keys and values of its own."""
-    if guidance is None:
-        return 1
-    combined = isinstance(guidance, SelfAttentionGuidance | PerturbedAttention) and guidance.classifier_free
-    return 3 if combined else 2
+    """Network calls that are made of one tile, at most: one without guidance."""
+    return 1 if guidance is None else guidance.calls
 
 
 def changes_attention(guidance: Guidance | None) -> bool:
-    """Whether the guidance exchanges attention layers from call to call, which a compiled network cannot follow."""
-    return guidance is not None and not isinstance(guidance, ClassifierFree)
+    """Whether attention layers are exchanged from call to call: never without guidance."""
+    return guidance is not None and guidance.changes_attention

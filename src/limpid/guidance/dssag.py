@@ -1,4 +1,4 @@
-"""Detail-suppression self-attention guidance (DC-VSR section 3.3, Eq. 7 to 10)."""
+"""Detail-suppression self-attention guidance (DC-VSR section 3.3; DC-VSR Eq. 7 to 10)."""
 
 from __future__ import annotations
 
@@ -12,40 +12,45 @@ from limpid.attention.fused import softened_queries
 from limpid.attention.layers import outer_layers
 from limpid.attention.patching import Attend, Change, changed_attention
 from limpid.guidance.arithmetic import extrapolated
+from limpid.guidance.by_attention import ByAttention
 from limpid.method import Denoise, Prior
 from limpid.types import Prediction, Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetailSuppression:
-    """Away from a prediction whose self-attention blurs: ``weak + w (plain - weak)``, w of 1 is the plain one.
+class DetailSuppression(ByAttention):
+    """DSSAG: away from a prediction whose self-attention blurs, ``weak + w (plain - weak)``; w of 1 is the plain one.
 
-    The weak prediction also lacks the prompt where the guidance is ``classifier_free`` (Eq. 9), so that one difference
-    does both; otherwise it is told the same as the other (Eq. 8). Two network calls either way.
+    The weak prediction also lacks the prompt where the guidance is ``classifier_free`` (DC-VSR Eq. 9), so that one
+    difference does both; otherwise it is told the same as the other (DC-VSR Eq. 8). Two network calls either way.
+    ``scale`` is w, which is ``1 + s`` in the paper.
     """
 
-    scale: float
-    """w, which is ``1 + s`` of the paper."""
     rho: float = 0.5
-    """How fast suppression falls with the noise (Eq. 10)."""
-    classifier_free: bool = True
+    """rho of DC-VSR Eq. 10: how fast suppression falls with the noise."""
     first_layers: int = 2
     last_layers: int = 2
 
+    @property
+    def calls(self) -> int:
+        return 2
+
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:
-        """Raises SettingsError when the prior has no self-attention that can be changed."""
+        """The guided prediction of ``z``. Raises SettingsError when no self-attention of the prior can be changed."""
         gamma = suppression(step, self.rho)
         if self.scale == 1.0 or (gamma == 0.0 and not self.classifier_free):
             return denoise(z, condition, "main")
+        # eps'(x_t): the outermost self-attentions softened, and told less where that is one guidance with CFG
         layers = outer_layers(prior, self.first_layers, self.last_layers)
         change = soften(gamma)
         with changed_attention([(name, layer, change) for name, layer in layers]):
             weak = denoise(z, condition.unconditional() if self.classifier_free else condition, "suppressed")
+        # eps'(x_t) + (1 + s) (eps(x_t, c) - eps'(x_t))
         return extrapolated(weak, denoise(z, condition, "main"), self.scale)
 
 
 def suppression(step: Step, rho: float) -> float:
-    """``gamma`` of Eq. 10: 1 at the first step of the whole schedule, 0 at the last.
+    """The suppression ``gamma`` of DC-VSR Eq. 10: 1 at the first step of the whole schedule, 0 at the last.
 
     Noise levels are those of the whole schedule, also in a run of less strength, whose first step is a later one. A
     schedule of one step has no range: 1. VP schedules are measured as EDM's, by noise per signal.
@@ -55,12 +60,13 @@ def suppression(step: Step, rho: float) -> float:
     first, last = (math.log(noise) for noise in step.noise_range)
     if first <= last:
         return 1.0
+    # (ln sigma_t - ln sigma_T) / (ln sigma_0 - ln sigma_T)
     share = (math.log(step.noise) - last) / (first - last)
     return float(max(0.0, share) ** rho)
 
 
 def soften(gamma: float) -> Change:
-    """Attention with lower contrast between its weights (Eq. 7); that of 0 is the plain one."""
+    """A change to attention with lower contrast between its weights (DC-VSR Eq. 7); ``gamma`` 0 is the plain one."""
 
     def change(q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
         return attend(softened_queries(q, k, gamma), k, v)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -22,6 +21,7 @@ from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
 from limpid.methods.tiny import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.tiny import tiny
 from limpid.methods.upscale_a_video import upscale_a_video
+from limpid.options.declare import declared
 from limpid.settings import Settings
 from limpid.types import SettingsError
 
@@ -36,30 +36,6 @@ METHODS: dict[str, Callable[..., Method]] = {
 }
 """Name -> function that composes the method. Nothing is loaded before it is called."""
 
-OWN_OPTIONS = (
-    "weights",
-    "prompt",
-    "negative_prompt",
-    "prompts",
-    "noise_level",
-    "guidance",
-    "guidance_scale",
-    "attention",
-    "attention_rate",
-    "attention_frames",
-    "image_embedding",
-    "consistency",
-    "propagation_steps",
-    "motion_guidance",
-    "sampler",
-    "joint_frames",
-    "flow",
-    "autoencoder",
-    "decoder_weight",
-    "released",
-)
-"""Settings that are parameters of the methods' functions."""
-
 
 def find_method(name: str, settings: Settings | None = None) -> Method:
     """The method of that name, ours or installed through the entry point group, with its options from ``settings``.
@@ -68,14 +44,25 @@ def find_method(name: str, settings: Settings | None = None) -> Method:
         SettingsError: there is no such method, or it does not have an option that was chosen.
         WeightsError: its weights are missing.
     """
-    make = METHODS.get(name) or _installed(name)
+    make = _maker(name)
     return make(**chosen_options(name, make, settings or Settings()))
 
 
+def options_with_effect(name: str, method: Method) -> list[str]:
+    """The options that are not refused with the method of that name, in the order of `Settings`.
+
+    Those of scope "method" are the parameters of its function, those of scope "engine" are in `Method.options`.
+    """
+    known = inspect.signature(_maker(name)).parameters
+    silent = () if "prompts" in known else ("caption", "caption_model")
+    lists = {"method": known, "engine": method.options}
+    rows = [row for row in declared(Settings) if row.name not in silent]
+    return [row.name for row in rows if row.name in lists.get(row.option.scope, (row.name,))]
+
+
 def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -> Mapping[str, Any]:
-    """What the user chose among `OWN_OPTIONS`, as arguments for the method's function."""
-    defaults = {field.name: field.default for field in fields(Settings)}
-    chosen = {o: getattr(settings, o) for o in OWN_OPTIONS if getattr(settings, o) != defaults[o]}
+    """What the user chose among the options of scope "method", as arguments for the method's function."""
+    chosen = settings.given("method")
     known = inspect.signature(make).parameters
     for option in chosen:
         if option not in known:
@@ -83,6 +70,11 @@ def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -
     if settings.caption != "off" and "prompts" not in known:
         raise SettingsError(f"caption has no effect with the method {name}, which is not told any text; leave it out")
     return chosen
+
+
+def _maker(name: str) -> Callable[..., Method]:
+    """The function of a method of ours, or of an installed package."""
+    return METHODS.get(name) or _installed(name)
 
 
 def _installed(name: str) -> Callable[..., Method]:

@@ -13,11 +13,11 @@ from limpid.method import Guidance, Weights
 from limpid.settings import Flow
 from limpid.types import WeightsError
 
-MGLD_VSR, DC_VSR = "mgld-vsr", "dc-vsr"
+MGLD_VSR_NAME, DC_VSR_NAME = "mgld-vsr", "dc-vsr"
 SUMMARIES = {
     "tiny": "small model that ships with Limpid; fast on a plain CPU",
-    MGLD_VSR: "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time",
-    DC_VSR: (
+    MGLD_VSR_NAME: "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time",
+    DC_VSR_NAME: (
         "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"
     ),
     "upscale-a-video": (

@@ -16,24 +16,24 @@ from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.guidance.choice import choose_guidance, most_calls
 from limpid.method import Method
-from limpid.methods.common import DC_VSR, SUMMARIES, guided, weights_in
-from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDConditioning
-from limpid.priors.load.dc_vsr import SVDFiles, load_svd
-from limpid.settings import AttentionName, GuidanceName, ImageEmbedding
+from limpid.methods.common import DC_VSR_NAME, SUMMARIES, guided, weights_in
+from limpid.priors.dc_vsr import SVDConditioning, latent_edge
+from limpid.priors.load.dc_vsr import DCVSRFiles, load_dc_vsr
+from limpid.settings import AttentionName, GuidanceName, ImageEmbedding, Settings
 from limpid.tiling.plan import plan_tiles
-from limpid.types import SettingsError, Step, WeightsError
+from limpid.types import Step, WeightsError
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
-"""Supplement E."""
+"""Least and largest noise level; DC-VSR supplement E."""
 _STEPS = 25
-"""The only number of steps in the paper (Fig. 3), and that of SVD."""
+"""The only number of steps in the paper (DC-VSR Fig. 3), and that of SVD."""
 _GUIDANCE: GuidanceName = "dssag"
 """Unless the weights say otherwise: students that take few steps need none."""
 _GUIDANCE_SCALE = 2.0
 """w; the paper gives none for video. SVD's rises from 1 in the first frame to 3 in the last, because only the first one
 is given to it; here every frame is, so all get the mean."""
 _WINDOW_FRAMES, _TILE_PX = 14, 128
-"""64x64x14 latents, which stand for 128x128 LR pixels (section 3); all overlaps are one half."""
+"""64x64x14 latents, which stand for 128x128 LR pixels (DC-VSR section 3); all overlaps are one half."""
 _WORK_BYTES_PER_PX = 24_000
 """Of a denoiser call; measured 24 000 with 14 frames of 16x16 latents, 11 000 with a whole tile of 64x64."""
 _DECODE_BYTES_PER_PX = 180_000
@@ -59,17 +59,17 @@ def dc_vsr(
 
     Raises SettingsError for an option without effect, WeightsError when the weights are not there.
     """
-    folder = installed(DC_VSR, weights)
+    folder = installed(DC_VSR_NAME, weights)
     plan = attention_plan(attention, attention_rate, attention_frames)
     trained = read_card(folder).defaults
     named = guidance or trained.get("guidance", _GUIDANCE)
     guide = choose_guidance(named, guidance_scale, default_scale=_GUIDANCE_SCALE)
-    files = SVDFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
+    files = DCVSRFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
 
     return Method(
-        name=DC_VSR,
-        summary=SUMMARIES[DC_VSR],
-        load=partial(load_svd, files),
+        name=DC_VSR_NAME,
+        summary=SUMMARIES[DC_VSR_NAME],
+        load=partial(load_dc_vsr, files),
         scale=4,
         steps=int(trained.get("steps", _STEPS)),
         make_schedule=_schedule,
@@ -83,7 +83,7 @@ def dc_vsr(
 
 
 def _cuts(joint_frames: int | None) -> Blended:
-    """Windows and tiles of section 3, all overlaps one half; segments meet like windows."""
+    """Windows and tiles of DC-VSR section 3, all overlaps one half; segments meet like windows."""
     half = _WINDOW_FRAMES // 2
     return Blended(
         joint_frames=half if joint_frames is None else joint_frames,
@@ -138,9 +138,9 @@ def kept_bytes(
 
     ``channels``: of the layers that are changed; ``branches``: network calls that guidance makes of a tile.
     """
-    rows, columns = (_latents(edge) for edge in (height, width))
-    tile = _latents(tile_px or max(width, height))
-    count = len(plan_tiles(rows, columns, tile, min(_latents(_TILE_PX // 2), tile // 2)))
+    rows, columns = (latent_edge(edge) for edge in (height, width))
+    tile = latent_edge(tile_px or max(width, height))
+    count = len(plan_tiles(rows, columns, tile, min(latent_edge(_TILE_PX // 2), tile // 2)))
     layer = LayerSize(height=min(rows, tile), width=min(columns, tile), channels=channels)
     sizes = bank_bytes(
         [layer] * (plan.first_layers + plan.last_layers),
@@ -154,23 +154,15 @@ def kept_bytes(
     return max(sizes.values())
 
 
-def _latents(edge_px: int) -> int:
-    """Of the denoiser's canvas for an edge in LR pixels: see `limpid.priors.dc_vsr.SVDPrior.latent_size`."""
-    return LATENT_MULTIPLE * -(-edge_px * 4 // (PIXELS_PER_LATENT * LATENT_MULTIPLE))
-
-
 def attention_plan(name: AttentionName, rate: float | None, frames: int | None) -> AttentionPropagation | None:
     """Which keys and values tiles get from others; ``rate`` is the paper's s_SAP, ``frames`` its L.
 
     One of the two alone does nothing in the steps of the other. Raises SettingsError for a value without effect.
     """
-    chosen = name.split("+")
-    for value, option, needs in ((rate, "attention_rate", "sap"), (frames, "attention_frames", "tap")):
-        if value is not None and needs not in chosen:
-            raise SettingsError(f"{option} has no effect with attention {name}; add {needs}, or leave it out")
+    Settings.refuse(attention=name, attention_rate=rate, attention_frames=frames)
     if name == "none":
         return None
-    plan = AttentionPropagation()
+    chosen, plan = name.split("+"), AttentionPropagation()
     return AttentionPropagation(
         spatial_rate=(plan.spatial_rate if rate is None else rate) if "sap" in chosen else 0.0,
         temporal_frames=(plan.temporal_frames if frames is None else frames) if "tap" in chosen else 0,

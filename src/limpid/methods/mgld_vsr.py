@@ -14,11 +14,13 @@ from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
-from limpid.methods.common import MGLD_VSR, SUMMARIES, flow_estimator, guided, weights_in
-from limpid.priors.load.mgld_vsr import MgldFiles, load_mgld
+from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, flow_estimator, guided, weights_in
+from limpid.options.declare import Needs
+from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, SamplerName, parse_consistency
+from limpid.settings import AutoencoderName, Flow, GuidanceName, SamplerName, Settings
+from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step
 
 _STEPS = 50
@@ -42,6 +44,13 @@ RELEASED_GUIDANCE: dict[str, Any] = {
     "max_step": None,
     "halvings": 0,
 }
+NEEDS_MOTION = {
+    name: Needs(
+        f"{name} has no effect without motion; leave consistency out, or add it there", {"consistency": ("motion",)}
+    )
+    for name in ("motion_guidance", "flow")
+}
+"""In place of the options' own: here motion is what there is unless the user takes it away."""
 _WORK_BYTES_PER_PX = 15_000
 """Of one denoiser call per LR pixel and frame in float32: measured with 5 frames, 13 100 at 64x64 px (32x32 latents)
 and 7 300 at 128x128."""
@@ -62,7 +71,7 @@ def mgld_vsr(
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
-    autoencoder: Autoencoder = "video",
+    autoencoder: AutoencoderName = "video",
     decoder_weight: float | None = None,
     released: bool = False,
 ) -> Method:
@@ -71,12 +80,12 @@ def mgld_vsr(
     Raises SettingsError for options that do not go together, WeightsError when the weights are not there.
     """
     check_decoder_options(autoencoder, decoder_weight)
-    folder = installed(MGLD_VSR, weights)
+    folder = installed(MGLD_VSR_NAME, weights)
     per_shot = {} if prompts is None else parse_prompts(prompts)
     book = PromptBook(prompt=prompt, negative=negative_prompt, per_shot=per_shot)
     trained = read_card(folder).defaults
     weight = trained.get("decoder_weight", DECODER_WEIGHT) if decoder_weight is None else decoder_weight
-    files = MgldFiles(folder=folder, temporal_decoder=autoencoder == "video", decoder_weight=float(weight))
+    files = MGLDVSRFiles(folder=folder, temporal_decoder=autoencoder == "video", decoder_weight=float(weight))
     return replace(
         method_of(files, book, SAMPLERS[sampler or trained.get("sampler", _SAMPLER)]),
         cuts=_cuts(joint_frames, released=released),
@@ -85,16 +94,16 @@ def mgld_vsr(
     )
 
 
-def method_of(files: MgldFiles, book: PromptBook, sampler: Sampler) -> Method:
+def method_of(files: MGLDVSRFiles, book: PromptBook, sampler: Sampler) -> Method:
     """The method without options that change the loop: networks, texts, sampler."""
     folder = files.folder
 
     def load(placement: Placement) -> Prior:
-        return load_mgld(files, placement, book=book)
+        return load_mgld_vsr(files, placement, book=book)
 
     return Method(
-        name=MGLD_VSR,
-        summary=SUMMARIES[MGLD_VSR],
+        name=MGLD_VSR_NAME,
+        summary=SUMMARIES[MGLD_VSR_NAME],
         load=load,
         scale=4,
         steps=int(read_card(folder).defaults.get("steps", _STEPS)),
@@ -108,12 +117,11 @@ def method_of(files: MgldFiles, book: PromptBook, sampler: Sampler) -> Method:
     )
 
 
-def check_decoder_options(autoencoder: Autoencoder, decoder_weight: float | None) -> None:
+def check_decoder_options(autoencoder: AutoencoderName, decoder_weight: float | None) -> None:
     """Refuses what would have no effect."""
     if autoencoder == "light":
-        raise SettingsError(f"the method {MGLD_VSR} has no autoencoder light; it can be image or video")
-    if decoder_weight is not None and autoencoder == "image":
-        raise SettingsError("decoder_weight has no effect with autoencoder image, which does not look at the input")
+        raise SettingsError(f"the method {MGLD_VSR_NAME} has no autoencoder light; it can be image or video")
+    Settings.refuse(autoencoder=autoencoder, decoder_weight=decoder_weight)
 
 
 def _cuts(joint_frames: int | None, *, released: bool) -> Blended:
@@ -142,11 +150,11 @@ def motion_strategy(
     """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler."""
     names = parse_consistency(consistency)
     if names - {"motion"}:
-        raise SettingsError(f"consistency {consistency} does not fit the method {MGLD_VSR}; it can be none or motion")
+        raise SettingsError(
+            f"consistency {consistency} does not fit the method {MGLD_VSR_NAME}; it can be none or motion"
+        )
+    Settings.refuse(NEEDS_MOTION, consistency=names, motion_guidance=scale, flow=flow)
     if not names:
-        for option, given in (("motion_guidance", scale is not None), ("flow", flow != "auto")):
-            if given:
-                raise SettingsError(f"{option} has no effect without motion; leave consistency out, or add it there")
         return Strategy()
     options: dict[str, Any] = {} if scale is None else {"scale": scale}
     return MotionGuidance(

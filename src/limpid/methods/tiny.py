@@ -20,7 +20,8 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.method import Method, Prior, Strategy, Weights
 from limpid.methods.common import SUMMARIES
 from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_schedule
-from limpid.settings import parse_consistency
+from limpid.settings import Settings
+from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
 
 TINY_FILE = "tiny.safetensors"
@@ -44,20 +45,8 @@ def tiny(
     because a patch of 8x8 pixels cannot be warped by less than a patch, and transition would only cost time, because
     windows of a local network agree anyway.
     """
-    path = Path(weights)
-    if (path / TINY_FILE).is_file():  # the folder of a training
-        path = path / TINY_FILE
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
-    config, names = read_tiny_config(path), parse_consistency(consistency)
-    if names - {"noise", "motion"}:
-        raise SettingsError(
-            f"consistency {consistency} does not fit the method tiny; it can be none, or noise, motion joined by +"
-        )
-    trained = trained_schedule(path)
-    reach = Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2)
-    around = config.radius_frames
-    cuts: Cuts = replace(TINY_CUTS_WITH_MOTION, context_frames=around) if "motion" in names else reach
+    path, names = _weights_file(weights), _names(consistency)
+    config, trained = read_tiny_config(path), trained_schedule(path)
 
     def load(placement: Placement) -> Prior:
         return TinyPrior(load_tiny(path), device=placement.device, dtype=placement.dtype)
@@ -75,7 +64,7 @@ def tiny(
         ),
         sampler=Euler(),
         strategy=_tiny_strategy(names, motion_guidance, config),
-        cuts=cuts,
+        cuts=_cuts(config, names),
         cost=Cost(
             latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
             work_bytes_per_px=256,
@@ -84,9 +73,32 @@ def tiny(
     )
 
 
+def _weights_file(weights: str | Path) -> Path:
+    """The file itself, or that in the folder of a training. Raises WeightsError."""
+    path = Path(weights) / TINY_FILE if (Path(weights) / TINY_FILE).is_file() else Path(weights)
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
+    return path
+
+
+def _names(consistency: str) -> frozenset[str]:
+    names = parse_consistency(consistency)
+    if names - {"noise", "motion"}:
+        raise SettingsError(
+            f"consistency {consistency} does not fit the method tiny; it can be none, or noise, motion joined by +"
+        )
+    return names
+
+
+def _cuts(config: TinyConfig, names: frozenset[str]) -> Cuts:
+    """Exact, unless motion guidance looks along the flow."""
+    if "motion" in names:
+        return replace(TINY_CUTS_WITH_MOTION, context_frames=config.radius_frames)
+    return Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2)
+
+
 def _tiny_strategy(names: frozenset[str], motion: float | None, config: TinyConfig) -> Strategy:
-    if motion is not None and "motion" not in names:
-        raise SettingsError("motion_guidance has no effect without motion; add it to consistency")
+    Settings.refuse(consistency=names, motion_guidance=motion)
     parts: list[Strategy] = [NoiseRescheduling()] if "noise" in names else []
     if "motion" in names:
         plane, scale = partial(residual_picture, config=config), MotionGuidance.scale if motion is None else motion

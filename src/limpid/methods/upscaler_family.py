@@ -26,7 +26,8 @@ from limpid.methods.common import SUMMARIES, flow_estimator, guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import Autoencoder, Flow, GuidanceName, parse_consistency, parse_steps
+from limpid.settings import AutoencoderName, Flow, GuidanceName, Settings
+from limpid.spellings import parse_consistency, parse_steps
 from limpid.types import ColorFix, Placement, SettingsError, Step, WeightsError
 
 _WINDOW_FRAMES = 8
@@ -47,7 +48,7 @@ class Upscaler:
     suffix: str = ""
     consistency: frozenset[str] = frozenset()
     """What holds windows together when the user does not say."""
-    autoencoder: Autoencoder = "image"
+    autoencoder: AutoencoderName = "image"
     autoencoder_folders: Mapping[str, str] = field(default_factory=lambda: {"image": "vae"})
     window_overlap_frames: int = 2
     decode_frames: int = 8
@@ -76,7 +77,7 @@ def compose(
     motion_guidance: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
-    autoencoder: Autoencoder | None = None,
+    autoencoder: AutoencoderName | None = None,
     released: bool = False,
 ) -> Method:
     """A member of the family with its options.
@@ -143,8 +144,7 @@ def check_member_options(member: Upscaler, *, autoencoder: str | None, released:
         raise SettingsError(f"the method {member.name} has no autoencoder {autoencoder}; it can be {names}")
     if released and member.released_decode_frames is None:
         raise SettingsError(f"released has no effect with the method {member.name}; leave it out")
-    if released and autoencoder == "light":
-        raise SettingsError("autoencoder light and released do not go together: the released code has no such decoder")
+    Settings.refuse(autoencoder=autoencoder, released=released)
 
 
 _WORK_BYTES_PER_PX = 35_000
@@ -197,12 +197,7 @@ def family_strategy(
 
     Noise comes back in groups as long as the overlap of windows, so that each window holds the same noise frames.
     """
-    if steps is not None and "propagation" not in names:
-        raise SettingsError("propagation_steps has no effect without propagation; add it to consistency")
-    if motion is not None and "motion" not in names:
-        raise SettingsError("motion_guidance has no effect without motion; add it to consistency")
-    if flow != "auto" and not steps and "motion" not in names:
-        raise SettingsError("flow has no effect without propagation_steps or motion; leave it out, or choose one")
+    Settings.refuse(consistency=names, propagation_steps=steps, motion_guidance=motion, flow=flow)
     parts: list[Strategy] = []
     estimator = LastFlows(flow_estimator(flow, folder)) if steps or "motion" in names else DISFlow()
     if "propagation" in names and steps:
@@ -217,7 +212,7 @@ def family_strategy(
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 
-def files_of(member: Upscaler, folder: Path, autoencoder: Autoencoder | None, *, released: bool) -> UpscalerFiles:
+def files_of(member: Upscaler, folder: Path, autoencoder: AutoencoderName | None, *, released: bool) -> UpscalerFiles:
     """The autoencoder that is asked for. That of the image model works frame by frame, as it was trained; the released
     code pools its norms over the frames of a chunk. Raises WeightsError where there is no light one."""
     kind = member.autoencoder if autoencoder is None else autoencoder

@@ -1,4 +1,4 @@
-"""Whether a result shows the same frames and pixels as the truth: checked before any full-reference number.
+"""Alignment of a result and the truth, the same frames and pixels: checked before any full-reference number.
 
 A position is called wrong only where undoing it makes the error clearly smaller, so that blur, noise and invented
 texture do not count. A reason is a sentence for a table.
@@ -14,27 +14,27 @@ import numpy as np
 
 from limpid.metrics.detail import luma
 
-Pair = tuple[np.ndarray, np.ndarray]
+FramePair = tuple[np.ndarray, np.ndarray]
 
 LEAST_SHIFT = 0.3
-"""Pixels; what enlargers that count from the corners or from the centres of pixels differ by is 1.5."""
-GAIN = 0.8
-"""The difference must fall to this share of itself when a shift is undone."""
+"""Least shift that is told, in pixels; enlargers that count from corners and from centres of pixels differ by 1.5."""
+_GAIN = 0.8
+"""Share of itself to which the difference must fall when a shift is undone."""
 LEAST_LIKE = 0.5
 """Correlation with the truth when a shift is undone; below it the find was chance."""
-FRAMES = 5
+_FRAMES = 5
 MOST_LATE = 2
 
 
 class _Find(NamedTuple):
-    """What is wrong, and the share of the difference that is left when it is undone."""
+    """A misalignment that was found: what is wrong, and the share of the difference that is left when it is undone."""
 
     left: float
     reason: str
 
 
 def misalignment(sr: np.ndarray, gt: np.ndarray) -> str | None:
-    """What is wrong with frame count, size, time or position of ``sr`` against ``gt`` (both uint8 ``t h w 3``)."""
+    """The mistake in frame count, size, time or position of ``sr`` against ``gt`` (uint8 ``t h w 3``), or None."""
     if sr.ndim != 4 or gt.ndim != 4 or not len(sr):
         return f"clips of shape {sr.shape} and {gt.shape} are no frames t h w 3"
     if len(sr) != len(gt):
@@ -47,12 +47,14 @@ def misalignment(sr: np.ndarray, gt: np.ndarray) -> str | None:
 
 
 def _late(sr: np.ndarray, gt: np.ndarray) -> _Find | None:
-    """Frames that belong to another time."""
+    """A find of frames that belong to another time."""
     count = len(gt)
     if count <= 2 * MOST_LATE:
         return None
-    numbers = np.unique(np.linspace(MOST_LATE, count - 1 - MOST_LATE, FRAMES).round().astype(int))
-    unlike = {d: _unlike([(luma(sr[n]), luma(gt[n - d])) for n in numbers]) for d in range(-MOST_LATE, MOST_LATE + 1)}
+    numbers = np.unique(np.linspace(MOST_LATE, count - 1 - MOST_LATE, _FRAMES).round().astype(int))
+    unlike = {
+        d: _decorrelation([(luma(sr[n]), luma(gt[n - d])) for n in numbers]) for d in range(-MOST_LATE, MOST_LATE + 1)
+    }
     best = min(unlike, key=lambda d: unlike[d])
     if best == 0 or not _explains(unlike[best], unlike[0]):
         return None
@@ -61,8 +63,11 @@ def _late(sr: np.ndarray, gt: np.ndarray) -> _Find | None:
 
 
 def _shifted(sr: np.ndarray, gt: np.ndarray) -> _Find | None:
-    """A picture that lies elsewhere, as a whole or (zoomed, cropped and enlarged again) in each quarter of its own."""
-    numbers = np.unique(np.linspace(0, len(gt) - 1, FRAMES).round().astype(int))
+    """A find of a picture that lies elsewhere.
+
+    It does so as a whole, or in each quarter of its own where it was zoomed (cropped and enlarged again).
+    """
+    numbers = np.unique(np.linspace(0, len(gt) - 1, _FRAMES).round().astype(int))
     pairs = [(luma(sr[n]), luma(gt[n])) for n in numbers]
     whole = _shift(pairs)
     if whole is not None:
@@ -82,7 +87,7 @@ def _halves(length: int) -> tuple[slice, slice]:
     return slice(0, length // 2), slice(length - length // 2, length)
 
 
-def _shift(pairs: list[Pair]) -> tuple[float, float, float] | None:
+def _shift(pairs: list[FramePair]) -> tuple[float, float, float] | None:
     """Median position (x, y) of results against truths in pixels, and what is left of the difference; None for none."""
     shape = pairs[0][0].shape
     if min(shape) < 16:
@@ -94,8 +99,8 @@ def _shift(pairs: list[Pair]) -> tuple[float, float, float] | None:
         return None
     margin = int(np.ceil(max(abs(x), abs(y)))) + 2
     inner = (slice(margin, -margin), slice(margin, -margin))
-    before = _unlike([(a[inner], b[inner]) for a, b in pairs])
-    after = _unlike([(a[inner], _moved(b, x, y)[inner]) for a, b in pairs])
+    before = _decorrelation([(a[inner], b[inner]) for a, b in pairs])
+    after = _decorrelation([(a[inner], _moved(b, x, y)[inner]) for a, b in pairs])
     return (x, y, after / before) if _explains(after, before) else None
 
 
@@ -105,11 +110,14 @@ def _moved(picture: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def _explains(after: float, before: float) -> bool:
-    return after < GAIN * before and after < 1 - LEAST_LIKE
+    return after < _GAIN * before and after < 1 - LEAST_LIKE
 
 
-def _unlike(pairs: list[Pair]) -> float:
-    """1 - correlation, mean over pairs: brightness and contrast do not count; 1 for a picture of one colour."""
+def _decorrelation(pairs: list[FramePair]) -> float:
+    """Difference of pairs, the mean of ``1 - correlation``: brightness and contrast do not count.
+
+    It is 1 for a picture of one colour.
+    """
     return float(np.mean([1 - _correlation(a - a.mean(), b - b.mean()) for a, b in pairs]))
 
 

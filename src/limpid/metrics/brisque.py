@@ -21,10 +21,10 @@ from limpid.metrics.kinds import NotMeasurableError
 from limpid.metrics.natural import fit_asymmetric, fit_symmetric, half, mean_of_sides, normalised, width_of
 
 FEATURES = 36
-NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (-1, 1))
 GREY = (0.298936021293776, 0.587043074451121, 0.114020904255103)
 """MATLAB's rgb2gray: the first row of the inverse of its YIQ matrix."""
-SMALLEST = 16  # pixels; less is smaller than the window of 7 at half the size
+_SMALLEST = 16  # pixels; less is smaller than the window of 7 at half the size
 
 T = TypeVar("T")
 
@@ -57,8 +57,8 @@ def frames_brisque(frames: np.ndarray, model: Path, ranges: Path) -> list[float]
 
 def frame_features(frame: np.ndarray) -> np.ndarray:
     """The 36 statistics: 18 at full size, 18 at half. RGB 0..255 ``h w 3``."""
-    if min(frame.shape[:2]) < SMALLEST:
-        raise ValueError(f"BRISQUE needs {SMALLEST} pixels a side, not {frame.shape[1]}x{frame.shape[0]}")
+    if min(frame.shape[:2]) < _SMALLEST:
+        raise ValueError(f"BRISQUE needs {_SMALLEST} pixels a side, not {frame.shape[1]}x{frame.shape[0]}")
     y = np.rint(frame @ np.array(GREY))
     features = np.array([*_scale(y), *_scale(half(y))])
     if not np.isfinite(features).all():
@@ -67,23 +67,24 @@ def frame_features(frame: np.ndarray) -> np.ndarray:
 
 
 def _scale(y: np.ndarray) -> Iterator[float]:
+    # MSCN coefficients, then those of products with four neighbours
     normal = normalised(y, _window(), cv2.BORDER_CONSTANT)
     shape, deviation = fit_symmetric(normal)
     yield from (shape, deviation**2)
-    for shift in NEIGHBOURS:
+    for shift in _NEIGHBOURS:
         shape, left, right = fit_asymmetric(normal * np.roll(normal, shift, (0, 1)))
         yield from (shape, mean_of_sides(shape, width_of(shape, left), width_of(shape, right)), left**2, right**2)
 
 
 @cache
 def _window() -> np.ndarray:
-    """Gaussian of 7x7, sigma 7/6."""
+    """The window of the local mean: Gaussian of 7x7, sigma 7/6."""
     line = np.exp(-(np.arange(-3, 4) ** 2) / (2 * (7 / 6) ** 2))
     return np.asarray(np.outer(line, line) / line.sum() ** 2)
 
 
 def regress(features: np.ndarray, r: Regression) -> float:
-    """Sum over support vectors of coefficient x exp(-gamma |scaled features - vector|^2), less rho."""
+    """The regression: sum over support vectors of coefficient x exp(-gamma |scaled features - vector|^2), less rho."""
     scaled = r.least + (r.most - r.least) * (features - r.low) / (r.high - r.low)
     return float(np.exp(-r.gamma * ((r.vectors - scaled) ** 2).sum(1)) @ r.coefficients - r.rho)
 
@@ -97,7 +98,10 @@ def _regression(model: Path, _: int, __: int, ranges: Path, ___: int, ____: int)
 
 
 def read_regression(model: Path, ranges: Path) -> Regression:
-    """Both files of LIBSVM. Raises NotMeasurableError that says which file is not what it should be."""
+    """The regression of LIVE's release, from both files of LIBSVM.
+
+    Raises NotMeasurableError that says which file is not what it should be.
+    """
     head, coefficients, vectors = _checked(model, _read_model)
     least, most, low, high = _checked(ranges, _read_ranges)
     gamma, rho = float(head["gamma"]), float(head["rho"].split()[0])
@@ -115,7 +119,10 @@ def _checked(path: Path, read: Callable[[list[str]], T]) -> T:
 
 
 def _read_model(lines: list[str]) -> tuple[dict[str, str], np.ndarray, np.ndarray]:
-    """``key value`` up to ``SV``, then per vector its coefficient and ``number:value``; what is not there is zero."""
+    """Head, coefficients and vectors of ``allmodel``.
+
+    It has ``key value`` up to ``SV``, then per vector its coefficient and ``number:value``; what is not there is zero.
+    """
     start = lines.index("SV")
     head = dict(line.split(maxsplit=1) for line in lines[:start])
     if (head["svm_type"], head["kernel_type"]) not in (("epsilon_svr", "rbf"), ("nu_svr", "rbf")):
@@ -131,7 +138,10 @@ def _read_model(lines: list[str]) -> tuple[dict[str, str], np.ndarray, np.ndarra
 
 
 def _read_ranges(lines: list[str]) -> tuple[float, float, np.ndarray, np.ndarray]:
-    """``x``, then least and most after scaling, then per feature its number and its least and most before."""
+    """The ranges of features in ``allrange``.
+
+    It has ``x``, then least and most after scaling, then per feature its number and its least and most before.
+    """
     if lines[0].strip() != "x":
         raise ValueError("it does not begin with x")
     least, most = (float(word) for word in lines[1].split())

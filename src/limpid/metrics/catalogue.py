@@ -14,15 +14,15 @@ from pathlib import Path
 
 from limpid.metrics.entries_judges import JUDGES
 from limpid.metrics.entries_learned import LEARNED
-from limpid.metrics.entries_own import OWN
+from limpid.metrics.entries_own import OWN_METRICS
 from limpid.metrics.entries_reference import REFERENCE
-from limpid.metrics.entries_temporal import TEMPORAL
+from limpid.metrics.entries_temporal import TEMPORAL_METRICS
 from limpid.metrics.kinds import Clips, Measured, Metric, NotMeasurableError
 from limpid.types import SettingsError
 
 __all__ = ["METRICS", "Clips", "Measured", "Metric", "measure", "resolve"]
 
-METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL, *OWN, *LEARNED, *JUDGES)}
+METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL_METRICS, *OWN_METRICS, *LEARNED, *JUDGES)}
 
 
 def resolve(names: Iterable[str]) -> list[Metric]:
@@ -62,7 +62,7 @@ def _measured(metric: Metric, clips: Clips) -> Measured:
 
 
 def _check(metric: Metric, clips: Clips) -> None:
-    """Reading the properties asks for what is needed, in the right sizes."""
+    """Raises NotMeasurableError for clips that lack what a metric needs: reading their properties asks for it."""
     if clips.sr.ndim != 4 or clips.sr.shape[-1] != 3 or str(clips.sr.dtype) != "uint8" or not len(clips.sr):
         raise NotMeasurableError(f"frames must be uint8 RGB t h w 3, not {clips.sr.dtype} {clips.sr.shape}")
     if "gt" in metric.needs:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from limpid.metrics.files import stamp
 from limpid.metrics.kinds import NotMeasurableError
-from limpid.metrics.perceptual import Weights, read_weights
+from limpid.metrics.perceptual import WeightTensors, read_weights
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 BATCH = 16
@@ -40,8 +40,9 @@ VIT_B32 = Shape(side=224, patch=32, width=768, inner=3072, layers=12, out=512)
 
 
 def background_consistency(features: Tensor) -> list[float]:
-    """For each frame but the first the mean of its cosines with the frame before and with the first, each at least 0.
+    """VBench's background consistency: the mean of each frame's cosines with the frame before and with the first.
 
+    One number for each frame but the first; cosines below 0 count as 0.
     ``features``: of unit length, ``t c``. Source: VBench. Raises NotMeasurableError below two frames.
     """
     if len(features) < 2:
@@ -60,11 +61,16 @@ def clip_features(frames: np.ndarray, path: Path, shape: Shape) -> Tensor:
     """
     weights = _weights(*stamp(path), shape)
     parts = [frames[n : n + BATCH] for n in range(0, len(frames), BATCH)]
-    return torch.cat([F.normalize(encode(prepared(part, shape.side), weights, shape), dim=-1) for part in parts])
+    return torch.cat(
+        [F.normalize(encode_pictures(clip_pixels(part, shape.side), weights, shape), dim=-1) for part in parts]
+    )
 
 
-def prepared(frames: np.ndarray, side: int) -> Tensor:
-    """``t 3 side side``: the shorter side by bicubic without antialiasing, rounded; the centre; CLIP's colours."""
+def clip_pixels(frames: np.ndarray, side: int) -> Tensor:
+    """Frames as CLIP takes them, ``t 3 side side``.
+
+    The shorter side by bicubic without antialiasing, rounded; the centre; CLIP's colours.
+    """
     h, w = frames.shape[1:3]
     size = [int(side * length / min(h, w)) for length in (h, w)]
     small = []
@@ -77,8 +83,8 @@ def prepared(frames: np.ndarray, side: int) -> Tensor:
     return (torch.cat(small) / 255 - mean) / std
 
 
-def encode(pictures: Tensor, weights: Weights, shape: Shape) -> Tensor:
-    """``n 3 side side`` -> ``n out``, as CLIP's ``encode_image``."""
+def encode_pictures(pictures: Tensor, weights: WeightTensors, shape: Shape) -> Tensor:
+    """Features of prepared pictures, as CLIP's ``encode_image``: ``n 3 side side`` -> ``n out``."""
     patches = F.conv2d(pictures, weights["vision_model.embeddings.patch_embedding.weight"], stride=shape.patch)
     tokens = patches.flatten(2).transpose(1, 2)
     start = weights["vision_model.embeddings.class_embedding"].expand(len(tokens), 1, -1)
@@ -92,28 +98,28 @@ def encode(pictures: Tensor, weights: Weights, shape: Shape) -> Tensor:
     return _norm(x[:, 0], weights, "vision_model.post_layernorm") @ weights["visual_projection.weight"].T
 
 
-def _attention(x: Tensor, weights: Weights, name: str) -> Tensor:
+def _attention(x: Tensor, weights: WeightTensors, name: str) -> Tensor:
     heads = (len(x), x.shape[1], -1, HEAD)
     q, k, v = (_linear(x, weights, f"{name}.{part}_proj").reshape(heads).transpose(1, 2) for part in ("q", "k", "v"))
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     return _linear(mixed, weights, f"{name}.out_proj")
 
 
-def _norm(x: Tensor, weights: Weights, name: str) -> Tensor:
+def _norm(x: Tensor, weights: WeightTensors, name: str) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
-def _linear(x: Tensor, weights: Weights, name: str) -> Tensor:
+def _linear(x: Tensor, weights: WeightTensors, name: str) -> Tensor:
     return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
 @lru_cache(maxsize=1)
-def _weights(path: Path, _: int, __: int, shape: Shape) -> Weights:
+def _weights(path: Path, _: int, __: int, shape: Shape) -> WeightTensors:
     return read_weights(path, _shapes(shape))
 
 
 def _shapes(s: Shape) -> dict[str, tuple[int, ...]]:
-    """Every tensor of the image half."""
+    """Shapes of every tensor of the image half, by their names."""
     w, embeddings = s.width, "vision_model.embeddings"
     lines = {"visual_projection": (s.out, w)}
     norms = ["vision_model.pre_layrnorm", "vision_model.post_layernorm"]

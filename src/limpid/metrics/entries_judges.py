@@ -7,37 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from limpid.metrics.files import File, entry, named, paths_of
+from limpid.metrics.files import MetricFile, entry, named, paths_of
 from limpid.metrics.kinds import Clips, Measured, NotMeasurableError, mean_of
 
 PYIQA_LICENCE = "pyiqa: PolyForm-Noncommercial-1.0.0, parts S-Lab 1.0: no commercial use"
 _MEAN = "RGB frames at full size, mean over frames."
 
 
-def _pyiqa(clips: Clips, files: Sequence[File], *, judge: str) -> Measured:
+def _pyiqa(clips: Clips, files: Sequence[MetricFile], *, judge: str) -> Measured:
     from limpid.metrics import pyiqa_adapter
 
-    (path,) = paths_of(clips, files, "" if pyiqa_adapter.installed() else f"; {pyiqa_adapter.HOW_TO_INSTALL}")
+    (path,) = paths_of(clips, files, "" if pyiqa_adapter.pyiqa_installed() else f"; {pyiqa_adapter.HOW_TO_INSTALL}")
     return mean_of(pyiqa_adapter.scores(judge, clips.sr, path))
 
 
-def _nrqm(clips: Clips, files: Sequence[File]) -> Measured:
+def _nrqm(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     return _pyiqa(clips, files, judge="nrqm")
 
 
-def _musiq(clips: Clips, files: Sequence[File]) -> Measured:
+def _musiq(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     return _pyiqa(clips, files, judge="musiq")
 
 
-def _clipiqa(clips: Clips, files: Sequence[File]) -> Measured:
+def _clipiqa(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     return _pyiqa(clips, files, judge="clipiqa")
 
 
-def _clipiqa_official(clips: Clips, files: Sequence[File]) -> Measured:
+def _clipiqa_official(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     return _pyiqa(clips, files, judge="clipiqa-official")
 
 
-def _dover(clips: Clips, files: Sequence[File]) -> Measured:
+def _dover(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     """Always without a value; raises NotMeasurableError that says why."""
     raise NotMeasurableError(
         f"needs {named(files)} and the authors' program, which is in no package on PyPI and, being non-commercial, not "
@@ -45,7 +45,7 @@ def _dover(clips: Clips, files: Sequence[File]) -> Measured:
     )
 
 
-_RN50 = File("RN50.pt", "244 MB", "MIT")
+_RN50 = MetricFile("RN50.pt", "244 MB", "MIT")
 
 JUDGES = (
     entry(
@@ -54,7 +54,11 @@ JUDGES = (
         "higher",
         f"Random forests and a linear regression over statistics of frequencies and gradients, 0 to 10; {_MEAN}",
         "Ma et al. 2017, as pyiqa computes it",
-        (File("NRQM_model.mat", "size not stated by its mirror", "as MIT by its authors, CC-BY-NC-SA-4.0 at pyiqa"),),
+        (
+            MetricFile(
+                "NRQM_model.mat", "size not stated by its mirror", "as MIT by its authors, CC-BY-NC-SA-4.0 at pyiqa"
+            ),
+        ),
         how=_nrqm,
         also=PYIQA_LICENCE,
     ),
@@ -65,7 +69,7 @@ JUDGES = (
         "Transformer over patches of three scales (longer side 224, 384, and full), checkpoint KonIQ-10k, 0 to 100; "
         + _MEAN,
         "Ke et al. 2021, as pyiqa computes it: what the papers call MUSIQ",
-        (File("musiq_koniq_ckpt-e95806b9.pth", "109 MB", "Apache-2.0 by its authors, CC-BY-NC-SA-4.0 at pyiqa"),),
+        (MetricFile("musiq_koniq_ckpt-e95806b9.pth", "109 MB", "Apache-2.0 by its authors, CC-BY-NC-SA-4.0 at pyiqa"),),
         how=_musiq,
         also=PYIQA_LICENCE,
     ),
@@ -99,7 +103,7 @@ JUDGES = (
         "1 / (1 + exp(-x)). MGLD-VSR and DiffVSR print this, DC-VSR 100 times this; Upscale-A-Video's 2.5 to 11.7 is "
         "another quantity. Limpid does not compute it.",
         "Wu et al. 2023, as in the authors' evaluate_one_video.py",
-        (File("DOVER.pth", "size not stated by its authors", "S-Lab, non-commercial"),),
+        (MetricFile("DOVER.pth", "size not stated by its authors", "S-Lab, non-commercial"),),
         how=_dover,
     ),
 )

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from limpid.metrics.files import File, entry, paths_of
+from limpid.metrics.files import MetricFile, entry, paths_of
 from limpid.metrics.kinds import Clips, Measured, Metric, mean_of
 
 
-def _lpips(clips: Clips, files: Sequence[File]) -> Measured:
+def _lpips(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     backbone, heads = paths_of(clips, files)
     from limpid.metrics.perceptual import lpips
 
     return mean_of(lpips(clips.sr, clips.truth, backbone, heads))
 
 
-def _tlp(clips: Clips, files: Sequence[File]) -> Measured:
+def _tlp(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     backbone, heads = paths_of(clips, files)
     from limpid.metrics.perceptual import lpips
 
@@ -28,7 +28,7 @@ def _tlp(clips: Clips, files: Sequence[File]) -> Measured:
     return mean_of([100 * abs(a - b) for a, b in zip(truth, sr, strict=True)])
 
 
-def _dists(clips: Clips, files: Sequence[File]) -> Measured:
+def _dists(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     backbone, heads = paths_of(clips, files)
     from limpid.metrics.perceptual import dists
 
@@ -41,24 +41,24 @@ def _niqe(clips: Clips) -> Measured:
     return mean_of([frame_niqe(f) for f in clips.sr])
 
 
-def _brisque(clips: Clips, files: Sequence[File]) -> Measured:
+def _brisque(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     model, ranges = paths_of(clips, files)
     from limpid.metrics.brisque import frames_brisque
 
     return mean_of(frames_brisque(clips.sr, model, ranges))
 
 
-def _background(clips: Clips, files: Sequence[File]) -> Measured:
+def _background(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     (path,) = paths_of(clips, files)
     from limpid.metrics.clip_vision import VIT_B32, background_consistency, clip_features
 
     return mean_of(background_consistency(clip_features(clips.sr, path, VIT_B32)))
 
 
-_ALEX = File("alexnet-owt-7be5be79.pth", "233 MB", "BSD-3-Clause")
-_VGG = File("vgg16-397923af.pth", "528 MB", "BSD-3-Clause")
-_LPIPS = File("lpips_alex.pth", "6 kB", "BSD-2-Clause")
-_CLIP_B32 = File("clip-vit-base-patch32.bin", "605 MB", "MIT")
+_ALEX = MetricFile("alexnet-owt-7be5be79.pth", "233 MB", "BSD-3-Clause")
+_VGG = MetricFile("vgg16-397923af.pth", "528 MB", "BSD-3-Clause")
+_LPIPS = MetricFile("lpips_alex.pth", "6 kB", "BSD-2-Clause")
+_CLIP_B32 = MetricFile("clip-vit-base-patch32.bin", "605 MB", "MIT")
 _LIVE = "University of Texas at Austin, free use with credit"
 
 LEARNED = (
@@ -91,7 +91,7 @@ LEARNED = (
         "Structure and texture similarity of VGG16 features at full size (the authors' program reduces the shorter "
         "side to 256), mean over frames.",
         "Ding et al. 2020",
-        (_VGG, File("dists.pt", "12 kB", "MIT")),
+        (_VGG, MetricFile("dists.pt", "12 kB", "MIT")),
         kind="full_reference",
         needs=("gt",),
         how=_dists,
@@ -127,7 +127,7 @@ LEARNED = (
         "Support vector regression of 36 statistics of rounded grey at two scales, zeros beyond the border, LIVE's "
         "model and ranges; about 0 to 100, mean over frames.",
         "Mittal, Moorthy and Bovik 2012, features as pyiqa's brisque; not brisque_matlab",
-        (File("brisque_allmodel.txt", "about 350 kB", _LIVE), File("brisque_allrange.txt", "1 kB", _LIVE)),
+        (MetricFile("brisque_allmodel.txt", "about 350 kB", _LIVE), MetricFile("brisque_allrange.txt", "1 kB", _LIVE)),
         how=_brisque,
     ),
 )

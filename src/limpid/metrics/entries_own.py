@@ -8,7 +8,7 @@ from functools import partial
 from limpid.metrics.kinds import Clips, Measured, Metric, NotMeasurableError, mean_of
 
 _LEAST_DETAIL = 0.01
-"""Levels; less is rounding."""
+"""Least detail in levels: less is rounding."""
 _OWN = "Apache-2.0 (own code)"
 
 
@@ -106,7 +106,7 @@ _DETAIL = (
     "Detail n = Y - U(D(Y)), D antialiased bicubic /4, U bicubic x4; W: Lanczos along DIS flow of the enlarged input"
 )
 
-OWN = (
+OWN_METRICS = (
     Metric(
         name="m1-lr-psnr",
         label="M1 LR-PSNR (Y)",

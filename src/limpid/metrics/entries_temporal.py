@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from limpid.metrics.kinds import Clips, Flows, Measured, Metric, NotMeasurableError, mean_of
+from limpid.metrics.kinds import Clips, FlowPairs, Measured, Metric, NotMeasurableError, mean_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _GAMED = "Blur lowers it: never read it without a measure of detail."
 
 
-def _warping(clips: Clips, flows: Flows) -> Measured:
+def _warping(clips: Clips, flows: FlowPairs) -> Measured:
     from limpid.metrics.warping import warping_errors
 
     errors = warping_errors(clips.sr, flows)
@@ -49,7 +49,7 @@ def _flickering(clips: Clips) -> Measured:
     return mean_of(flickering(clips.sr))
 
 
-TEMPORAL = (
+TEMPORAL_METRICS = (
     Metric(
         name="ewarp",
         label="E*warp x1e-3 (Lai, DIS flow of GT)",
@@ -84,7 +84,7 @@ TEMPORAL = (
         unit="levels",
         definition="Mean absolute difference of frame t+1 and frame t fetched along backward flow, RGB 0..255, all "
         f"pixels (no occlusion mask), mean over pairs. DIS flow of the truth. {_GAMED}",
-        source="MGLD-VSR, section 4.2; DIS in place of Flow1D, the paper's unit is unknown",
+        source="MGLD section 4.2; DIS in place of Flow1D, the paper's unit is unknown",
         licence="Apache-2.0 (own code)",
         measure=lambda clips: _l1(clips, clips.truth),
         needs=("gt",),
@@ -96,7 +96,7 @@ TEMPORAL = (
         better="lower",
         unit="levels",
         definition=f"As we, with DIS flow of the input enlarged by bicubic, for clips without a truth. {_GAMED}",
-        source="MGLD-VSR, section 4.2; DIS in place of Flow1D",
+        source="MGLD section 4.2; DIS in place of Flow1D",
         licence="Apache-2.0 (own code)",
         measure=lambda clips: _l1(clips, _enlarged(clips)),
         needs=("lr",),

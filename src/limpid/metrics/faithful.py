@@ -1,4 +1,4 @@
-"""How faithful a result is to its input (measure M1), and how steady its brightness and colours are beside it.
+"""Faithfulness of a result to its input (measure M1), and how steady its brightness and colours are beside it.
 
 All compare the result, reduced /4 (antialiased bicubic), with the LR input, so blur gains nothing. Clips are RGB
 uint8, ``t 4h 4w 3`` and ``t h w 3``; results are in levels of 255 or dB.
@@ -14,10 +14,10 @@ import numpy as np
 from limpid.metrics.detail import luma, reduce_luma
 from limpid.metrics.fidelity import frame_psnr
 
-BLOCK = 8
-"""LR pixels; means over blocks ignore noise that was removed."""
+_BLOCK = 8
+"""Edge of a block in LR pixels; means over blocks ignore noise that was removed."""
 STILL_LEVELS = 1.0
-LEAST_STILL = 0.1
+_LEAST_STILL = 0.1
 """Share of the blocks of a pair of frames that must stand still for the pair to count."""
 
 
@@ -27,7 +27,10 @@ def lr_psnr(sr: np.ndarray, lr: np.ndarray) -> list[float]:
 
 
 def block_psnr(sr: np.ndarray, lr: np.ndarray) -> list[float]:
-    """The same of the means of 8x8 LR pixels. Raises ValueError for LR frames smaller than that."""
+    """PSNR of the means of 8x8 LR pixels, in dB, of each reduced frame against the input.
+
+    Raises ValueError for LR frames smaller than that.
+    """
     return [min(frame_psnr(_blocks(small), _blocks(y)), 120.0) for small, y in _pairs(sr, lr)]
 
 
@@ -51,12 +54,12 @@ def static_flicker(sr: np.ndarray, lr: np.ndarray) -> list[float | None]:
 
 def _flicker(before: np.ndarray, after: np.ndarray, first: np.ndarray, second: np.ndarray) -> float | None:
     moving = (np.abs(second - first) >= STILL_LEVELS).astype(np.float32)
-    still = _blocks(moving) < 0.5 / BLOCK**2
-    return float(np.abs(after - before)[still].mean()) if still.mean() >= LEAST_STILL else None
+    still = _blocks(moving) < 0.5 / _BLOCK**2
+    return float(np.abs(after - before)[still].mean()) if still.mean() >= _LEAST_STILL else None
 
 
 def colour_drift(sr: np.ndarray, lr: np.ndarray) -> float:
-    """How far colours wander against the input over the clip: levels, of the channel that wanders most.
+    """Drift of colours against the input over the clip: levels, of the channel that wanders most.
 
     Offsets (mean of result minus mean of input, per channel) are averaged over each quarter of the clip, which evens
     out flicker; the value is the largest difference between two quarters. Raises ValueError below four frames.
@@ -73,18 +76,18 @@ def _mean_colour(frame: np.ndarray) -> np.ndarray:
 
 
 def _pairs(sr: np.ndarray, lr: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Luma of each reduced frame and of the input, ``h w``."""
+    """Pairs of luma ``h w``: each reduced frame and the input."""
     for frame, small in zip(sr, lr, strict=True):
         yield reduce_luma(luma(frame)), luma(small)
 
 
 def _blocks(y: np.ndarray) -> np.ndarray:
-    h, w = y.shape[0] // BLOCK, y.shape[1] // BLOCK
+    h, w = y.shape[0] // _BLOCK, y.shape[1] // _BLOCK
     if not h or not w:
-        raise ValueError(f"an input of {y.shape[1]}x{y.shape[0]} has no block of {BLOCK}x{BLOCK} pixels")
-    return np.asarray(y[: h * BLOCK, : w * BLOCK].reshape(h, BLOCK, w, BLOCK).mean((1, 3)))
+        raise ValueError(f"an input of {y.shape[1]}x{y.shape[0]} has no block of {_BLOCK}x{_BLOCK} pixels")
+    return np.asarray(y[: h * _BLOCK, : w * _BLOCK].reshape(h, _BLOCK, w, _BLOCK).mean((1, 3)))
 
 
 def _calm(y: np.ndarray) -> np.ndarray:
-    """Without the noise that changes although the scene does not."""
+    """Luma without the noise that changes although the scene does not."""
     return cv2.blur(cv2.GaussianBlur(y, (0, 0), 1), (8, 8))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of MS-SSIM (Wang, Simoncelli and Bovik 2003), finest scale first."""
+"""Weights of the scales of MS-SSIM (Wang, Simoncelli and Bovik 2003), finest first."""
 WINDOW = 11
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -77,7 +77,7 @@ def _kernel() -> np.ndarray:
 
 
 def _blurred(x: np.ndarray) -> np.ndarray:
-    """Over windows that lie inside the picture."""
+    """Gaussian means over windows that lie inside the picture."""
     half = WINDOW // 2
     return cv2.sepFilter2D(x, cv2.CV_64F, _kernel(), _kernel())[half:-half, half:-half]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from limpid.metrics.kinds import Better, Clips, Kind, Measured, Metric, Need, NotMeasurableError
+from limpid.metrics.kinds import Better, Clips, Measured, Metric, MetricKind, Need, NotMeasurableError
 
 
 @dataclass(frozen=True)
-class File:
+class MetricFile:
     """A file of other people that a metric needs."""
 
     name: str
@@ -20,21 +20,24 @@ class File:
 
 
 def folder_of(clips: Clips) -> Path:
-    """Where weights of metrics are looked for: the folder given, or ``metrics`` in the folder of weights."""
+    """The folder in which weights of metrics are looked for: the one given, or ``metrics`` in the folder of weights."""
     from limpid.checkpoints.folders import weights_root
 
     return clips.weights if clips.weights is not None else weights_root() / "metrics"
 
 
-def place(folder: Path, file: File) -> Path:
-    """Where the file is, or should be; the same tensors as safetensors will do."""
+def place(folder: Path, file: MetricFile) -> Path:
+    """The place of a file, where it is or should be; the same tensors as safetensors will do."""
     path = folder / file.name
     other = path.with_suffix(".safetensors")
     return other if other.is_file() and not path.is_file() else path
 
 
-def paths_of(clips: Clips, files: Sequence[File], also: str = "") -> list[Path]:
-    """The files; raises NotMeasurableError that names them all where one is missing, and what else is ``also``."""
+def paths_of(clips: Clips, files: Sequence[MetricFile], also: str = "") -> list[Path]:
+    """Paths of the files that a metric needs.
+
+    Raises NotMeasurableError that names them all where one is missing, and what else is ``also``.
+    """
     folder = folder_of(clips)
     paths = [place(folder, f) for f in files]
     if not all(path.is_file() for path in paths):
@@ -42,8 +45,8 @@ def paths_of(clips: Clips, files: Sequence[File], also: str = "") -> list[Path]:
     return paths
 
 
-def named(files: Sequence[File]) -> str:
-    """``a.pth (6 kB, BSD-2-Clause) and b.pth (1 MB, MIT)``."""
+def named(files: Sequence[MetricFile]) -> str:
+    """Files in words: ``a.pth (6 kB, BSD-2-Clause) and b.pth (1 MB, MIT)``."""
     return " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)
 
 
@@ -59,10 +62,10 @@ def entry(
     better: Better,
     definition: str,
     source: str,
-    files: Sequence[File],
+    files: Sequence[MetricFile],
     *,
     how: Callable[..., Measured],
-    kind: Kind = "no_reference",
+    kind: MetricKind = "no_reference",
     needs: tuple[Need, ...] = (),
     also: str = "",
 ) -> Metric:

@@ -8,20 +8,21 @@ import numpy as np
 
 from limpid.flow import dis_flow, visible_in_both
 
-Pair = tuple[np.ndarray, np.ndarray]
-MOST_BYTES = 1 << 30
-"""Of flows and masks that are kept; what is beyond is computed again when it is asked for again."""
+FlowPair = tuple[np.ndarray, np.ndarray]
+"""The flow from one frame to the next ``h w 2``, and where it is trusted ``h w``."""
+_MOST_BYTES = 1 << 30
+"""Most bytes of flows and masks that are kept; what is beyond is computed again when it is asked for again."""
 
 
-class PairFlows(Sequence[Pair]):
-    """For each frame but the last: DIS flow to the next one ``h w 2`` in pixels, and where it is trusted ``h w``.
+class PairFlows(Sequence[FlowPair]):
+    """Flows of a clip, for each frame but the last: DIS flow to the next one ``h w 2`` in pixels, and its mask ``h w``.
 
     ``luma`` gives the picture ``h w`` 0..255 that the flow is of, at its size. Trusted is what Lai et al. do not mask.
     """
 
     def __init__(self, frames: Sequence[np.ndarray] | np.ndarray, luma: Callable[[np.ndarray], np.ndarray]) -> None:
         self._frames, self._luma = frames, luma
-        self._kept: dict[int, Pair] = {}
+        self._kept: dict[int, FlowPair] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -37,8 +38,8 @@ class PairFlows(Sequence[Pair]):
             return self._kept[number]
         return self._computed(number, self._luma(self._frames[number]), self._luma(self._frames[number + 1]))
 
-    def __iter__(self) -> Iterator[Pair]:
-        """In order, where each picture is made once."""
+    def __iter__(self) -> Iterator[FlowPair]:
+        """All pairs in order, where each picture is made once."""
         before: np.ndarray | None = None
         for number in range(len(self)):
             if number in self._kept:
@@ -49,11 +50,11 @@ class PairFlows(Sequence[Pair]):
             before = self._luma(self._frames[number + 1])
             yield self._computed(number, first, before)
 
-    def _computed(self, number: int, first: np.ndarray, second: np.ndarray) -> Pair:
+    def _computed(self, number: int, first: np.ndarray, second: np.ndarray) -> FlowPair:
         forward = dis_flow(first, second)
         pair = forward, visible_in_both(forward, dis_flow(second, first))
         size = pair[0].nbytes + pair[1].nbytes
-        if self._bytes + size <= MOST_BYTES:
+        if self._bytes + size <= _MOST_BYTES:
             self._kept[number] = pair
             self._bytes += size
         return pair

@@ -1,4 +1,4 @@
-"""What a metric is, what it is given and what it answers; plain values, light to import."""
+"""Metrics as plain values: what one is, what it is given and what it answers. Light to import."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-Kind = Literal["full_reference", "no_reference", "temporal", "input"]
+    from limpid.metrics.flows import FlowPair
+
+MetricKind = Literal["full_reference", "no_reference", "temporal", "input"]
 Better = Literal["higher", "lower"]
 Need = Literal["gt", "lr", "borders", "tiles"]
-Flows = Sequence[tuple["np.ndarray", "np.ndarray"]]
+FlowPairs = Sequence["FlowPair"]
 
 
 class NotMeasurableError(Exception):
@@ -61,13 +63,13 @@ class Clips:
 
     @cached_property
     def misaligned(self) -> str | None:
-        """What is wrong with frame count, size or position of the result against the truth; None if nothing is."""
+        """The mistake in frame count, size or position of the result against the truth; None if there is none."""
         from limpid.metrics.alignment import misalignment
 
         return None if self.gt is None else misalignment(self.sr, self.gt)
 
     @cached_property
-    def flows(self) -> Flows:
+    def flows(self) -> FlowPairs:
         """Flow of the enlarged input and where it is trusted, for each pair of neighbours."""
         from limpid.metrics.detail import input_flows
 
@@ -83,8 +85,8 @@ class Clips:
         return detail_energies(list(self.sr), self.flows)
 
     @cached_property
-    def truth_flows(self) -> Flows:
-        """The same of the truth."""
+    def truth_flows(self) -> FlowPairs:
+        """Flow of the truth and where it is trusted, for each pair of neighbours."""
         from limpid.metrics.warping import flows_of
 
         if len(self.truth) < 2:
@@ -122,7 +124,7 @@ class Metric:
 
     name: str
     label: str
-    kind: Kind
+    kind: MetricKind
     better: Better
     definition: str
     source: str

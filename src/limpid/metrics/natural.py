@@ -14,7 +14,10 @@ import numpy as np
 
 
 def normalised(y: np.ndarray, window: np.ndarray, border: int) -> np.ndarray:
-    """Luma 0..255 ``h w`` less its local mean, over its local deviation + 1; ``border``: one of OpenCV's BORDER_*."""
+    """MSCN coefficients: luma 0..255 ``h w`` less its local mean, over its local deviation + 1.
+
+    ``border``: one of OpenCV's BORDER_*.
+    """
     mean = cv2.filter2D(y, cv2.CV_64F, window, borderType=border)
     power = cv2.filter2D(y * y, cv2.CV_64F, window, borderType=border)
     return np.asarray((y - mean) / (np.sqrt(np.abs(power - mean * mean)) + 1))
@@ -26,6 +29,7 @@ def fit_asymmetric(x: np.ndarray) -> tuple[float, float, float]:
     A side without values has NaN as its deviation, and the shape is then the least of the table.
     """
     left, right = (_deviation(part) for part in (x[x < 0], x[x > 0]))
+    # the ratio of moments of an asymmetric generalised Gaussian, brought to that of a symmetric one
     skew = left / right
     wanted = float(np.mean(np.abs(x)) ** 2 / max(float(np.mean(x**2)), 1e-300)) * (skew**3 + 1) * (skew + 1)
     shapes, ratios = _shapes()
@@ -65,14 +69,20 @@ def _shapes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def half(y: np.ndarray) -> np.ndarray:
-    """Half the size by antialiased bicubic (a = -0.5), mirrored at the borders, as MATLAB's imresize; odd sides up."""
+    """A picture at half the size, odd sides rounded up: antialiased bicubic (a = -0.5), as MATLAB's imresize.
+
+    It is mirrored at the borders.
+    """
     for axis in (0, 1):
         y = np.moveaxis(_half(np.moveaxis(y, axis, 0)), 0, axis)
     return y
 
 
 def _half(y: np.ndarray) -> np.ndarray:
-    """Rows only. With an odd number of them the scale is still 1/2, and the last row reaches over the border."""
+    """A picture with half the rows.
+
+    With an odd number of them the scale is still 1/2, and the last row reaches over the border.
+    """
     d = np.abs(np.arange(-3.5, 4) / 2)
     taps = np.where(d <= 1, 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2)
     taps /= taps.sum()

@@ -16,8 +16,8 @@ import numpy as np
 from limpid.metrics.fidelity import studio_luma
 from limpid.metrics.natural import fit_asymmetric, half, mean_of_sides, normalised, width_of
 
-BLOCK = 96
-NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+_BLOCK = 96
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 PARAMETERS = Path(__file__).parent / "niqe_pristine.npz"
 
 
@@ -34,14 +34,15 @@ def frame_niqe(frame: np.ndarray) -> float:
     blocks have statistics.
     """
     y = np.rint(studio_luma(frame))
-    rows, columns = y.shape[0] // BLOCK, y.shape[1] // BLOCK
+    rows, columns = y.shape[0] // _BLOCK, y.shape[1] // _BLOCK
     if rows * columns < 2:
-        raise ValueError(f"NIQE needs two blocks of {BLOCK}x{BLOCK} pixels, not {frame.shape[1]}x{frame.shape[0]}")
-    y = y[: rows * BLOCK, : columns * BLOCK]
-    features = np.hstack([_features(y, BLOCK), _features(half(y), BLOCK // 2)])
+        raise ValueError(f"NIQE needs two blocks of {_BLOCK}x{_BLOCK} pixels, not {frame.shape[1]}x{frame.shape[0]}")
+    y = y[: rows * _BLOCK, : columns * _BLOCK]
+    features = np.hstack([_features(y, _BLOCK), _features(half(y), _BLOCK // 2)])
     whole = features[~np.isnan(features).any(1)]
     if len(whole) < 2:
         raise ValueError("NIQE found no two blocks that are not of one colour")
+    # sqrt((nu_1 - nu_2)^T ((Sigma_1 + Sigma_2) / 2)^-1 (nu_1 - nu_2))
     pristine = _pristine()
     apart = pristine.mean - np.nanmean(features, 0)
     inverse = np.linalg.pinv((pristine.covariance + np.cov(whole, rowvar=False)) / 2)
@@ -55,7 +56,7 @@ def _pristine() -> _Pristine:
 
 
 def _features(y: np.ndarray, block: int) -> np.ndarray:
-    """18 numbers for each block, in rows."""
+    """Statistics of blocks: 18 numbers for each, in rows."""
     normal = normalised(y, _pristine().window, cv2.BORDER_REPLICATE)
     places = [(r, c) for r in range(0, y.shape[0], block) for c in range(0, y.shape[1], block)]
     return np.array([_block_features(normal[r : r + block, c : c + block]) for r, c in places])
@@ -64,13 +65,16 @@ def _features(y: np.ndarray, block: int) -> np.ndarray:
 def _block_features(block: np.ndarray) -> list[float]:
     shape, left, right = _fit(block)
     numbers = [shape, (left + right) / 2]
-    for shift in NEIGHBOURS:
+    for shift in _NEIGHBOURS:
         shape, left, right = _fit(block * np.roll(block, shift, (0, 1)))
         numbers += [shape, mean_of_sides(shape, left, right), left, right]
     return numbers
 
 
 def _fit(x: np.ndarray) -> tuple[float, float, float]:
-    """Shape and widths of both sides; a side without values has NaN as its width, as basicsr has it."""
+    """A fit of an asymmetric generalised Gaussian: its shape and the widths of both sides.
+
+    A side without values has NaN as its width, as basicsr has it.
+    """
     shape, left, right = fit_asymmetric(x)
     return shape, width_of(shape, left), width_of(shape, right)

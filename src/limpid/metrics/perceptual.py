@@ -23,7 +23,7 @@ from limpid.metrics.files import stamp
 from limpid.metrics.kinds import NotMeasurableError
 from limpid.types import LimpidError
 
-Weights = dict[str, Tensor]
+WeightTensors = dict[str, Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 MAX_BATCH_PIXELS = 1 << 20
@@ -56,13 +56,13 @@ L2_EPS = 1e-12
 # --------------------------------------------------------------------------------------------- files
 
 
-def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
-    """The named tensors as float32; others in the file are left alone.
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> WeightTensors:
+    """Weights of a network: the named tensors as float32; others in the file are left alone.
 
     Raises NotMeasurableError where the file cannot be read, or lacks one of them in that shape with finite numbers.
     """
     found = read_tensors(path)
-    weights: Weights = {}
+    weights: WeightTensors = {}
     for name, shape in shapes.items():
         tensor = found.get(name)
         if not isinstance(tensor, Tensor):
@@ -75,7 +75,7 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
     return weights
 
 
-def read_tensors(path: Path) -> Weights:
+def read_tensors(path: Path) -> WeightTensors:
     """All tensors by name, without running what is in the file. Raises NotMeasurableError where it cannot be read."""
     found = _read(path)
     return {str(name): t for name, t in found.items() if isinstance(t, Tensor)} if isinstance(found, Mapping) else {}
@@ -111,11 +111,11 @@ def lpips(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
 
 
 @lru_cache(maxsize=1)
-def _lpips_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> Weights:
+def _lpips_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> WeightTensors:
     return read_lpips(backbone, heads)
 
 
-def read_lpips(backbone: Path, heads: Path) -> Weights:
+def read_lpips(backbone: Path, heads: Path) -> WeightTensors:
     """Weights for `lpips_distance` from the two files. Raises NotMeasurableError where they are not that."""
     layers = {f"features.{n}.weight": (out, width, k, k) for n, (width, out, k, _, _) in ALEXNET.items()}
     biases = {f"features.{n}.bias": (out,) for n, (_, out, _, _, _) in ALEXNET.items()}
@@ -127,8 +127,8 @@ def _head(number: int) -> str:
     return f"lin{number}.model.1.weight"
 
 
-def lpips_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
-    """``n`` distances of frames ``n 3 h w`` in [0, 1]: weighted squared differences of features of unit length."""
+def lpips_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
+    """LPIPS of frames ``n 3 h w`` in [0, 1], ``n``: weighted squared differences of features of unit length."""
     total = a.new_zeros(len(a))
     pairs = zip(_alexnet(2 * a - 1, weights), _alexnet(2 * b - 1, weights), strict=True)
     for number, (x, y) in enumerate(pairs):
@@ -142,8 +142,8 @@ def _unit(features: Tensor) -> Tensor:
     return features / (length + LPIPS_EPS)
 
 
-def _alexnet(frames: Tensor, weights: Weights) -> list[Tensor]:
-    """Features behind each of the five convolutions."""
+def _alexnet(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
+    """Features of AlexNet behind each of its five convolutions."""
     x, found = (frames - _colour(LPIPS_SHIFT, frames)) / _colour(LPIPS_SCALE, frames), []
     for number, (_, _, _, stride, padding) in ALEXNET.items():
         if number in ALEXNET_POOLED:
@@ -167,7 +167,7 @@ def dists(a: np.ndarray, b: np.ndarray, backbone: Path, heads: Path) -> list[flo
 
 
 @lru_cache(maxsize=1)
-def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> Weights:
+def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____: int) -> WeightTensors:
     shapes: dict[str, tuple[int, ...]] = {}
     for stage, out in zip(VGG16, VGG16_WIDTHS, strict=True):
         for number, width in stage:
@@ -179,8 +179,8 @@ def _dists_weights(backbone: Path, _: int, __: int, heads: Path, ___: int, ____:
     return read_weights(backbone, shapes) | {name: share.flatten() / total for name, share in shares.items()}
 
 
-def dists_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
-    """``n`` distances of frames ``n 3 h w`` in [0, 1]: 1 - weighted similarity of means and of variations of features.
+def dists_distance(a: Tensor, b: Tensor, weights: WeightTensors) -> Tensor:
+    """DISTS of frames ``n 3 h w`` in [0, 1], ``n``: 1 - weighted similarity of means and of variations of features.
 
     ``alpha`` and ``beta`` of ``weights`` add up to one, so that the weighted sum of (1 - similarity) is the same.
     """
@@ -188,13 +188,13 @@ def dists_distance(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
     for x, y in zip(_vgg16(a, weights), _vgg16(b, weights), strict=True):
         part = slice(start, start + x.shape[1])
         start = part.stop
-        texture, structure = _unlike(x, y)
+        texture, structure = _texture_and_structure(x, y)
         total = total + texture @ weights["alpha"][part] + structure @ weights["beta"][part]
     return total
 
 
-def _unlike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """1 - similarity of the means, and of what varies about them, ``n c``."""
+def _texture_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences of features, ``n c``: 1 - similarity of the means, and of what varies about them."""
     mx, my = x.mean((2, 3), keepdim=True), y.mean((2, 3), keepdim=True)
     x, y = x - mx, y - my
     covariance, variances = (x * y).mean((2, 3)), x.square().mean((2, 3)) + y.square().mean((2, 3))
@@ -203,8 +203,8 @@ def _unlike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return 1 - means, 1 - (2 * covariance + DISTS_C) / (variances + DISTS_C)
 
 
-def _vgg16(frames: Tensor, weights: Weights) -> list[Tensor]:
-    """The frames themselves, then the features at the end of each of the five stages."""
+def _vgg16(frames: Tensor, weights: WeightTensors) -> list[Tensor]:
+    """Features of VGG16: the frames themselves, then those at the end of each of the five stages."""
     found = [frames]
     x = (frames - _colour(IMAGENET_MEAN, frames)) / _colour(IMAGENET_STD, frames)
     for number, stage in enumerate(VGG16):
@@ -217,7 +217,10 @@ def _vgg16(frames: Tensor, weights: Weights) -> list[Tensor]:
 
 
 def _l2_pool(x: Tensor) -> Tensor:
-    """Half the size: root of the mean square under a Hann window of 3x3 (1 2 1, twice), in place of VGG's maximum."""
+    """Pooling to half the size, in place of VGG's maximum.
+
+    It is the root of the mean square under a Hann window of 3x3 (1 2 1, twice).
+    """
     line = x.new_tensor([0.25, 0.5, 0.25])
     window = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
     return (F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1]) + L2_EPS).sqrt()

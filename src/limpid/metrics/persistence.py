@@ -1,4 +1,4 @@
-"""Whether detail is still the same many frames later where the input stands still (measure M5).
+"""Persistence of detail: is it the same many frames later, where the input stands still (measure M5)?
 
 Only places where the blurred input did not change are compared, without optical flow; so it needs a clip with a fixed
 camera, or one with still parts. Correlation does not depend on contrast: softer detail that changes stays visible.
@@ -16,10 +16,11 @@ import numpy as np
 from limpid.metrics.detail import detail, luma
 
 LAGS = (1, 8, 16, 32)
-LEAST_STILL = 0.1
+_LEAST_STILL = 0.1
 """Share of the picture that must stand still for two frames to be compared."""
 LEAST_ENERGY = 1e-6
-"""Squared levels of detail below which there are only rounding errors, which would correlate perfectly."""
+"""Least energy in squared levels of detail, below which there are only rounding errors, which would correlate
+perfectly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,17 +74,20 @@ def _correlation(products: float, squares: float, pixels: float) -> float | None
 
 
 def _blurred(y: np.ndarray) -> np.ndarray:
-    """Without noise and compression artefacts, which change although the scene does not."""
+    """Luma without noise and compression artefacts, which change although the scene does not."""
     return cv2.blur(cv2.GaussianBlur(y, (0, 0), 1), (8, 8))
 
 
 def _products(first: _Look, second: _Look, threshold: float) -> np.ndarray:
-    """Sum of products, mean of the two sums of squares, pixels, over what stands still; zeros if that is too little."""
+    """Terms of a correlation over what stands still: sum of products, mean of both sums of squares, pixels.
+
+    Zeros if too little stands still.
+    """
     change = cv2.dilate(np.abs(second.input - first.input), np.ones((9, 9)))
     still = (change < threshold).astype(np.uint8)
     height, width = first.detail.shape
     mask = cv2.resize(still, (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    if mask.mean() < LEAST_STILL:
+    if mask.mean() < _LEAST_STILL:
         return np.zeros(3)
     a, b = first.detail[mask], second.detail[mask]
     return np.array([(a * b).sum(), ((a * a).sum() + (b * b).sum()) / 2, a.size])

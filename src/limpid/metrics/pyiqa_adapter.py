@@ -29,14 +29,14 @@ OFFICIAL_PROMPTS = ("Good photo.", "Bad photo.")
 Judge = Callable[[torch.Tensor], torch.Tensor]
 
 
-def installed() -> bool:
-    """Whether the package is there; whether it can be loaded shows only then."""
+def pyiqa_installed() -> bool:
+    """Whether the package pyiqa is there; whether it can be loaded shows only then."""
     return importlib.util.find_spec("pyiqa") is not None
 
 
 @torch.no_grad()
 def scores(judge: str, frames: np.ndarray, path: Path) -> list[float]:
-    """What the judge says of each frame, RGB uint8 ``t h w 3``, on the CPU.
+    """Scores of a judge for each frame, RGB uint8 ``t h w 3``, on the CPU.
 
     ``judge``: ``nrqm``, ``musiq``, ``clipiqa`` or ``clipiqa-official``; ``path``: its weights. Raises
     NotMeasurableError where pyiqa or the weights cannot be loaded.
@@ -48,7 +48,7 @@ def scores(judge: str, frames: np.ndarray, path: Path) -> list[float]:
 
 @lru_cache(maxsize=1)
 def _judge(judge: str, path: Path, _: int, __: int) -> Judge:
-    """pyiqa speaks on stdout while it loads; JSON may be read from there."""
+    """A judge, loaded with stdout redirected: pyiqa speaks there while it loads, and JSON may be read from it."""
     make = _package()
     try:
         with contextlib.redirect_stdout(io.StringIO()):

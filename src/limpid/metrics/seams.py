@@ -23,7 +23,7 @@ MARGIN = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SegmentSeam:
-    """How much less detail is kept across the borders of segments than between other neighbours.
+    """Seam in time: how much less detail is kept across the borders of segments than between other neighbours.
 
     ``ratio``: lost share of detail at the borders over the median elsewhere (1 = no seam); ``z``: the difference of
     the means in standard deviations of the other pairs.
@@ -35,7 +35,10 @@ class SegmentSeam:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TileJump:
-    """Brightness step where tiles meet, in levels of 255, and how far that is out of what other places show."""
+    """Seam in space: brightness step where tiles meet.
+
+    ``levels``: in levels of 255; ``z``: how far that is out of what other places show, in their standard deviations.
+    """
 
     levels: float
     z: float
@@ -54,7 +57,7 @@ def segment_seam(
 
 
 def seam_of(pairs: Sequence[tuple[float, float] | None], borders: Iterable[int]) -> SegmentSeam:
-    """The same from the energies of detail of each pair of neighbours (`limpid.metrics.detail.detail_energies`)."""
+    """Seam between segments from the energies of each pair of neighbours (`limpid.metrics.detail.detail_energies`)."""
     starts = _inside(borders, 1, len(pairs), "segment border")
     lost: dict[bool, list[float]] = {True: [], False: []}
     for number, pair in enumerate(pairs, start=1):

@@ -25,8 +25,8 @@ from limpid.metrics.kinds import NotMeasurableError
 MODEL = "vmaf_v0.6.1"
 # BT.601 of 16..235 is also what FFmpeg takes where nothing is said, and what PSNR (Y) here uses
 YUV = "scale=flags=bicubic+accurate_rnd+full_chroma_int:out_color_matrix=bt601:out_range=tv,format=yuv420p"
-LOG = "vmaf.json"
-SMALLEST = 17  # pixels; libvmaf crashes below
+_LOG = "vmaf.json"
+_SMALLEST = 17  # pixels; libvmaf crashes below
 SECONDS, SECONDS_PER_FRAME = 60, 10
 
 
@@ -36,15 +36,15 @@ def frames_vmaf(sr: np.ndarray, gt: np.ndarray) -> list[float]:
     Raises NotMeasurableError where no FFmpeg with libvmaf is found, or it does not measure these frames.
     """
     height, width = sr.shape[1:3]
-    if min(height, width) < SMALLEST:
-        raise NotMeasurableError(f"VMAF needs {SMALLEST}x{SMALLEST} pixels, not {width}x{height}")
+    if min(height, width) < _SMALLEST:
+        raise NotMeasurableError(f"VMAF needs {_SMALLEST}x{_SMALLEST} pixels, not {width}x{height}")
     program = find_ffmpeg()
     with tempfile.TemporaryDirectory(prefix="limpid-vmaf-") as folder:
         code = _run(program, sr, gt, Path(folder))
         said = (Path(folder) / "errors").read_text(errors="replace").strip().splitlines()
         if code:
             raise NotMeasurableError(f"{program} failed with {code}: {said[-1] if said else 'it said nothing'}")
-        values = _read(Path(folder) / LOG)
+        values = _read(Path(folder) / _LOG)
     if len(values) != len(sr):
         raise NotMeasurableError(f"{program} measured {len(values)} frames of {len(sr)}")
     return values
@@ -81,14 +81,14 @@ def _command(program: str, height: int, width: int) -> list[str]:
     threads = min(os.cpu_count() or 1, 8)
     graph = (
         f"[0:v]split[a][b];[a]crop={width}:{height}:0:0,{YUV}[result];[b]crop={width}:{height}:0:{height},{YUV}[truth];"
-        f"[result][truth]libvmaf=model=version={MODEL}:log_fmt=json:log_path={LOG}:n_threads={threads}"
+        f"[result][truth]libvmaf=model=version={MODEL}:log_fmt=json:log_path={_LOG}:n_threads={threads}"
     )
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", f"{width}x{2 * height}", "-framerate", "25"]
     return [program, "-v", "error", "-nostats", *raw, "-i", "pipe:0", "-lavfi", graph, "-f", "null", "-"]
 
 
 def _run(program: str, sr: np.ndarray, gt: np.ndarray, folder: Path) -> int:
-    """The exit code; the log and what was said are in the folder."""
+    """The exit code of FFmpeg; the log and what was said are in the folder."""
     command = _command(program, *sr.shape[1:3])
     with (folder / "errors").open("wb") as errors:
         try:
@@ -109,7 +109,7 @@ def _run(program: str, sr: np.ndarray, gt: np.ndarray, folder: Path) -> int:
 
 
 def _feed(process: subprocess.Popen[bytes], frames: Iterator[bytes]) -> None:
-    """Writes until all is written, or the program has ended: its exit code tells of that."""
+    """Writes frames until all are written, or the program has ended: its exit code tells of that."""
     assert process.stdin is not None
     try:
         with process.stdin as pipe:

@@ -15,20 +15,18 @@ import numpy as np
 
 from limpid.flow import dis_flow, warp_image
 from limpid.metrics.detail import luma
-from limpid.metrics.flows import PairFlows
-
-Flow = tuple[np.ndarray, np.ndarray]
+from limpid.metrics.flows import FlowPair, PairFlows
 
 
-def flows_of(frames: np.ndarray) -> Sequence[Flow]:
+def flows_of(frames: np.ndarray) -> Sequence[FlowPair]:
     """DIS flow of luma from each frame to the next and where it is trusted (Lai's masks): ``h w 2``, ``h w``."""
     return PairFlows(frames, luma)
 
 
-def warping_errors(frames: np.ndarray, flows: Sequence[Flow]) -> list[float | None]:
-    """Lai's: mean squared difference of each frame and the next one fetched along the flow, RGB in [0, 1].
+def warping_errors(frames: np.ndarray, flows: Sequence[FlowPair]) -> list[float | None]:
+    """Lai's warping error: mean squared difference of each frame and the next one fetched along the flow.
 
-    Bilinear, over trusted pixels; None for a pair without any.
+    RGB in [0, 1], bilinear, over trusted pixels; None for a pair without any.
     """
     errors: list[float | None] = []
     for (flow, mask), a, b in zip(flows, frames[:-1], frames[1:], strict=True):
@@ -38,9 +36,9 @@ def warping_errors(frames: np.ndarray, flows: Sequence[Flow]) -> list[float | No
 
 
 def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
-    """MGLD's: mean absolute difference of each frame and the one before it, fetched along DIS flow of ``guide``.
+    """MGLD's warping error: mean absolute difference of each frame and the one before it, fetched along DIS flow.
 
-    No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size.
+    No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size, whose flow it is.
     """
     looks = itertools.pairwise(luma(g) for g in guide)
     return [
@@ -50,7 +48,10 @@ def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
 
 
 def flow_differences(frames: np.ndarray, truth: np.ndarray) -> list[float]:
-    """tOF of TecoGAN: mean length of the difference of Farneback flows of result and truth, in pixels; no crop."""
+    """tOF of TecoGAN (DC-VSR Eq. 13): mean length of the difference of flows of result and truth, in pixels.
+
+    Flows are Farneback's, nothing is cropped.
+    """
     return [
         float(np.linalg.norm(_farneback(*sr) - _farneback(*gt), axis=-1).mean())
         for sr, gt in zip(itertools.pairwise(frames), itertools.pairwise(truth), strict=True)

@@ -1,4 +1,4 @@
-"""Networks without numbers, on torch's meta device: to learn which tensors they have, and how large they are."""
+"""Networks by their names, without numbers (on torch's meta device): which tensors they have, how large they are."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from torch import nn
 
 from limpid.types import WeightsError
 
-Kind = Literal["unet", "vae", "structured_unet", "cfw_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae"]
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+"""What diffusers calls the weights in a network's folder, beside its ``config.json``; ours are called so too."""
+NetworkKind = Literal["unet", "vae", "mgld_vsr_unet", "mgld_vsr_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae"]
 """Networks whose makers' configurations are told apart."""
 SD21_SCALING = 0.18215
-"""Of Stable Diffusion 2.1's latents; older configurations do not say it."""
-OWN = {"structured_unet": "StructuredUNet", "cfw_vae": "CFWVAE"}
+"""The scaling factor of Stable Diffusion 2.1's latents; older configurations do not say it."""
+_OWN = {"mgld_vsr_unet": "StructuredUNet", "mgld_vsr_vae": "CFWVAE"}
 """Networks that are configured in our words, because their makers' files hold no configuration."""
 OF_DIFFUSERS = {
     "svd_unet": "UNetSpatioTemporalConditionModel",
@@ -24,14 +26,14 @@ OF_DIFFUSERS = {
 """Networks that stay those of the library."""
 
 
-def make_official(kind: Kind, config: Mapping[str, Any], *, temporal: bool = True) -> Any:
+def make_official(kind: NetworkKind, config: Mapping[str, Any], *, temporal: bool = True) -> Any:
     """Our network for the makers' configuration; ``temporal``: whether a U-Net has temporal layers.
 
     Raises WeightsError for a configuration that is not known here.
     """
     try:
-        if kind in OWN:
-            return make_network(OWN[kind], config)
+        if kind in _OWN:
+            return make_network(_OWN[kind], config)
         if kind in OF_DIFFUSERS:
             return make_network(OF_DIFFUSERS[kind], config)
         if kind == "unet":
@@ -82,5 +84,5 @@ def make_network(name: str, config: Mapping[str, Any]) -> Any:
 
 
 def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of everything that is saved."""
+    """Shapes of all tensors of a network that are saved, by their names."""
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""What is needed around the library transformers: imported late, quiet, and refusing what a file lacks."""
+"""The library transformers as it is used here: imported late, quiet, and refusing what a file lacks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from safetensors import SafetensorError
 from limpid.types import SettingsError, WeightsError
 
 LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
-"""What transformers raises for files that are not there, are damaged, or are not what they claim to be."""
+"""Exceptions of transformers for files that are not there, are damaged, or are not what they claim to be."""
 
 
 def import_transformers(what: str) -> Any:
-    """The module; ``what`` ("texts are encoded") begins the sentence of the SettingsError when it is not installed."""
+    """The module transformers; ``what`` ("texts are encoded") begins the SettingsError when it is not installed."""
     try:
         import transformers
     except ImportError:
@@ -27,7 +27,7 @@ def import_transformers(what: str) -> Any:
 
 @contextmanager
 def quiet(transformers: Any) -> Iterator[None]:
-    """Inside, transformers shows no progress bars and no tables of tensors: what matters is raised as an error."""
+    """A block in which transformers shows no progress bars and no tables of tensors: what matters is raised."""
     log = transformers.utils.logging
     verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)
@@ -41,7 +41,7 @@ def quiet(transformers: Any) -> Iterator[None]:
 
 
 def refuse_incomplete(missing: Iterable[str], where: str) -> None:
-    """Raises WeightsError when tensors are missing."""
+    """Raises WeightsError when tensors that a network needs are missing from its file."""
     names = sorted(missing)
     if names:
         more = ", ..." if len(names) > 3 else ""

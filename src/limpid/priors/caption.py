@@ -20,7 +20,7 @@ from limpid.plan.allocator import free_memory
 from limpid.types import SettingsError, WeightsError
 
 MOST_TOKENS = 64
-"""Length of a caption: the text encoder reads 75 tokens, and the suffix needs a few."""
+"""Most tokens of a caption: the text encoder reads 75 tokens, and the suffix needs a few."""
 QUESTION = "Describe this picture in one sentence."
 
 
@@ -48,7 +48,7 @@ def caption_shots(
         SettingsError: transformers, or what else the model needs, is not installed.
         WeightsError: the model is missing, incomplete or of another kind.
     """
-    captioner = Captioner.load(model, device, download=download)
+    captioner = CaptionModel.load(model, device, download=download)
     try:
         captions = {i: captioner.describe(frames_of((start + stop) // 2)) for i, (start, stop) in enumerate(shots)}
     finally:
@@ -57,12 +57,7 @@ def caption_shots(
     return {shot: caption for shot, caption in captions.items() if caption}
 
 
-def caption_frames(frames: Tensor, model: str | Path, device: torch.device | str = "cpu") -> str:
-    """Describes frames ``t 3 h w`` in [0, 1] by the middle one; see `caption_shots`."""
-    return caption_shots(lambda i: frames[i], [(0, len(frames))], model, device).get(0, "")
-
-
-class Captioner:
+class CaptionModel:
     """An image-to-text model with its processor, ready to run."""
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -70,8 +65,11 @@ class Captioner:
         self.processor = processor
 
     @classmethod
-    def load(cls, model: str | Path, device: torch.device | str, *, download: bool = False) -> Captioner:
-        """From a folder or the hub, safetensors only, in bfloat16 on an accelerator; for errors see `caption_shots`."""
+    def load(cls, model: str | Path, device: torch.device | str, *, download: bool = False) -> CaptionModel:
+        """A captioner from a folder or the hub: safetensors only, bfloat16 on an accelerator.
+
+        Errors: `caption_shots`.
+        """
         transformers = import_transformers("captions are made")
         _check_place(model)
         where: dict[str, Any] = {"local_files_only": not download, "trust_remote_code": False}
@@ -92,7 +90,7 @@ class Captioner:
 
     @torch.inference_mode()
     def describe(self, frame: Tensor) -> str:
-        """Frame ``3 h w`` in [0, 1] -> a caption on one line, at most `MOST_TOKENS` tokens, without throwing dice."""
+        """The caption of a frame ``3 h w`` in [0, 1]: one line, at most `MOST_TOKENS` tokens, without throwing dice."""
         transformers = import_transformers("captions are made")
         inputs = self._inputs(picture(frame)).to(self.model.device, self.model.dtype)
         with quiet(transformers):
@@ -125,7 +123,7 @@ def picture(frame: Tensor) -> Any:
 
 
 def _new_tokens(tokens: Tensor, inputs: Any) -> Tensor:
-    """Without the question, which models made of a decoder alone repeat."""
+    """Tokens of the answer: without the question, which models made of a decoder alone repeat."""
     asked = inputs.get("input_ids")
     if asked is None or not torch.equal(tokens[:, : asked.shape[1]], asked):
         return tokens
@@ -133,7 +131,7 @@ def _new_tokens(tokens: Tensor, inputs: Any) -> Tensor:
 
 
 def _check_place(model: str | Path) -> None:
-    """A name on the hub is ``owner/name``; anything else that is no folder is a mistake in a path."""
+    """Raises WeightsError for what is neither a folder nor a name on the hub, ``owner/name``: a mistake in a path."""
     name = str(model)
     named = isinstance(model, str) and name.count("/") <= 1 and not name.startswith((".", "/", "~"))
     if not name or not (named or Path(model).is_dir()):

@@ -1,4 +1,4 @@
-"""What the denoiser is told in words: one text for the whole input, or one per shot from a file. Needs no torch.
+"""Prompts, what the denoiser is told in words: one text for the whole input, or one per shot. Needs no torch.
 
 In a file of prompts every line is a shot's number, a colon and a text. Shots are counted from 1, as people count;
 everywhere in Limpid they are counted from 0. Empty lines and lines that begin with ``#`` say nothing::
@@ -24,35 +24,41 @@ UPSCALE_A_VIDEO_NEGATIVE = "blur, worst quality"
 DIFFVSR_SUFFIX = "clear, high quality, high-resolution, 4K"
 DIFFVSR_NEGATIVE = "low quality, blurry, low-resolution, noisy, unsharp, weird textures, worst quality"
 
-MOST_BYTES = 1 << 20
-"""A file of prompts that is larger than this was meant to be something else."""
+_MOST_BYTES = 1 << 20
+"""Most bytes of a file of prompts: a larger one was meant to be something else."""
 LINE = re.compile(r"(\d{1,9})\s*:(.*)")
-TIME = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?(\s|$)")
+_TIME = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?(\s|$)")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptBook:
-    """All texts of a run. ``per_shot`` is keyed by the number of the shot counted from 0, and wins over ``prompt``."""
+    """Prompts of a run, positive and negative.
+
+    ``per_shot`` is keyed by the number of the shot counted from 0, and wins over ``prompt``.
+    """
 
     prompt: str = ""
     negative: str = ""
     suffix: str = ""
-    """Added to the text of every shot."""
+    """Words added to the text of every shot."""
     per_shot: Mapping[int, str] = field(default_factory=dict)
 
     def for_shot(self, shot: int) -> str:
         """The positive text of a shot, counted from 0, with the suffix."""
-        return join(self.per_shot.get(shot, self.prompt), self.suffix)
+        return join_prompt(self.per_shot.get(shot, self.prompt), self.suffix)
 
     def all(self) -> list[str]:
         """Every text that a run can need, each once: the negative one, the common one, those of the shots in order."""
         shots = [self.for_shot(shot) for shot in sorted(self.per_shot)]
-        return list(dict.fromkeys([self.negative, join(self.prompt, self.suffix), *shots]))
+        return list(dict.fromkeys([self.negative, join_prompt(self.prompt, self.suffix), *shots]))
 
 
-def join(text: str, suffix: str) -> str:
-    """``("A street.", "best quality")`` -> ``"A street, best quality"``; an empty part leaves no comma behind."""
+def join_prompt(text: str, suffix: str) -> str:
+    """A text with its suffix: ``("A street.", "best quality")`` -> ``"A street, best quality"``.
+
+    An empty part leaves no comma behind.
+    """
     text, suffix = text.strip(), suffix.strip(" ,")
     if not (text and suffix):
         return text or suffix
@@ -60,7 +66,7 @@ def join(text: str, suffix: str) -> str:
 
 
 def read_prompts(path: str | Path, num_shots: int | None = None) -> dict[int, str]:
-    """`parse_prompts` of a file in UTF-8. Raises SettingsError also when it cannot be read."""
+    """Prompts of a file in UTF-8, see `parse_prompts`. Raises SettingsError also when it cannot be read."""
     return parse_prompts(_text_of(Path(path)), where=str(path), num_shots=num_shots)
 
 
@@ -116,7 +122,7 @@ def _parse(line: str, where: str) -> tuple[int, str]:
         raise SettingsError(
             f"{where}: {_shown(line)} is not of the form NUMBER: TEXT, for instance 3: a street at night"
         )
-    if TIME.match(line):
+    if _TIME.match(line):
         raise SettingsError(f"{where}: {_shown(line)} begins with a time; write the number of the shot, counted from 1")
     number, text = int(match[1]), match[2].strip()
     if number < 1:
@@ -129,11 +135,11 @@ def _parse(line: str, where: str) -> tuple[int, str]:
 def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise SettingsError(f"{path}: the prompts cannot be read ({error.strerror or error})") from None
-    if len(data) > MOST_BYTES:
-        raise SettingsError(f"{path}: this is no file of prompts, it is larger than {MOST_BYTES >> 20} MiB")
+    if len(data) > _MOST_BYTES:
+        raise SettingsError(f"{path}: this is no file of prompts, it is larger than {_MOST_BYTES >> 20} MiB")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Texts to embeddings with the CLIP text encoder that belongs to a denoiser.
+"""Text embeddings by the CLIP text encoder that belongs to a denoiser.
 
 transformers is imported where it is needed and not before: it takes seconds, and methods without text do without it.
 The result is that of Stable Diffusion x4: the last hidden state after its layer norm, padded to the encoder's length.
@@ -20,7 +20,7 @@ from limpid.types import WeightsError
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+_TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 
 class TextEncoder:
@@ -32,7 +32,7 @@ class TextEncoder:
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> TextEncoder:
-        """From ``folder/text_encoder`` (safetensors) and ``folder/tokenizer``; nothing is downloaded.
+        """An encoder from ``folder/text_encoder`` (safetensors) and ``folder/tokenizer``; nothing is downloaded.
 
         Raises:
             WeightsError: files are missing, damaged, or do not hold the whole encoder.
@@ -64,7 +64,7 @@ class TextEncoder:
 
     @torch.inference_mode()
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Texts -> ``n l c`` on the encoder's device, in its number format.
+        """Embeddings of texts, ``n l c`` on the encoder's device, in its number format.
 
         Longer texts are cut off, see `too_long`. Texts are encoded one by one: each is then the same to the last bit
         whatever stands beside it, and a thousand shots need no more memory than one.
@@ -102,7 +102,7 @@ def encode_once(
     dtype: torch.dtype,
     tell: Callable[[str], None] | None = None,
 ) -> Tensor:
-    """Loads the encoder, encodes, and frees it again, so that it is never in memory beside the denoiser.
+    """Embeddings of texts by an encoder that is loaded and freed again, so that it never lies beside the denoiser.
 
     Args:
         tell: receives a sentence for each text that is cut off.
@@ -122,9 +122,9 @@ def encode_once(
 
 
 def _check_files(folder: Path) -> None:
-    """Without its vocabulary the tokenizer would be made with three words, silently."""
+    """Raises WeightsError where files are missing: without vocabulary the tokenizer would be made with three words."""
     for name in ("text_encoder", "tokenizer"):
         if not (folder / name).is_dir():
             raise WeightsError(f"{folder / name}: the folder is missing; the weights there are incomplete")
-    if not any(all((folder / "tokenizer" / name).is_file() for name in names) for names in TOKENIZER_FILES):
+    if not any(all((folder / "tokenizer" / name).is_file() for name in names) for names in _TOKENIZER_FILES):
         raise WeightsError(f"{folder / 'tokenizer'}: the vocabulary is missing (vocab.json and merges.txt)")

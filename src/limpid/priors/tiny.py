@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.diffusion.parametrisations import from_x0
 from limpid.networks.temporal.shift import shift_time
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
@@ -39,12 +40,12 @@ class TinyConfig:
     shifts: tuple[int, ...] = (1, 3, 5, 7)
     """Blocks that mix time; each widens the field of view by one frame a side."""
     shift_fraction: int = 8
-    """One part in so many of the channels comes from the previous frame, and as many from the next."""
+    """Channels per shifted channel: one part in so many comes from the previous frame, and as many from the next."""
     patch_px: int = 2
     """LR pixels per latent pixel, along one axis."""
     scale: int = 4
     latent_scale: float = 8.0
-    """Residual in [-1, 1] times this is the latent, so that its standard deviation is about 0.5."""
+    """Factor from a residual in [-1, 1] to the latent, so that its standard deviation is about 0.5."""
 
     @property
     def latent_channels(self) -> int:
@@ -52,7 +53,7 @@ class TinyConfig:
 
     @property
     def radius_px(self) -> int:
-        """How far one evaluation looks, LR pixels a side: two 3x3 convolutions per block, one before and one after."""
+        """The reach of one evaluation, LR pixels a side: two 3x3 convolutions per block, one before and one after."""
         return self.patch_px * (2 * self.blocks + 2)
 
     @property
@@ -60,7 +61,7 @@ class TinyConfig:
         return len(self.shifts)
 
 
-class Block(nn.Module):
+class TinyBlock(nn.Module):
     """Residual block of two 3x3 convolutions; the noise level is a bias in the middle."""
 
     def __init__(self, channels: int, shift: int) -> None:
@@ -79,7 +80,7 @@ class Block(nn.Module):
 
 
 class TinyNetwork(nn.Module):
-    """LR frames and noisy residual, both in patch space -> the network's raw output F of EDM."""
+    """The network of `tiny`: LR frames and noisy residual, both in patch space -> mean and spread of the residual."""
 
     def __init__(self, config: TinyConfig) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class TinyNetwork(nn.Module):
         self.conv_lr = nn.Conv2d(3 * config.patch_px**2, width, 3, padding=1)
         self.conv_z = nn.Conv2d(config.latent_channels, width, 1)
         self.noise = nn.Sequential(nn.Linear(2 * NOISE_FREQUENCIES, width), nn.SiLU())
-        self.blocks = nn.ModuleList(Block(width, shift if i in config.shifts else 0) for i in range(config.blocks))
+        self.blocks = nn.ModuleList(TinyBlock(width, shift if i in config.shifts else 0) for i in range(config.blocks))
         self.conv_out = nn.Conv2d(width, config.latent_channels, 3, padding=1)
         self.conv_spread = nn.Conv2d(width, 3, 3, padding=1)
         self.data_scale: Tensor
@@ -99,11 +100,12 @@ class TinyNetwork(nn.Module):
         """Typical error of a one-step prediction in each latent channel; the unit of the spread."""
 
     def forward(self, lr: Tensor, z: Tensor, sigma: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """What is expected and how uncertain it is.
+        """Mean and spread: what is expected of the residual and how uncertain it is.
 
         ``lr``: (b t) 12 h w around 0; ``z``: (b t) 192 h w; ``sigma``: (b t) or 1. Returns the mean (b t) 192 h w in
         units of `data_scale`, and the logarithm of the spread, (b t) 3 h w for the three colour coefficients.
         """
+        # c_noise, embedded; the noisy latent is scaled down by as much as it is noise (c_in)
         noise = self.noise(noise_features(sigma).to(lr.dtype))
         spread = self.spread_scale.float()[:, None, None]
         x = self.conv_lr(lr) + self.conv_z((z * (spread / (sigma[:, None, None, None] ** 2 + spread**2))).to(lr.dtype))
@@ -116,7 +118,7 @@ NOISE_FREQUENCIES = 8
 
 
 def noise_features(sigma: Tensor) -> Tensor:
-    """Smooth features of ``ln(sigma) / 4`` (EDM's c_noise): n -> n 16."""
+    """Features of a noise level that the network is told: sines of ``ln(sigma) / 4``, EDM's c_noise; n -> n 16."""
     c_noise = sigma.float().log()[:, None] / 4
     frequencies = torch.arange(1, NOISE_FREQUENCIES + 1, device=sigma.device) * (torch.pi / 4)
     return torch.cat([torch.sin(c_noise * frequencies), torch.cos(c_noise * frequencies)], dim=1)
@@ -130,6 +132,7 @@ def wiener_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor
         sigma: noise level per picture, ``(b t)`` or ``1``.
         lr: LR frames in patch space, around 0, ``(b t) 12 h w``.
     """
+    # m, and ln s
     raw, log_spread = network(lr, z, sigma, frames)
     mean: Tensor = raw.to(z.dtype).mul_(network.data_scale.to(z.dtype)[:, None, None])
     # s^2 / (s^2 + sigma^2) is a logistic function of the logarithm of the ratio
@@ -190,19 +193,19 @@ def patch_basis(size: int) -> Tensor:
 
 
 def to_latent(residual: Tensor, config: TinyConfig) -> Tensor:
-    """Residual in patch space, ``t 192 h w`` (`F.pixel_unshuffle`), -> latent pictures of the same shape."""
+    """Latent pictures from a residual in patch space, ``t 192 h w`` (`F.pixel_unshuffle`), of the same shape."""
     basis = patch_basis(config.patch_px * config.scale).to(residual)
     return F.conv2d(residual, (basis * config.latent_scale)[..., None, None])
 
 
 def from_latent(pictures: Tensor, config: TinyConfig) -> Tensor:
-    """Inverse of `to_latent`."""
+    """Residual in patch space from latent pictures: the inverse of `to_latent`."""
     basis = patch_basis(config.patch_px * config.scale).to(pictures)
     return F.conv2d(pictures, (basis.T / config.latent_scale)[..., None, None])
 
 
 def residual_picture(pictures: Tensor, config: TinyConfig) -> Tensor:
-    """What latent pictures stand for, ``t 192 h w`` -> ``t 3 8h 8w``, in their unit: orthonormal, so it keeps norms.
+    """The residual that latent pictures stand for, ``t 192 h w`` -> ``t 3 8h 8w``, in their unit; it keeps norms.
 
     A patch cannot be moved by part of itself; the residual that it was cut from can.
     """
@@ -211,7 +214,7 @@ def residual_picture(pictures: Tensor, config: TinyConfig) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TinyCondition:
-    """LR frames ``t 3 h w`` in [0, 1], padded by replication to whole patches, and the same in patch space around 0."""
+    """A condition: LR frames ``t 3 h w`` in [0, 1], padded to whole patches, and the same in patch space around 0."""
 
     lr: Tensor
     patches: Tensor
@@ -229,7 +232,7 @@ class TinyCondition:
 
 
 class TinyPrior:
-    """The denoiser with its way from frames to latents and back (see `limpid.method.Prior`)."""
+    """The prior of `tiny` (a `limpid.method.Prior`): the denoiser with its way from frames to latents and back."""
 
     def __init__(self, network: TinyNetwork, *, device: torch.device, dtype: torch.dtype) -> None:
         layout = torch.channels_last
@@ -246,7 +249,7 @@ class TinyPrior:
         return -(-height // p), -(-width // p)
 
     def condition(self, lr: Tensor, scene: Scene | None = None) -> TinyCondition:
-        """Nothing but the pixels matters here; ``scene`` is not used."""
+        """The condition of LR frames ``t 3 h w``; nothing but the pixels matters here, ``scene`` is not used."""
         p = self.config.patch_px
         h, w = lr.shape[-2:]
         padded = F.pad(lr.to(self.device), (0, -w % p, 0, -h % p), mode="replicate")
@@ -254,7 +257,7 @@ class TinyPrior:
         return TinyCondition(lr=padded, patches=patches.contiguous(memory_format=torch.channels_last), patch_px=p)
 
     def encode(self, condition: TinyCondition) -> Tensor:
-        """The plainly upscaled input is a residual of zero: ``1 192 t h w``."""
+        """The latent of the plainly upscaled input, a residual of zero: ``1 192 t h w``."""
         t, _, h, w = condition.patches.shape
         return torch.zeros(1, self.latent_channels, t, h, w, device=self.device)
 
@@ -262,8 +265,7 @@ class TinyPrior:
         pictures = z[0].transpose(0, 1).contiguous(memory_format=torch.channels_last)
         sigma = torch.full((1,), step.sigma, device=self.device)
         x0 = wiener_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
-        x0 = x0.transpose(0, 1)[None]
-        return Prediction(x0=x0, eps=(z - x0).div_(step.sigma))
+        return from_x0(z, x0.transpose(0, 1)[None], step)
 
     def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
         base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)
@@ -298,7 +300,7 @@ def read_tiny_config(path: Path) -> TinyConfig:
 
 
 def trained_schedule(path: Path) -> dict[str, float]:
-    """How the weights are run, as far as the file's header says so: ``steps``, ``sigma_min``, ``sigma_max``."""
+    """The schedule that weights are for, if the file's header says it: ``steps``, ``sigma_min``, ``sigma_max``."""
     notes = _header(path).get("notes", {})
     return {name: float(notes[name]) for name in ("steps", "sigma_min", "sigma_max") if name in notes}
 

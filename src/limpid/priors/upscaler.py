@@ -18,11 +18,8 @@ from limpid.diffusion.noise import noise_clip
 from limpid.diffusion.parametrisations import from_v
 from limpid.types import Prediction, Scene, Step, Tile, Window
 
-MAX_NOISE_LEVEL = 350
-"""Rows of the noise-level embedding that were trained."""
 
-
-class Networks(Protocol):
+class LatentNetworks(Protocol):
     """Gives a network that is ready on the device; see `limpid.priors.load.offload.Parts`."""
 
     def use(self, name: Literal["unet", "vae"]) -> Any: ...
@@ -38,9 +35,10 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpscalerCondition:
-    """What the networks are told of some frames; on the device, in the number format of the denoiser.
+    """A condition: what the networks of the SD x4 upscaler are told of some frames; on the device.
 
-    ``lr``: ``1 3 t h w`` in [-1, 1] (float32); ``noised``: the same with noise of ``noise_level``; texts ``b n c``.
+    ``lr``: ``1 3 t h w`` in [-1, 1] (float32); ``noised``: the same with noise of ``noise_level``; texts ``b n c``;
+    these two in the number format of the denoiser.
     """
 
     lr: Tensor
@@ -63,32 +61,32 @@ class UpscalerCondition:
 
 @dataclass(frozen=True, kw_only=True)
 class UpscalerPrior:
-    """See `limpid.method.Prior`.
+    """The prior of the SD x4 upscaler family (a `limpid.method.Prior`).
 
     ``low_res_alphas_cumprod``: the schedule by which LR frames are noised, ``sqrt(a) lr + sqrt(1 - a) noise`` with
     ``a`` its value at ``noise_level`` (0 to 350); more noise lets the model invent more (UAV section 3.4).
     """
 
-    networks: Networks
+    networks: LatentNetworks
     prompts: Prompts
     low_res_alphas_cumprod: Any
     noise_level: int
     device: torch.device
     dtype: torch.dtype
     latent_scale: float = 0.08333
-    """A latent of the autoencoder times this is what the denoiser works on."""
+    """The factor of a latent of the autoencoder to become what the denoiser works on."""
     lr_weight: float = 1.0
-    """How strongly a decoder that looks at the LR frames follows them."""
+    """The weight with which a decoder that looks at the LR frames follows them."""
     low_res_noise: Callable[[Scene, int, int], Tensor] | None = None
     """Noise of the LR frames ``1 3 t h w`` instead of that drawn by frame number; for comparisons."""
     warnings: tuple[str, ...] = ()
-    """What the user should know, a text that was cut off for instance."""
+    """Sentences that the user should read: a text that was cut off, for instance."""
     scale: int = 4
     latent_channels: int = 4
 
     @property
     def self_attentions(self) -> tuple[tuple[str, nn.Module], ...]:
-        """See `limpid.attention.layers`: those of the denoiser's lowest level, the others attend to the text."""
+        """Self-attentions of the denoiser's lowest level (`limpid.attention.layers`); the others attend to the text."""
         layers: tuple[tuple[str, nn.Module], ...] = self.networks.use("unet").self_attentions
         return layers
 
@@ -97,6 +95,7 @@ class UpscalerPrior:
 
     def condition(self, lr: Tensor, scene: Scene) -> UpscalerCondition:
         clean = (lr.to(self.device, torch.float32) * 2 - 1).transpose(0, 1)[None]
+        # x_tau = alpha_tau x + sigma_tau eps
         kept = float(self.low_res_alphas_cumprod[self.noise_level])
         noise = self._noise(scene, *lr.shape[-2:]).to(clean)
         noised = kept**0.5 * clean + (1 - kept) ** 0.5 * noise

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from limpid.color import apply_color_
 from limpid.cuts.base import Canvas, Cut
-from limpid.diffusion.noise import Stream, add_noise, noise_clip, start_scale
+from limpid.diffusion.noise import NoiseStream, add_noise, noise_clip, start_scale
 from limpid.diffusion.schedules import truncate
 from limpid.method import Lane, LaneContext, Method, Prior, Strategy, View
 from limpid.restoration.chunk import Carry, Chunk
@@ -100,7 +100,7 @@ def joined(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
         clean = z if clean is None or before is None else join(method.strategy, clean, z, before, lane)
     assert clean is not None
     clean, core = clean[:, :, : len(segment.halo)], work.chunk.core
-    join_segments(method, clean, work.chunk)
+    merge_joint(method, clean, work.chunk)
     one = len(lanes) == 1 and not lanes[0].padding
     condition = context.condition if one else prior.condition(work.lr, scene_of(segment, segment.halo, work.seed))
     grid = method.cuts.decode_grid(canvas_of(prior, clean, segment, segment.halo.start), work.cut, core)
@@ -190,7 +190,7 @@ def colored(method: Method, frames: Tensor, lr: Tensor, core: range, color: Colo
     return frames
 
 
-def join_segments(method: Method, clean: Tensor, chunk: Chunk) -> None:
+def merge_joint(method: Method, clean: Tensor, chunk: Chunk) -> None:
     """Merge the first latents of a segment with what the one before made of them, and keep a tail for the next one.
 
     Both segments have denoised these frames, so that nothing jumps where they meet. Changes ``clean`` in place.
@@ -205,7 +205,7 @@ def join_segments(method: Method, clean: Tensor, chunk: Chunk) -> None:
 
 
 def canvas_noise(
-    context: LaneContext, stream: Stream, step: int, like: Tensor, strategy: Strategy | None = None
+    context: LaneContext, stream: NoiseStream, step: int, like: Tensor, strategy: Strategy | None = None
 ) -> Tensor:
     """Noise for all frames of the lane, ``1 c t h w``, on the device of ``like``; a strategy may reschedule it."""
     frames = context.frames

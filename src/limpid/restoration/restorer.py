@@ -16,7 +16,7 @@ from limpid.plan.segments import Rung
 from limpid.restoration.chunk import Chunk
 from limpid.restoration.loop import sample_segment
 from limpid.settings import Settings
-from limpid.tiling.plan import Span
+from limpid.tiling.plan import AxisSpan
 from limpid.types import ColorFix, Offload, SettingsError, Step
 
 RESIZE_FRAMES = 4
@@ -66,7 +66,7 @@ class Restorer:
         finished = resize(frames, self.height, self.width).to("cpu", torch.float32)
         return torch.cat([finished, self._alpha(chunk)], dim=1) if self.alpha else finished
 
-    def _put_together(self, chunk: Chunk, lr: Tensor, pictures: list[tuple[Span, Span]]) -> Tensor:
+    def _put_together(self, chunk: Chunk, lr: Tensor, pictures: list[tuple[AxisSpan, AxisSpan]]) -> Tensor:
         """Each picture is computed from beginning to end, so that only finished frames are held whole."""
         height, width = lr.shape[-2:]
         scale = self.method.scale
@@ -106,17 +106,17 @@ class Restorer:
 
 def with_guidance_in_batch(method: Method, rung: Rung) -> Method:
     """The method with both guidance calls in one batch, where its guidance can do that."""
-    if not rung.batched_guidance or not hasattr(method.guidance, "batched"):
+    if not rung.batched_guidance or method.guidance is None:
         return method
-    return replace(method, guidance=replace(method.guidance, batched=True))  # type: ignore[type-var]
+    return replace(method, guidance=method.guidance.in_one_batch())
 
 
-def _core(span: Span, scale: int) -> slice:
+def _core(span: AxisSpan, scale: int) -> slice:
     """Where the kept part goes in the output."""
     return slice(span.keep_start * scale, span.keep_stop * scale)
 
 
-def _kept(span: Span, scale: int) -> slice:
+def _kept(span: AxisSpan, scale: int) -> slice:
     """Where the kept part is in what was computed."""
     return slice((span.keep_start - span.start) * scale, (span.keep_stop - span.start) * scale)
 

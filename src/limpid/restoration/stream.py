@@ -25,17 +25,13 @@ from limpid.settings import Settings
 from limpid.types import InputError, Segment, SettingsError, Window
 from limpid.video.picture import quantise
 
-ABOUT_FILES = ("codec", "crf", "bit_depth", "preset", "deinterlace", "fps", "preview", "detect_cuts", "caption")
-
 
 def restore_stream(
     frames: Iterable[Any], *, method: Method, settings: Settings, fps: Fraction, cuts: Iterable[int]
 ) -> Iterator[Any]:
     """See `limpid.restore`; checks at once, computes when the first frame is asked for."""
-    defaults = Settings()
-    for name in ABOUT_FILES:
-        if getattr(settings, name) != getattr(defaults, name):
-            raise SettingsError(f"{name} is about files and has no effect on a stream of frames; leave it out")
+    for name in settings.given("files"):
+        raise SettingsError(f"{name} is about files and has no effect on a stream of frames; leave it out")
     starts = [0, *(cut for cut in cuts if cut != 0)]
     if any(a >= b for a, b in pairwise(starts)):
         raise SettingsError(f"cuts must be ascending frame numbers, but are {starts[1:]}")

@@ -180,5 +180,5 @@ def check_space(
     return tight
 
 
-def free_bytes(output: Path) -> int:
+def free_disk_bytes(output: Path) -> int:
     return shutil.disk_usage(existing_parent(output)).free

@@ -30,7 +30,7 @@ MOST_PIECE_FRAMES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class RunJob:
     """What `run_segments` needs; the parts that tests replace by simple ones."""
 
     journal: Journal
@@ -73,7 +73,7 @@ class Job:
         return [add_halo(core, shot_start=start, shot_stop=stop, halo=longest + halo) for core in left]
 
 
-def run_segments(job: Job) -> None:
+def run_segments(job: RunJob) -> None:
     """Compute and encode every segment that is not finished yet.
 
     Raises:
@@ -102,7 +102,7 @@ def run_segments(job: Job) -> None:
 
 @dataclass(kw_only=True)
 class _Runner:
-    job: Job
+    job: RunJob
     feed: Feed
     sink: Sink
     meter: Meter

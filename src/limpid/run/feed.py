@@ -14,7 +14,7 @@ Read = Callable[[Window], Sequence[VideoFrame]]
 GROUP_BYTES = 16 << 20
 MOST_GROUP_FRAMES = 8
 QUEUED_GROUPS = 3
-POLL_S = 0.1
+_POLL_S = 0.1
 
 
 def group_frames(width: int, height: int) -> int:
@@ -94,7 +94,7 @@ class Feed:
     def _put(self, item: Sequence[VideoFrame] | BaseException | None) -> bool:
         while not self._stop.is_set():
             try:
-                self._queue.put(item, timeout=POLL_S)
+                self._queue.put(item, timeout=_POLL_S)
                 return True
             except queue.Full:
                 continue

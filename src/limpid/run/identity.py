@@ -16,12 +16,6 @@ from limpid.plan.device import Machine, versions
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, OutputSpec, Timeline
 
-NOT_IN_THE_PIXELS = (
-    *("device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
-    *("weights", "caption", "caption_model", "offload"),
-)
-"""Settings that show in other facts, as what they led to."""
-
 
 def input_identity(clip: Clip, on_bytes: Callable[[int], None] | None = None) -> dict[str, Any]:
     """Size and content of the input, wherever it lies: a file that was moved is the same one."""
@@ -51,12 +45,11 @@ def run_facts(
     frames: tuple[int, int],
 ) -> dict[str, Any]:
     """All facts as plain JSON values."""
-    chosen = {name: value for name, value in settings.to_dict().items() if name not in NOT_IN_THE_PIXELS}
     machine_facts = {name: value for name, value in machine.to_dict().items() if name != "threads"}
     facts = {
         "input": dict(identity),
         "timeline": {"frames": list(frames), "digest": timeline_digest(timeline)},
-        "settings": chosen,
+        "settings": settings.key(),
         "threads": settings.threads,
         "size": list(size),
         "method": {"name": method.name, "weights": method.weights.digest()},
@@ -80,7 +73,7 @@ def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
 
 
 def timeline_from_dict(values: Mapping[str, Any]) -> Timeline:
-    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings", "clock_shifts")}
+    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings")}
     return Timeline(**{**values, **tuples, "time_base": Fraction(values["time_base"])})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 from fractions import Fraction
 
 from limpid.diffusion.schedules import truncate
@@ -16,19 +15,17 @@ from limpid.plan.segments import (
 )
 from limpid.restoration.sizes import sizes_of
 from limpid.run.events import Teller
-from limpid.settings import Settings, parse_preview
+from limpid.settings import Settings
+from limpid.spellings import parse_preview
 from limpid.types import Clip, InputError, OutputSpec, SettingsError, Timeline, Window
 
-METHOD_OPTIONS = ("steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile")
-"""Settings that only some methods can follow; see `Method.options`."""
 LEAST_PX = 16
 
 
 def check_options(method: Method, settings: Settings) -> None:
     """Raises SettingsError for an option that would have no effect with the method."""
-    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
-    for name in METHOD_OPTIONS:
-        if getattr(settings, name) != defaults[name] and name not in method.options:
+    for name in settings.given("engine"):
+        if name not in method.options:
             raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out")
     method.strategy.check(truncate(method.make_schedule(method.num_steps(settings)), settings.strength))
 
@@ -58,12 +55,7 @@ def tell_clip(clip: Clip, teller: Teller) -> None:
 
 def unused_options(clip: Clip, settings: Settings, spec: OutputSpec) -> list[str]:
     """Sentences on options that have no effect with this input or output."""
-    found = []
-    if clip.kind == "images" and settings.deinterlace != "auto":
-        found.append("deinterlace has no effect on a folder of images")
-    if spec.codec in ("ffv1", "prores", "images") and settings.crf != Settings().crf:
-        found.append(f"crf has no effect with {spec.codec}")
-    return found
+    return Settings.unused(deinterlace=settings.deinterlace, input=clip.kind, crf=settings.crf, codec=spec.codec)
 
 
 def preview_frames(timeline: Timeline, preview: str | None) -> Window:

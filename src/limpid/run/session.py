@@ -11,9 +11,9 @@ from limpid.method import Method
 from limpid.plan.device import Machine, choose_machine, versions
 from limpid.plan.segments import Plan
 from limpid.restoration.restorer import Restorer, target_size
-from limpid.run.estimate import Estimate, calibrate, check_space, free_bytes, guess, suffix_of, worth_a_trial
+from limpid.run.estimate import Estimate, calibrate, check_space, free_disk_bytes, guess, suffix_of, worth_a_trial
 from limpid.run.events import Teller
-from limpid.run.executor import Job
+from limpid.run.executor import RunJob
 from limpid.run.feed import Read, group_frames
 from limpid.run.identity import run_facts
 from limpid.run.journal import Journal
@@ -111,10 +111,10 @@ class Session:
 
     def tell_plan(self, plan: Plan, estimate: Estimate, teller: Teller) -> None:
         teller.tell("plan", plan={**plan.to_dict(), "segments": len(plan.segments)})
-        teller.tell("estimate", **estimate.to_dict(), free_bytes=free_bytes(self.places.output))
+        teller.tell("estimate", **estimate.to_dict(), free_bytes=free_disk_bytes(self.places.output))
 
-    def job(self, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> Job:
-        return Job(
+    def job(self, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> RunJob:
+        return RunJob(
             journal=journal,
             read=read,
             group_frames=group_frames(self.clip.width, self.clip.height),

@@ -18,7 +18,7 @@ from limpid.durable.files import free_text, move_durably, remove
 from limpid.run.journal import Finished, Journal
 from limpid.types import OutputError, Segment
 
-POLL_S = 0.1
+_POLL_S = 0.1
 QUEUED_PIECES = 2
 
 
@@ -110,14 +110,14 @@ class Sink:
         while True:
             self.check()
             try:
-                return self._queue.put(item, timeout=POLL_S)
+                return self._queue.put(item, timeout=_POLL_S)
             except queue.Full:
                 continue
 
     def _get(self) -> _Begin | _Frames | _End | None:
         while not self._abort.is_set():
             try:
-                return self._queue.get(timeout=POLL_S)
+                return self._queue.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
         raise _AbortError

@@ -24,8 +24,7 @@ Captioner = Callable[[list[int]], dict[int, str]]
 
 def with_prompts_read(settings: Settings) -> Settings:
     """The settings with the contents of the file of prompts in place of its name. Raises SettingsError."""
-    if settings.caption == "off" and settings.caption_model is not None:
-        raise SettingsError("caption_model has no effect without caption auto; leave it out, or say --caption auto")
+    Settings.refuse(caption=settings.caption, caption_model=settings.caption_model)
     if settings.prompts is None or re.match(r"\s*\d+\s*:", settings.prompts):
         return settings
     return settings.replace(prompts=prompt_lines(read_prompts(settings.prompts)))

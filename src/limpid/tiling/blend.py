@@ -13,14 +13,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from limpid.tiling.plan import Span, chunked_spans, haloed_spans, overlapping_spans, visited_spans
+from limpid.tiling.plan import AxisSpan, chunked_spans, haloed_spans, overlapping_spans, visited_spans
 from limpid.types import Tile, Window
 
 BlendWeights = Literal["ramp", "gaussian", "gaussian_compat", "box"]
 """How overlapping tiles or windows are weighted: linear ramps, a Gaussian bump, or a plain mean. ``gaussian_compat`` is
 the bump of the released code of MGLD-VSR, whose middle lies half a pixel low."""
 GAUSSIAN_VARIANCE = 0.01
-"""Of the Gaussian weights, in units of the piece's length squared (StableSR and MGLD-VSR use this value)."""
+"""Variance of the Gaussian weights in units of the piece's length squared, that of StableSR and MGLD-VSR."""
 
 
 def raw_weights(length: int, kind: BlendWeights, left: int, right: int) -> Tensor:
@@ -37,12 +37,12 @@ def raw_weights(length: int, kind: BlendWeights, left: int, right: int) -> Tenso
 
 
 def kinds_of_axes(kind: BlendWeights) -> tuple[BlendWeights, BlendWeights]:
-    """How rows and columns are weighted: only the rows of ``gaussian_compat`` are not symmetric."""
+    """The kinds of weights of rows and of columns: only the rows of ``gaussian_compat`` are not symmetric."""
     return kind, "gaussian" if kind == "gaussian_compat" else kind
 
 
-def blend_weights(spans: Sequence[Span], kind: BlendWeights) -> tuple[Tensor, ...]:
-    """For each piece, float32 weights over what it reads; at every position the weights of all pieces sum to 1."""
+def blend_weights(spans: Sequence[AxisSpan], kind: BlendWeights) -> tuple[Tensor, ...]:
+    """Weights of each piece over what it reads, float32; at every position those of all pieces sum to 1."""
     total = torch.zeros(max(s.stop for s in spans), dtype=torch.float64)
     raw = []
     for i, span in enumerate(spans):
@@ -53,8 +53,8 @@ def blend_weights(spans: Sequence[Span], kind: BlendWeights) -> tuple[Tensor, ..
     return tuple((w / total[s.start : s.stop]).float() for s, w in zip(spans, raw, strict=True))
 
 
-def running_weights(spans: Sequence[Span]) -> tuple[Tensor, ...]:
-    """What each piece has in the end when every new one is averaged half and half with what is there."""
+def running_weights(spans: Sequence[AxisSpan]) -> tuple[Tensor, ...]:
+    """Weights that each piece has in the end when every new one is averaged half and half with what is there."""
     weights = [torch.ones(s.stop - s.start, dtype=torch.float64) for s in spans]
     for i, new in enumerate(spans):
         seen = torch.zeros(new.stop - new.start, dtype=torch.bool)
@@ -69,9 +69,12 @@ def running_weights(spans: Sequence[Span]) -> tuple[Tensor, ...]:
 
 @dataclass(frozen=True)
 class Axis:
-    """The pieces of one axis. ``weights`` is None where pieces are cropped to what they keep, or there is only one."""
+    """An axis of the canvas cut into pieces.
 
-    spans: tuple[Span, ...]
+    ``weights`` is None where pieces are cropped to what they keep, or there is only one.
+    """
+
+    spans: tuple[AxisSpan, ...]
     weights: tuple[Tensor, ...] | None = None
 
     @staticmethod
@@ -81,7 +84,7 @@ class Axis:
 
     @staticmethod
     def visited(count: int, length: int | None, overlap: int) -> Axis:
-        """Windows averaged in visiting order, ``old / 2 + new / 2``, as in the released code of Upscale-A-Video.
+        """An axis of windows averaged in visiting order, ``old / 2 + new / 2``, as UAV's released code does it.
 
         Not a mean where more than two windows meet; a window that comes twice counts twice.
         """
@@ -90,7 +93,7 @@ class Axis:
 
     @staticmethod
     def chunked(count: int, length: int | None) -> Axis:
-        """Pieces side by side that know nothing of each other, as released decoders work."""
+        """An axis of pieces side by side that know nothing of each other, as released decoders work."""
         return Axis(chunked_spans(count, length or count))
 
     @staticmethod
@@ -103,13 +106,13 @@ class Axis:
         return range(min(s.keep_start for s in self.spans), max(s.keep_stop for s in self.spans))
 
     def touching(self, keep: range) -> Axis:
-        """Only the pieces that hold something of ``keep``, with the weights that they have among all."""
+        """The axis of only those pieces that hold something of ``keep``, with the weights that they have among all."""
         chosen = [i for i, s in enumerate(self.spans) if s.keep_start < keep.stop and s.keep_stop > keep.start]
         weights = None if self.weights is None else tuple(self.weights[i] for i in chosen)
         return Axis(tuple(self.spans[i] for i in chosen), weights)
 
     def scaled(self, factor: int, kind: BlendWeights = "ramp") -> Axis:
-        """The same pieces of a finer canvas, with weights that are as smooth as the finer canvas allows."""
+        """This axis on a canvas ``factor`` times as fine, with weights as smooth as that canvas allows."""
         spans = tuple(s.scaled(factor) for s in self.spans)
         return Axis(spans, None if self.weights is None else blend_weights(spans, kind))
 
@@ -124,7 +127,7 @@ class Grid:
 
     @property
     def is_single(self) -> bool:
-        """One piece, which nothing has to be put together from."""
+        """Whether the grid is one piece, from which nothing has to be put together."""
         return len(self.frames.spans) == 1 and self.num_tiles == 1
 
     @property
@@ -141,7 +144,7 @@ class Grid:
         return Tile(top=r.start, bottom=r.stop, left=c.start, right=c.stop)
 
     def slices(self, window: int, tile: int) -> tuple[slice, slice, slice]:
-        """What one call reads, as slices of the last three dimensions."""
+        """The part of the canvas that one call reads, as slices of the last three dimensions."""
         w, t = self.window(window), self.tile(tile)
         return slice(w.start, w.stop), slice(t.top, t.bottom), slice(t.left, t.right)
 
@@ -154,14 +157,16 @@ class Blender:
         self.canvas: Tensor | None = None
 
     def add(self, piece: Tensor, window: int, tile: int) -> None:
-        """``piece``: what one call made of ``grid.slices(window, tile)``; only what counts of it is used."""
+        """Adds a ``piece``: what one call made of ``grid.slices(window, tile)``; only what counts of it is used."""
         canvas = self._canvas_like(piece)
         row, column = divmod(tile, len(self.grid.columns.spans))
         axes = ((self.grid.frames, window, -3), (self.grid.rows, row, -2), (self.grid.columns, column, -1))
+        # the weight of a place is the product of those of its three axes
         for axis, index, dim in axes:
             if axis.weights is not None:
                 piece = piece * _along(axis.weights[index].to(piece), dim)
         (t, r, c), (t_in, r_in, c_in) = zip(*(_kept(axis, i) for axis, i, _ in axes), strict=True)
+        # cropped pieces are put side by side, weighted ones summed up
         if all(axis.weights is None for axis, _, _ in axes):
             canvas[..., t, r, c] = piece[..., t_in, r_in, c_in]
         else:
@@ -180,7 +185,7 @@ class Blender:
 
 
 def _kept(axis: Axis, index: int) -> tuple[slice, slice]:
-    """What counts of a piece: where it lies in the part of the canvas that is covered, and in the piece."""
+    """The part of a piece that counts: where it lies on the canvas that is covered, and in the piece."""
     span, origin = axis.spans[index], axis.kept.start
     inside = slice(span.keep_start - span.start, span.keep_stop - span.start)
     return slice(span.keep_start - origin, span.keep_stop - origin), inside

@@ -1,4 +1,4 @@
-"""Where tiles and windows lie: pure functions of sizes, the same for every worker.
+"""Places of tiles and windows: pure functions of sizes, the same for every worker.
 
 Two ways to cut. *Overlapping* pieces are for networks that see all of what they are given (attention, pooled norms):
 their results are blended. *Haloed* pieces are for local networks: each piece is read with a halo as wide as the network
@@ -11,11 +11,11 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from limpid.types import Tile, Window
+from limpid.types import Tile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Span:
+class AxisSpan:
     """A piece of one axis: ``start:stop`` is read, ``keep_start:keep_stop`` inside it is what counts."""
 
     start: int
@@ -27,9 +27,9 @@ class Span:
         if not 0 <= self.start <= self.keep_start < self.keep_stop <= self.stop:
             raise ValueError(f"a span keeps [{self.keep_start}, {self.keep_stop}) of [{self.start}, {self.stop})")
 
-    def scaled(self, factor: int) -> Span:
-        """The same piece of an axis that is ``factor`` times as long."""
-        return Span(
+    def scaled(self, factor: int) -> AxisSpan:
+        """This piece on an axis that is ``factor`` times as long."""
+        return AxisSpan(
             start=self.start * factor,
             stop=self.stop * factor,
             keep_start=self.keep_start * factor,
@@ -37,7 +37,7 @@ class Span:
         )
 
 
-def overlapping_spans(count: int, length: int | None, overlap: int, offset: int = 0) -> tuple[Span, ...]:
+def overlapping_spans(count: int, length: int | None, overlap: int, offset: int = 0) -> tuple[AxisSpan, ...]:
     """Pieces of ``length`` that overlap by at least ``overlap`` and cover ``count`` positions.
 
     They begin on a grid of ``length - overlap`` that is counted ``offset`` positions before the first one. All have the
@@ -47,7 +47,7 @@ def overlapping_spans(count: int, length: int | None, overlap: int, offset: int 
     if count < 1:
         raise ValueError(f"an axis of {count} positions cannot be cut")
     if length is None or length >= count:
-        return (Span(start=0, stop=count, keep_start=0, keep_stop=count),)
+        return (AxisSpan(start=0, stop=count, keep_start=0, keep_stop=count),)
     if not 0 <= overlap < length:
         raise ValueError(f"an overlap of {overlap} does not fit pieces of {length}; it must be 0 to {length - 1}")
     stride = length - overlap
@@ -55,34 +55,34 @@ def overlapping_spans(count: int, length: int | None, overlap: int, offset: int 
     while starts[-1] + length < count:
         on_grid = (starts[-1] + offset) // stride * stride + stride - offset
         starts.append(min(on_grid, count - length))
-    return tuple(Span(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
+    return tuple(AxisSpan(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
 
 
 def even_length(count: int, longest: int, overlap: int) -> int:
-    """The shortest pieces, as few as of ``longest``, that cover ``count`` and overlap by at least ``overlap``."""
+    """Least length of pieces, as few as of ``longest``, that cover ``count`` and overlap by ``overlap`` at least."""
     if longest >= count:
         return count
     pieces = math.ceil((count - overlap) / (longest - overlap))
     return math.ceil((count + (pieces - 1) * overlap) / pieces)
 
 
-def visited_spans(count: int, length: int, overlap: int) -> tuple[Span, ...]:
+def visited_spans(count: int, length: int, overlap: int) -> tuple[AxisSpan, ...]:
     """Windows as the released code of Upscale-A-Video visits them: when ``count - overlap`` is a multiple of the stride
     the last one, shifted back, comes twice."""
     if length >= count:
         return overlapping_spans(count, length, overlap)
     stride = length - overlap
     starts = [min(i * stride, count - length) for i in range((count - overlap) // stride + 1)]
-    return tuple(Span(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
+    return tuple(AxisSpan(start=s, stop=s + length, keep_start=s, keep_stop=s + length) for s in starts)
 
 
-def chunked_spans(count: int, length: int) -> tuple[Span, ...]:
+def chunked_spans(count: int, length: int) -> tuple[AxisSpan, ...]:
     """Pieces of ``length`` side by side, the last one as short as the rest is."""
     edges = [*range(0, count, length), count]
-    return tuple(Span(start=a, stop=b, keep_start=a, keep_stop=b) for a, b in pairwise(edges))
+    return tuple(AxisSpan(start=a, stop=b, keep_start=a, keep_stop=b) for a, b in pairwise(edges))
 
 
-def haloed_spans(count: int, length: int | None, halo: int, keep: range | None = None) -> tuple[Span, ...]:
+def haloed_spans(count: int, length: int | None, halo: int, keep: range | None = None) -> tuple[AxisSpan, ...]:
     """Cores of at most ``length`` that lie side by side, each read with up to ``halo`` positions to either side.
 
     The cores cover ``keep``, or all ``count`` positions; the halo ends where the axis ends.
@@ -93,13 +93,9 @@ def haloed_spans(count: int, length: int | None, halo: int, keep: range | None =
     pieces = 1 if length is None else math.ceil(len(keep) / length)
     edges = [keep.start + len(keep) * i // pieces for i in range(pieces + 1)]
     return tuple(
-        Span(start=max(a - halo, 0), stop=min(b + halo, count), keep_start=a, keep_stop=b) for a, b in pairwise(edges)
+        AxisSpan(start=max(a - halo, 0), stop=min(b + halo, count), keep_start=a, keep_stop=b)
+        for a, b in pairwise(edges)
     )
-
-
-def plan_windows(count: int, length: int | None, overlap: int, offset: int = 0) -> tuple[Window, ...]:
-    """Overlapping windows over ``count`` frames, the first of which is frame ``offset`` of its shot."""
-    return tuple(Window(start=s.start, stop=s.stop) for s in overlapping_spans(count, length, overlap, offset))
 
 
 def plan_tiles(height: int, width: int, tile: int | None, overlap: int) -> tuple[Tile, ...]:
@@ -107,6 +103,6 @@ def plan_tiles(height: int, width: int, tile: int | None, overlap: int) -> tuple
     return cross(overlapping_spans(height, tile, overlap), overlapping_spans(width, tile, overlap))
 
 
-def cross(rows: tuple[Span, ...], columns: tuple[Span, ...]) -> tuple[Tile, ...]:
-    """What is read of a canvas, row by row."""
+def cross(rows: tuple[AxisSpan, ...], columns: tuple[AxisSpan, ...]) -> tuple[Tile, ...]:
+    """Tiles, row by row, from the pieces of both axes: what is read of a canvas."""
     return tuple(Tile(top=r.start, bottom=r.stop, left=c.start, right=c.stop) for r in rows for c in columns)

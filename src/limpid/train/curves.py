@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 180, 64, 12, 24, 28
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 180, 64, 12, 24, 28
 COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f")
 MOST_POINTS = 600
 
@@ -21,11 +21,11 @@ def curves_svg(lines: Sequence[Mapping[str, Any]]) -> str:
         for stage in dict.fromkeys(line["stage"] for line in lines if line["kind"] == kind):
             curves = _curves([line for line in lines if line["kind"] == kind and line["stage"] == stage], key)
             panels += [_panel(f"{stage}: {title}", group) for title, group in _groups(curves, kind)]
-    body = "".join(f'<g transform="translate(0 {n * HEIGHT})">{panel}</g>' for n, panel in enumerate(panels))
-    height = max(len(panels), 1) * HEIGHT
+    body = "".join(f'<g transform="translate(0 {n * _HEIGHT})">{panel}</g>' for n, panel in enumerate(panels))
+    height = max(len(panels), 1) * _HEIGHT
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
-        f'font-size="11"><rect width="{WIDTH}" height="{height}" fill="#fff"/>{body}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" '
+        f'font-size="11"><rect width="{_WIDTH}" height="{height}" fill="#fff"/>{body}</svg>\n'
     )
 
 
@@ -52,21 +52,21 @@ def _panel(title: str, curves: Mapping[str, Points]) -> str:
     high = high if high > low else low + (abs(low) or 1.0)
 
     def place(point: tuple[float, float]) -> str:
-        x = LEFT + (WIDTH - LEFT - RIGHT) * point[0] / last
-        y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (point[1] - low) / (high - low)
+        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * point[0] / last
+        y = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (point[1] - low) / (high - low)
         return f"{x:.1f} {y:.1f}"
 
-    marks = [f'<text x="{LEFT}" y="15" font-weight="bold">{escape(title)}</text>']
+    marks = [f'<text x="{_LEFT}" y="15" font-weight="bold">{escape(title)}</text>']
     for value in (low, (low + high) / 2, high):
         x, y = place((0, value)).split()
-        marks.append(f'<path d="M{x} {y}H{WIDTH - RIGHT}" stroke="#ddd"/>')
-        marks.append(f'<text x="{LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    marks.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 10}" text-anchor="end">step {last:g}</text>')
+        marks.append(f'<path d="M{x} {y}H{_WIDTH - _RIGHT}" stroke="#ddd"/>')
+        marks.append(f'<text x="{_LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+    marks.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 10}" text-anchor="end">step {last:g}</text>')
     for n, (name, curve) in enumerate(curves.items()):
         color = COLORS[n % len(COLORS)]
         path = "L".join(place(point) for point in thinned(curve))
         marks.append(f'<path d="M{path}" fill="none" stroke="{color}" stroke-width="1.5"/>')
-        marks.append(f'<text x="{LEFT + 110 * n}" y="{HEIGHT - 10}" fill="{color}">{escape(name)}</text>')
+        marks.append(f'<text x="{_LEFT + 110 * n}" y="{_HEIGHT - 10}" fill="{color}">{escape(name)}</text>')
     return "".join(marks)
 
 

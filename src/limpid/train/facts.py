@@ -12,13 +12,19 @@ from limpid.types import SettingsError
 
 FREE = {"micro_batch", "checkpoint_gradients", "source", "data"}
 """Fields of a stage that change memory, speed and rounding only, or whose content is looked at instead (data)."""
+STORED_KINDS = {
+    "DCVSRDenoising": "VideoDenoising",
+    "MGLDVSRDenoising": "StructuredDenoising",
+}
+"""Classes that have another name in the records of trainings, which older runs must go on with: class -> record."""
 
 
 def plain(value: Any) -> Any:
     """A value as JSON: dataclasses by their fields and kind, paths and everything unknown by their text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **fields}
+        kind = type(value).__name__
+        return {"kind": STORED_KINDS.get(kind, kind), **fields}
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -30,7 +36,7 @@ def plain(value: Any) -> Any:
     return getattr(value, "__qualname__", type(value).__name__)
 
 
-def facts_of(recipe: str, stage: Stage, *, seed: int, data: str, start: str) -> dict[str, Any]:
+def stage_facts(recipe: str, stage: Stage, *, seed: int, data: str, start: str) -> dict[str, Any]:
     """Of one stage. ``data`` and ``start``: fingerprints of the clips and of the weights it begins with."""
     values = {name: value for name, value in plain(stage).items() if name not in FREE}
     return {"recipe": recipe, "stage": values, "seed": seed, "data": data, "start": start}

@@ -44,7 +44,7 @@ def learning_names(kinds: Mapping[str, Sequence[str]], stage: Stage) -> set[str]
     return {name for kind in chosen for name in kinds[kind]}
 
 
-def freeze(learner: Learner, stage: Stage) -> dict[str, nn.Parameter]:
+def freeze_layers(learner: Learner, stage: Stage) -> dict[str, nn.Parameter]:
     """Makes the chosen kinds learn and nothing else of the model; those parameters by name, in float32.
 
     Raises:

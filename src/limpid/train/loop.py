@@ -20,10 +20,10 @@ import torch
 from limpid.durable.files import remove, write_atomic
 from limpid.durable.interrupt import Interrupts
 from limpid.durable.lock import locked
-from limpid.train.facts import check_same, facts_of, plain
+from limpid.train.facts import check_same, plain, stage_facts
 from limpid.train.freezing import model_of
 from limpid.train.saving import save_learner
-from limpid.train.source import Source, folder_fingerprint
+from limpid.train.source import BatchSource, folder_fingerprint
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.train.stage_run import StageRun
 from limpid.train.state import read_position
@@ -31,7 +31,7 @@ from limpid.train.validation import Validation
 from limpid.train.world import World, choose_precision, enter_world
 from limpid.types import Interrupted, Progress, SettingsError
 
-STAGES, FINAL = "stages", "final"
+STAGES_FOLDER, FINAL = "stages", "final"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Run:
 
     recipe: Recipe
     out: Path
-    open_source: Callable[[Stage], Source]
+    open_source: Callable[[Stage], BatchSource]
     open_validation: Callable[[Stage], Validation | None] = lambda stage: None
     """Clips that are looked at while a stage runs, and how often."""
     seed: int = 0
@@ -68,7 +68,7 @@ class Run:
 
 def stage_folder(out: Path, index: int, stage: Stage) -> Path:
     """Where stage number ``index`` (from 0) puts what it has trained."""
-    return out / STAGES / f"{index + 1:02d}-{stage.name.replace('/', '-')}"
+    return out / STAGES_FOLDER / f"{index + 1:02d}-{stage.name.replace('/', '-')}"
 
 
 def chosen_stages(recipe: Recipe, only: str | None) -> list[tuple[int, Stage]]:
@@ -146,14 +146,14 @@ def _start_of(run: Run, world: World, index: int) -> Start:
     )
 
 
-def _check_facts(run: Run, world: World, index: int, stage: Stage, source: Source) -> None:
+def _check_facts(run: Run, world: World, index: int, stage: Stage, source: BatchSource) -> None:
     """Compares with what this stage was begun with, or writes that down."""
     start = _start_of(run, world, index)
     weights = start.previous or start.weights
     if index and weights is None:
         run.tell("warning", message=f"stage {stage.name} starts without the stage before it and without --start")
     begun_with = "" if weights is None else folder_fingerprint(weights)
-    facts = facts_of(run.recipe.name, stage, seed=run.seed, data=source.fingerprint, start=begun_with)
+    facts = stage_facts(run.recipe.name, stage, seed=run.seed, data=source.fingerprint, start=begun_with)
     target = stage_folder(run.out, index, stage)
     path = target.with_name(f"{target.name}.json")
     world.wait()
@@ -165,7 +165,7 @@ def _check_facts(run: Run, world: World, index: int, stage: Stage, source: Sourc
         write_atomic(path, json.dumps(facts, indent=2) + "\n")
 
 
-def _run_stage(run: Run, world: World, interrupts: Interrupts, index: int, source: Source) -> None:
+def _run_stage(run: Run, world: World, interrupts: Interrupts, index: int, source: BatchSource) -> None:
     stage, start = run.recipe.stages[index], _start_of(run, world, index)
     torch.manual_seed(run.seed)
     learner = stage.objective.learner(start, stage)

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limpid.train.freezing import freeze, model_of
+from limpid.train.freezing import freeze_layers, model_of
 from limpid.train.learner import ClipBatch, ClipRandom, Learner
 from limpid.train.rates import make_optimizer
 from limpid.train.stage import Optimizer, Stage
 from limpid.train.world import World
 
 
-class Turn(nn.Module):
+class PlayerLosses(nn.Module):
     """A player's losses as a forward pass, so that what wraps a module for several processes sees it."""
 
     def __init__(self, learner: Learner, player: str, precision: torch.dtype, device: torch.device) -> None:
@@ -39,7 +39,7 @@ class Player:
     name: str
     network: nn.Module
     turn: nn.Module
-    """`Turn`, wrapped where there are several processes."""
+    """`PlayerLosses`, wrapped where there are several processes."""
     parameters: Mapping[str, nn.Parameter]
     """Those that learn, by name in ``network``."""
     values: Optimizer
@@ -52,7 +52,7 @@ class Player:
 
 def make_players(learner: Learner, stage: Stage, world: World, precision: torch.dtype) -> list[Player]:
     """The players in the order of their turns; the model has frozen what the stage does not train."""
-    learning, (model, _) = freeze(learner, stage), model_of(learner)
+    learning, (model, _) = freeze_layers(learner, stage), model_of(learner)
     players = []
     for name, network in learner.players.items():
         parameters = learning if name == model else _all_of(network)
@@ -60,7 +60,7 @@ def make_players(learner: Learner, stage: Stage, world: World, precision: torch.
         network.train()
         if stage.checkpoint_gradients:
             checkpoint_gradients(network)
-        turn = world.wrap(Turn(learner, name, precision, world.device))
+        turn = world.wrap(PlayerLosses(learner, name, precision, world.device))
         parameters = {n: p for n, p in network.named_parameters() if n in parameters}  # sharing out makes new ones
         optimizer = make_optimizer(values, parameters.values())
         players.append(
@@ -88,7 +88,7 @@ def checkpoint_gradients(network: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def turn_of(player: Player, players: Sequence[Player], world: World) -> Iterator[None]:
+def taking_turn(player: Player, players: Sequence[Player], world: World) -> Iterator[None]:
     """Only this player gets gradients; those of the others would be thrown away (each turn begins with none).
 
     Weights that are shared out must not be switched; there they are computed and thrown away.

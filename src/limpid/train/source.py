@@ -17,10 +17,10 @@ from limpid.train.learner import ClipBatch
 from limpid.train.stage import ClipSpec
 
 if TYPE_CHECKING:
-    from limpid.train.data.clips import Clips
+    from limpid.train.data.clips import TrainingClips
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Clips by number: the same number gives the same clip, whoever asks and whenever."""
 
     @property
@@ -37,7 +37,7 @@ class Source(Protocol):
 class Folder:
     """Clips of a folder, made by worker processes (see `limpid.train.data`)."""
 
-    clips: Clips
+    clips: TrainingClips
     workers: int
 
     @property

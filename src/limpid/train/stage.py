@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
     from limpid.train.learner import Learner
 
-Level = Literal["none", "simple", "complex"]
-"""None: HR clips only, LR by antialiased bicubic. Simple: one blur, resize, noise and compression. Complex: the whole
-RealBasicVSR pipeline."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipSpec:
@@ -33,7 +29,8 @@ class ClipSpec:
     flips: bool = True
     """Mirrored, turned by quarters and played backwards, at random."""
     degradation: str = "complex"
-    """A `Level`, or the name of a pipeline of `limpid.degrade.PIPELINES`."""
+    """``none`` (LR by antialiased bicubic), ``simple`` (one blur, resize, noise and compression), ``complex`` (all of
+    RealBasicVSR's pipeline), or the name of a pipeline of `limpid.degrade.PIPELINES`."""
     captions: bool = False
     """Whether captions are used where the data has them; without, prompts are empty."""
 

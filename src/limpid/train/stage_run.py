@@ -21,22 +21,22 @@ from limpid.train.learner import ClipBatch, Learner
 from limpid.train.players import make_players
 from limpid.train.record import Record, memory_bytes
 from limpid.train.saving import save_learner
-from limpid.train.source import Source
+from limpid.train.source import BatchSource
 from limpid.train.stage import Stage
 from limpid.train.state import Position, load_state, save_state
-from limpid.train.step import NotFinite, Outcome, Trainer
+from limpid.train.step import NotFinite, StepOutcome, Trainer
 from limpid.train.validation import Validation
 from limpid.train.world import World, whole
 
 LATEST = "latest"
-PROGRESS_INTERVAL_S = 0.5
+_PROGRESS_INTERVAL_S = 0.5
 
 
 @dataclass(kw_only=True)
 class Tally:
     """What happened since the last line of the log."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[StepOutcome] = field(default_factory=list)
     waited_s: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
@@ -67,7 +67,7 @@ class StageRun:
     index: int
     stage: Stage
     learner: Learner
-    source: Source
+    source: BatchSource
     validation: Validation | None
     world: World
     precision: torch.dtype
@@ -182,7 +182,7 @@ class StageRun:
 
     def _progress(self) -> None:
         now, last = time.monotonic(), self.done == self.stage.steps
-        if now - self.told < PROGRESS_INTERVAL_S and not last:
+        if now - self.told < _PROGRESS_INTERVAL_S and not last:
             return
         self.told = now
         rate = (self.done - self.first) * self.stage.batch / max(now - self.began, 1e-9)

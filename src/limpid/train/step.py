@@ -12,7 +12,7 @@ from torch import Tensor
 
 from limpid.train.average import Average
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.players import Player, turn_of
+from limpid.train.players import Player, taking_turn
 from limpid.train.rates import rate_at, set_rate
 from limpid.train.source import to_device
 from limpid.train.stage import Stage
@@ -20,7 +20,7 @@ from limpid.train.world import World, whole
 
 
 @dataclass(kw_only=True)
-class Outcome:
+class StepOutcome:
     """What a step says of itself. Terms and norms are those of all processes."""
 
     terms: dict[str, float] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Outcome:
 class NotFinite(Exception):  # noqa: N818  (caught by the loop, which knows where things are written)
     """A loss or a gradient is NaN or infinite; nothing was changed by this player's turn."""
 
-    def __init__(self, player: str, batch: ClipBatch | None, outcome: Outcome) -> None:
+    def __init__(self, player: str, batch: ClipBatch | None, outcome: StepOutcome) -> None:
         super().__init__(player)
         self.player, self.batch, self.outcome = player, batch, outcome
 
@@ -53,18 +53,18 @@ class Trainer:
     world: World
     seed: int
 
-    def step(self, number: int, parts: Sequence[ClipBatch]) -> Outcome:
+    def step(self, number: int, parts: Sequence[ClipBatch]) -> StepOutcome:
         """Step ``number`` (from 0) with this process's share of the batch. Raises NotFinite."""
         torch.manual_seed(hash_of(self.seed, number, self.world.rank))
-        outcome = Outcome()
+        outcome = StepOutcome()
         for player in self.players:
-            with turn_of(player, self.players, self.world):
+            with taking_turn(player, self.players, self.world):
                 self._turn(player, number, parts, outcome)
         if self.average is not None:
             self.average.update(number + 1)
         return outcome
 
-    def _turn(self, player: Player, number: int, parts: Sequence[ClipBatch], outcome: Outcome) -> None:
+    def _turn(self, player: Player, number: int, parts: Sequence[ClipBatch], outcome: StepOutcome) -> None:
         player.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         bad: ClipBatch | None = None
@@ -91,7 +91,7 @@ class Trainer:
         return {name: term.detach().float() * share for name, term in terms.items()}
 
     def _finish(
-        self, player: Player, number: int, sums: dict[str, Tensor], bad: ClipBatch | None, outcome: Outcome
+        self, player: Player, number: int, sums: dict[str, Tensor], bad: ClipBatch | None, outcome: StepOutcome
     ) -> None:
         """Clips, checks over all processes and, if all is finite, changes the weights."""
         parameters = [p for p in player.parameters.values() if p.grad is not None]

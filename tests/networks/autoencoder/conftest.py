@@ -25,14 +25,6 @@ class Golden:
 
 
 @pytest.fixture(scope="session")
-def golden_folder(repository: Path) -> Path:
-    folder = repository.parent / "shared" / "golden"
-    if not folder.is_dir():
-        pytest.skip("the golden tensors are not here")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def golden(golden_folder: Path) -> Callable[[str], Golden]:
     from safetensors.torch import load_file
 

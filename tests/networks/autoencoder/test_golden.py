@@ -13,11 +13,11 @@ from torch import Tensor
 
 import limpid.networks.autoencoder as autoencoders
 from limpid.checkpoints.renames import compare, rename_all
-from limpid.convert.vae_keys import DIFFVSR_VAE, UAV_VAE_3D, UAV_VAE_VIDEO
+from limpid.convert.vae_keys import DIFFVSR_VAE_KEYS, UAV_VAE_3D_KEYS, UAV_VAE_VIDEO_KEYS
 from limpid.networks.autoencoder import bands, official_vae_config
 from limpid.networks.autoencoder.interface import split_moments
 
-RULES = {"uav_vae_3d": UAV_VAE_3D, "uav_vae_video": UAV_VAE_VIDEO, "diffvsr_vae": DIFFVSR_VAE}
+RULES = {"uav_vae_3d": UAV_VAE_3D_KEYS, "uav_vae_video": UAV_VAE_VIDEO_KEYS, "diffvsr_vae": DIFFVSR_VAE_KEYS}
 TOLERANCE = 5e-5
 
 

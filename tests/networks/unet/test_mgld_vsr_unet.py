@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from limpid.checkpoints.renames import compare, rename_all
 from limpid.convert import ldm_keys
-from limpid.convert.start_mgld_vsr import is_new, load_image_model
 from limpid.networks.temporal.convolution import as_clips, as_frames
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
+from limpid.train.starts.mgld_vsr_unet import is_new, load_image_model
 
 TOLERANCE = 5e-5
 GOLDEN: dict[str, Any] = {
@@ -94,7 +94,7 @@ def test_inner_modules_equal_the_official_ones(golden_folder: Path, golden_unet:
 
 def test_real_sizes_fit_one_to_one_there_and_back(golden_folder: Path) -> None:
     theirs: dict[str, tuple[int, ...]] = {}
-    for item, prefix in (("mgld_unet", ldm_keys.UNET), ("mgld_struct", ldm_keys.STRUCTURE)):
+    for item, prefix in (("mgld_unet", ldm_keys.LDM_UNET_PREFIX), ("mgld_struct", ldm_keys.STRUCTURE)):
         schema = json.loads((golden_folder / "schemas" / f"{item}.json").read_text())
         theirs |= {f"{prefix}{key}": tuple(shape) for key, shape in schema.items()}
     assert len(theirs) == 876 + 200
@@ -105,9 +105,9 @@ def test_real_sizes_fit_one_to_one_there_and_back(golden_folder: Path) -> None:
         "first_stage_model.encoder.conv_in.weight": (1,),
         "cond_stage_model.x": (1,),
     }
-    wrong = compare(rename_all(theirs | others, ldm_keys.MGLD_UNET), ours)
+    wrong = compare(rename_all(theirs | others, ldm_keys.MGLD_VSR_UNET_KEYS), ours)
     assert not wrong, wrong.sentence()
-    wrong = compare(rename_all(ours, ldm_keys.MGLD_UNET_NAMES), theirs)
+    wrong = compare(rename_all(ours, ldm_keys.MGLD_VSR_UNET_NAMES), theirs)
     assert not wrong, wrong.sentence()
 
 
@@ -230,8 +230,8 @@ def test_a_checkpoint_of_the_image_model_finds_its_place_in_the_middle(
     """Its transformer and second residual block have other numbers than in MGLD-VSR's own checkpoint."""
     unet = make_unet(layers_per_block=2)
     image = {name: tensor.clone() for name, tensor in unet.state_dict().items() if not is_new(name)}
-    theirs = rename_all(image, ldm_keys.to_theirs(ldm_keys.unet_pairs(temporal=False), ldm_keys.UNET))
-    begin = f"{ldm_keys.UNET}middle_block"
+    theirs = rename_all(image, ldm_keys.to_theirs(ldm_keys.unet_pairs(temporal=False), ldm_keys.LDM_UNET_PREFIX))
+    begin = f"{ldm_keys.LDM_UNET_PREFIX}middle_block"
     assert f"{begin}.1.proj_in.weight" in theirs and f"{begin}.2.in_layers.2.weight" in theirs
     theirs = {name: tensor + 1 for name, tensor in theirs.items()} | {"cond_stage_model.x": torch.ones(1)}
     load_image_model(unet, theirs)

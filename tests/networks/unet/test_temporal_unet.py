@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limpid.convert.start_unet import trainable_kinds
+from limpid.convert.start_unet import unet_kinds
 from limpid.networks.unet.config import official_unet_config
 from limpid.networks.unet.temporal_unet import TemporalUNet
 
@@ -167,10 +167,10 @@ def test_gradients_are_right(make_unet: Any, make_inputs: Any) -> None:
 
 def test_kinds_of_parameters_are_all_there(make_unet: Any) -> None:
     unet = make_unet(msta=True)
-    kinds = trainable_kinds(unet)
+    kinds = unet_kinds(unet)
     assert sorted(name for names in kinds.values() for name in names) == sorted(n for n, _ in unet.named_parameters())
     assert all(kinds.values())
-    without = trainable_kinds(make_unet(temporal=False))
+    without = unet_kinds(make_unet(temporal=False))
     assert {kind for kind, names in without.items() if names} == {"spatial"}
     assert without["spatial"] == kinds["spatial"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from limpid.checkpoints.renames import Rules, compare, rename, rename_all
 from limpid.convert import unet_keys
-from limpid.convert.start_unet import trainable_kinds
+from limpid.convert.start_unet import unet_kinds
 from limpid.networks.temporal.positions import rotary_frequencies
 from limpid.networks.unet.config import official_unet_config
 from limpid.networks.unet.temporal_unet import TemporalUNet
@@ -21,7 +21,11 @@ from limpid.networks.unet.temporal_unet import TemporalUNet
 TOLERANCE = 5e-5
 FROZEN = 16 * 16
 """Rotary frequencies in the official layers over time: 16 numbers in each of 16 layers, which are constants here."""
-RULES = {"uav_unet": unet_keys.UAV_UNET, "diffvsr_unet": unet_keys.LAVIE_UNET, "lavie_unet": unet_keys.LAVIE_UNET}
+RULES = {
+    "uav_unet": unet_keys.UAV_UNET_KEYS,
+    "diffvsr_unet": unet_keys.LAVIE_UNET_KEYS,
+    "lavie_unet": unet_keys.LAVIE_UNET_KEYS,
+}
 CASES = [("uav_unet", 4), ("diffvsr_unet", 3)]
 
 
@@ -121,7 +125,7 @@ def test_parameters_by_kind_at_full_size() -> None:
     with torch.device("meta"):
         unet = TemporalUNet()
     sizes = {name: parameter.numel() for name, parameter in unet.named_parameters()}
-    counts = {kind: sum(sizes[name] for name in names) for kind, names in trainable_kinds(unet).items()}
+    counts = {kind: sum(sizes[name] for name in names) for kind, names in unet_kinds(unet).items()}
     assert counts == {
         "spatial": 473_398_020,
         "temporal_resnet": 53_544_960,
@@ -134,7 +138,7 @@ def test_parameters_by_kind_at_full_size() -> None:
 
 @pytest.mark.parametrize("name", ["down_temp_blocks.0.resblocks_3d_temporal.conv1.weight", "conv_in.bias"])
 def test_names_of_one_official_file_are_not_taken_for_those_of_another(name: str) -> None:
-    rules: tuple[Rules, Rules] = (unet_keys.UAV_UNET, unet_keys.LAVIE_UNET)
+    rules: tuple[Rules, Rules] = (unet_keys.UAV_UNET_KEYS, unet_keys.LAVIE_UNET_KEYS)
     uav, lavie = (rename(name, one) for one in rules)
     assert uav == name.replace("down_temp_blocks", "down_temporal").replace("resblocks_3d_temporal", "temporal")
     assert (uav == lavie) == (name == "conv_in.bias")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from limpid.convert.start_unet import inflate_unet, trainable_kinds
+from limpid.convert.start_unet import inflate_unet, unet_kinds
 from limpid.networks.unet.temporal_unet import TemporalUNet
 
 diffusers = pytest.importorskip("diffusers")
@@ -95,7 +95,7 @@ def test_layers_over_time_do_something_when_they_are_not_idle(
 ) -> None:
     """One kind after the other is switched on, so that none is idle in the tests above for another reason."""
     args, more = make_inputs()
-    for kind, names in trainable_kinds(inflate_unet(folder, msta=True, norm_scope="frame")).items():
+    for kind, names in unet_kinds(inflate_unet(folder, msta=True, norm_scope="frame")).items():
         if kind == "spatial":
             continue
         unet = inflate_unet(folder, msta=True, norm_scope="frame")

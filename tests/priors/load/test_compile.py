@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from limpid.priors.load import offload as module_under_test
-from limpid.priors.load.offload import compiled, prepare
+from limpid.priors.load.offload import compiled, place_network
 from limpid.types import Offload, Placement
 
 
@@ -31,14 +31,14 @@ def small() -> nn.Module:
 
 
 def test_compiling_is_an_option() -> None:
-    network = prepare(small(), placement())
+    network = place_network(small(), placement())
     assert compiled(network, placement()) is network
     assert "forward" not in vars(network)
 
 
 def test_a_compiled_network_gives_the_same_for_any_size() -> None:
     torch.manual_seed(0)
-    network = prepare(small(), placement())
+    network = place_network(small(), placement())
     inputs = [torch.randn(1, 3, size, 8) for size in (4, 6, 10)]
     expected = [network(x) for x in inputs]
     assert compiled(network, placement(compile=True), backend="eager") is network
@@ -52,7 +52,7 @@ def test_a_failing_compilation_falls_back_with_one_warning() -> None:
     def fails(graph: Any, inputs: Any) -> Any:
         raise RuntimeError("out of order")
 
-    network = prepare(small(), placement())
+    network = place_network(small(), placement())
     x = torch.ones(1, 3, 4, 4)
     expected = network(x)
     compiled(network, placement(compile=True), backend=fails)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_a_failing_compilation_falls_back_with_one_warning() -> None:
 
 
 def test_an_error_of_the_network_itself_is_not_hidden() -> None:
-    network = compiled(prepare(small(), placement()), placement(compile=True), backend="eager")
+    network = compiled(place_network(small(), placement()), placement(compile=True), backend="eager")
     # Tracing fails first, then the network as it is, whose error is the one to see.
     with pytest.warns(RuntimeWarning, match="not compiled"), pytest.raises(RuntimeError, match="to have 3 channels"):
         network(torch.ones(1, 7, 4, 4))
@@ -80,7 +80,7 @@ def test_an_error_of_the_network_itself_is_not_hidden() -> None:
 def test_what_cannot_be_compiled_runs_as_it_is(run: Placement, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(module_under_test, "find_spec", lambda name: None)
-    network = prepare(small(), placement())
+    network = place_network(small(), placement())
     with pytest.warns(RuntimeWarning, match=why) as caught:
         assert compiled(network, run) is network
     assert len(caught) == 1

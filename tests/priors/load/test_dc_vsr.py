@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from limpid.checkpoints.folders import installed, read_card
-from limpid.convert.convert import convert
-from limpid.convert.dc_vsr_configs import UNET
-from limpid.convert.random_weights import make_random
-from limpid.convert.verify import verify
+from limpid.convert.convert import convert_weights
+from limpid.convert.dc_vsr_configs import SVD_UNET_CONFIG
+from limpid.convert.random_weights import make_random_weights
+from limpid.convert.verify import verify_weights
 from limpid.networks.by_name import make_official, shapes_of
 from limpid.priors.dc_vsr import SVDConditioning
-from limpid.priors.load.dc_vsr import SVDFiles, load_svd
+from limpid.priors.load.dc_vsr import DCVSRFiles, load_dc_vsr
 from limpid.types import Placement, Scene, WeightsError
 
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
@@ -26,16 +26,16 @@ CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_random("dc-vsr", "tiny", tmp_path_factory.mktemp("official") / "dc-vsr")
+    return make_random_weights("dc-vsr", "tiny", tmp_path_factory.mktemp("official") / "dc-vsr")
 
 
 @pytest.fixture(scope="module")
 def folder(official: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return convert("dc-vsr", official, tmp_path_factory.mktemp("weights") / "dc-vsr")
+    return convert_weights("dc-vsr", official, tmp_path_factory.mktemp("weights") / "dc-vsr")
 
 
 def test_convert_and_verify(official: Path, folder: Path) -> None:
-    assert installed("dc-vsr", folder) == folder and verify(folder) == []
+    assert installed("dc-vsr", folder) == folder and verify_weights(folder) == []
     card = read_card(folder)
     assert card.random and not card.notes and "unet_ema/diffusion_pytorch_model.safetensors" in card.sources
     assert sorted(path.name for path in folder.iterdir()) == ["image_encoder", "limpid.json", "unet", "vae"]
@@ -55,14 +55,14 @@ def test_autoencoder_and_image_encoder_may_lie_in_the_folder_of_svd(official: Pa
     source, base = tmp_path / "dc-vsr", tmp_path / "svd"
     shutil.copytree(official / "unet_ema", source / "unet_ema")
     with pytest.raises(WeightsError, match="vae/diffusion_pytorch_model"):
-        convert("dc-vsr", source, tmp_path / "out")
+        convert_weights("dc-vsr", source, tmp_path / "out")
     shutil.copytree(official / "vae", base / "vae")
     notes: list[str] = []
-    out = convert("dc-vsr", source, tmp_path / "out", base=base, on_note=notes.append)
-    assert verify(out) == [] and "image_embedding clip cannot be chosen" in notes[0]
+    out = convert_weights("dc-vsr", source, tmp_path / "out", base=base, on_note=notes.append)
+    assert verify_weights(out) == [] and "image_embedding clip cannot be chosen" in notes[0]
     told = SVDConditioning(image_embedding="clip")
     with pytest.raises(WeightsError, match=r"image_encoder.*leave out image_embedding clip"):
-        SVDFiles(folder=out, conditioning=told).parameter_bytes()
+        DCVSRFiles(folder=out, conditioning=told).parameter_bytes()
 
 
 def test_an_image_encoder_that_does_not_fit_is_refused(official: Path, tmp_path: Path) -> None:
@@ -73,15 +73,15 @@ def test_an_image_encoder_that_does_not_fit_is_refused(official: Path, tmp_path:
     path.unlink()
     save_file(tensors, path)
     with pytest.raises(WeightsError, match="does not fit its config"):
-        convert("dc-vsr", source, tmp_path / "out")
+        convert_weights("dc-vsr", source, tmp_path / "out")
 
 
 @pytest.mark.parametrize("embedding", ["zero", "clip"])
 @torch.no_grad()
 def test_a_prior_with_what_is_needed(folder: Path, embedding: Any) -> None:
-    files = SVDFiles(folder=folder, conditioning=SVDConditioning(image_embedding=embedding))
+    files = DCVSRFiles(folder=folder, conditioning=SVDConditioning(image_embedding=embedding))
     assert set(files.parameter_bytes()) == {"unet", "vae", *(["image_encoder"] if embedding == "clip" else [])}
-    prior = load_svd(files, CPU)
+    prior = load_dc_vsr(files, CPU)
     condition = prior.condition(torch.rand(2, 3, 16, 32), Scene(seed=0, frames=range(2), shot=0))
     assert condition.embedding.shape == (1, 2, 32) and bool(condition.embedding.any()) == (embedding == "clip")
     assert prior.latent_scale == 0.18215 and len(prior.self_attentions) == 10
@@ -98,7 +98,7 @@ def test_a_denoiser_for_other_inputs_is_refused(folder: Path, tmp_path: Path) ->
     path.unlink()
     save_file(tensors, path)
     with pytest.raises(WeightsError, match="takes 4 channels"):
-        load_svd(SVDFiles(folder=copy, conditioning=SVDConditioning()), CPU)
+        load_dc_vsr(DCVSRFiles(folder=copy, conditioning=SVDConditioning()), CPU)
 
 
 def test_full_size_has_the_names_and_shapes_of_the_schema(repository: Path) -> None:
@@ -106,4 +106,4 @@ def test_full_size_has_the_names_and_shapes_of_the_schema(repository: Path) -> N
     if not path.is_file():
         pytest.skip("the schemas are not here")
     wanted = {name: tuple(shape) for name, shape in json.loads(path.read_text()).items()}
-    assert shapes_of(make_official("svd_unet", UNET)) == wanted
+    assert shapes_of(make_official("svd_unet", SVD_UNET_CONFIG)) == wanted

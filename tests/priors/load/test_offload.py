@@ -12,15 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from limpid.plan.memory import GIB
 from limpid.priors.load.offload import (
-    GIB,
     Home,
     Parts,
     choose_offload,
     offload_layers,
-    prepare,
+    place_network,
     vae_dtype,
-    weight_bytes,
 )
 from limpid.types import Offload, Placement
 
@@ -174,7 +173,7 @@ class TestHome:
     def test_layout_number_format_and_ties_are_kept(self) -> None:
         network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3))
         network[1].weight = network[0].weight
-        prepare(network, placement(dtype=torch.bfloat16))
+        place_network(network, placement(dtype=torch.bfloat16))
         home = Home(network, pin=False)
         home.load(torch.device("cpu"))
         assert network[1].weight is network[0].weight
@@ -182,7 +181,7 @@ class TestHome:
         assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
 
     def test_it_works_inside_and_outside_of_inference_mode(self) -> None:
-        network = prepare(Small(), placement())
+        network = place_network(Small(), placement())
         home = Home(network, pin=False)
         with torch.inference_mode():
             home.load(torch.device("cpu"))
@@ -213,7 +212,7 @@ class TestHome:
 
 def test_layer_by_layer_is_the_same_network() -> None:
     torch.manual_seed(0)
-    network = prepare(Layered(), placement())
+    network = place_network(Layered(), placement())
     x = torch.randn(2, 3, 5, 5)
     expected = network(x)
     offload_layers(network, torch.device("cpu"))
@@ -225,14 +224,14 @@ def test_layer_by_layer_is_the_same_network() -> None:
 
 def test_prepare_sets_format_layout_and_mode() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv3d(3, 4, 3), nn.Linear(4, 4), nn.BatchNorm2d(4))
-    assert prepare(network, placement(dtype=torch.bfloat16)) is network
+    assert place_network(network, placement(dtype=torch.bfloat16)) is network
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
     assert {p.dtype for p in network.parameters()} == {torch.bfloat16}
     assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert network[1].weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert network[3].num_batches_tracked.dtype == torch.int64
-    assert {p.dtype for p in prepare(network, placement(), torch.float16).parameters()} == {torch.float16}
+    assert {p.dtype for p in place_network(network, placement(), torch.float16).parameters()} == {torch.float16}
 
 
 @pytest.mark.parametrize(
@@ -241,11 +240,6 @@ def test_prepare_sets_format_layout_and_mode() -> None:
 )
 def test_the_autoencoder_never_runs_in_float16(run: torch.dtype, vae: torch.dtype) -> None:
     assert vae_dtype(placement(dtype=run)) == vae
-
-
-def test_weight_bytes_count_parameters_and_buffers() -> None:
-    assert weight_bytes(nn.Linear(3, 2)) == (6 + 2) * 4
-    assert weight_bytes(nn.BatchNorm2d(4)) == 4 * 4 * 4 + 8
 
 
 # --------------------------------------------------------------------------------------------- choosing

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from limpid.degrade import shrink
-from limpid.train.data import Clips, ClipSample, open_clips
+from limpid.train.data import ClipSample, TrainingClips, open_clips
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
 
@@ -25,12 +25,12 @@ def same(a: ClipSample, b: ClipSample) -> bool:
 
 
 @pytest.fixture(scope="module")
-def drawn(everything: Path) -> tuple[Clips, list[ClipSample]]:
+def drawn(everything: Path) -> tuple[TrainingClips, list[ClipSample]]:
     clips = open_clips(everything, SPEC, seed=5)
     return clips, [clips.sample(number) for number in range(28)]
 
 
-def test_a_clip_is_a_function_of_its_number(everything: Path, drawn: tuple[Clips, list[ClipSample]]) -> None:
+def test_a_clip_is_a_function_of_its_number(everything: Path, drawn: tuple[TrainingClips, list[ClipSample]]) -> None:
     clips, samples = drawn
     again = pickle.loads(pickle.dumps(clips))
     fresh = open_clips(everything, SPEC, seed=5)
@@ -43,7 +43,7 @@ def test_a_clip_is_a_function_of_its_number(everything: Path, drawn: tuple[Clips
         clips.sample(-1)
 
 
-def test_shapes_captions_and_flows(drawn: tuple[Clips, list[ClipSample]]) -> None:
+def test_shapes_captions_and_flows(drawn: tuple[TrainingClips, list[ClipSample]]) -> None:
     captions = {}
     for sample in drawn[1]:
         assert sample.hr.shape == (3, 64, 64, 3) and sample.lr.shape == (3, 16, 16, 3)
@@ -69,7 +69,7 @@ def test_without_captions_prompts_are_empty(everything: Path) -> None:
     assert {clips.sample(number).caption for number in NUMBERS} == {""}
 
 
-def test_it_says_what_there_is(drawn: tuple[Clips, list[ClipSample]]) -> None:
+def test_it_says_what_there_is(drawn: tuple[TrainingClips, list[ClipSample]]) -> None:
     says = drawn[0].describe()
     assert says.startswith("2 videos, 1 frame folder, 3 photos, 1 tar shard read; 60% of the clips are from photos.")
 

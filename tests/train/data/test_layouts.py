@@ -10,7 +10,7 @@ import pytest
 
 from limpid.train.data import layouts
 from limpid.train.data.layouts import LAYOUTS, check_layout
-from limpid.train.data.prepare import add_options, run
+from limpid.train.data.prepare_command import add_options, run_prepare
 from limpid.types import InputError, SettingsError
 
 
@@ -45,7 +45,7 @@ def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "train/train_sharp/001/00000001.png").unlink()
     parser = argparse.ArgumentParser()
     add_options(parser)
-    assert run(parser.parse_args([str(tmp_path), "--check", "REDS"])) == 3
+    assert run_prepare(parser.parse_args([str(tmp_path), "--check", "REDS"])) == 3
     says = capsys.readouterr().out
     assert "3 found of 240; missing: 003, 004, 005, 006, 007 and 232 more; fewer than 3 frames in 001 (2)" in says
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from limpid.train.data import open_clips
-from limpid.train.data.prepare import add_options, run
+from limpid.train.data.prepare_command import add_options, run_prepare
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
 
@@ -26,7 +26,7 @@ OPTIONS = ["--frames", "3", "--crop", "64", "--count", "5", "--shard", "2", "--w
 def prepare(*arguments: object, options: Sequence[str] = OPTIONS) -> int:
     parser = argparse.ArgumentParser()
     add_options(parser)
-    return run(parser.parse_args([*map(str, arguments), *options]))
+    return run_prepare(parser.parse_args([*map(str, arguments), *options]))
 
 
 @pytest.fixture(scope="module")

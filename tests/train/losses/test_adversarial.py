@@ -1,4 +1,4 @@
-"""Hinge, adaptive weight and slope penalty by hand; critics: what they see, and their spectral norm."""
+"""Hinge and adaptive weight by hand; critics: what they see, and their spectral norm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, generator_hinge, r1_penalty
+from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, generator_hinge
 from limpid.train.networks.critics import NormedConv2d, PatchCritic, TemporalPatchCritic, spectral_norm
 
 
@@ -18,13 +18,6 @@ def test_hinge() -> None:
     true, made = torch.tensor([[2.0, 0.5], [-1.0, 1.0]]), torch.tensor([[-2.0, 0.0], [1.0, -0.5]])
     assert critic_hinge(true, made).tolist() == [(0.25 + 0.5) / 2, (1.0 + 1.25) / 2]
     assert generator_hinge(made).tolist() == [1.0, -0.25]
-
-
-def test_penalty_of_a_linear_critic_is_its_slope() -> None:
-    slope = normal(3, 4, 5)
-    clips = normal(2, 3, 4, 5, seed=1)
-    penalty = r1_penalty(lambda x: (x * slope).flatten(1).sum(1, keepdim=True), clips)
-    assert torch.allclose(penalty, slope.square().sum().expand(2) / 2)
 
 
 def test_adaptive_weight_is_the_ratio_of_gradients_of_each_clip() -> None:

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from limpid.diffusion.parametrisations import edm_scalings, from_eps, from_v
-from limpid.diffusion.schedules import Betas
+from limpid.diffusion.parametrisations import from_eps, from_v
 from limpid.train.losses import diffusion as d
 from limpid.types import Step
 
@@ -41,21 +40,6 @@ def test_squared_errors_by_hand() -> None:
     expected = torch.tensor([0.25, 4.0])
     assert torch.allclose(d.v_loss(d.v_target(X0, EPS, ALPHA, SIGMA) + offset, X0, EPS, ALPHA, SIGMA), expected)
     assert torch.allclose(d.eps_loss(EPS + offset, EPS), expected)
-    weights = torch.tensor([3.0, 5.0])
-    assert torch.allclose(d.eps_loss(EPS + offset, EPS, weights, 0.1), expected * (1 + 0.1 * weights))
-    with pytest.raises(ValueError, match="needs its weights"):
-        d.eps_loss(EPS, EPS, None, 0.1)
-
-
-def test_weights_of_the_bound_are_those_of_the_posterior() -> None:
-    product = Betas(start=0.01, end=0.2, count=6).alphas_cumprod()
-    found = d.vlb_weights(torch.tensor(product))
-    for t in range(1, 6):
-        alpha = product[t] / product[t - 1]
-        beta = 1 - alpha
-        posterior = beta * (1 - product[t - 1]) / (1 - product[t])
-        assert float(found[t]) == pytest.approx(beta**2 / (2 * posterior * alpha * (1 - product[t])))
-    assert found[0] == found[1]
 
 
 def test_edm_gives_the_network_an_error_of_weight_one() -> None:
@@ -63,10 +47,11 @@ def test_edm_gives_the_network_an_error_of_weight_one() -> None:
     out = normal(2, 4, 3, 5, 5, seed=2)
     target, denoised = [], []
     for clip, level in enumerate(sigma.tolist()):
-        s = edm_scalings(level, 0.5)
+        total = level**2 + 0.25  # x0 = skip z + scale F, Karras et al. 2022, Table 1
+        skip, scale = 0.25 / total, 0.5 * level / math.sqrt(total)
         z = X0[clip] + level * EPS[clip]
-        target.append((X0[clip] - s.skip * z) / s.out)
-        denoised.append(s.skip * z + s.out * out[clip])
+        target.append((X0[clip] - skip * z) / scale)
+        denoised.append(skip * z + scale * out[clip])
     expected = (out - torch.stack(target)).square().flatten(1).mean(1)
     assert torch.allclose(d.edm_loss(torch.stack(denoised), X0, sigma), expected, rtol=1e-3)
 

@@ -13,19 +13,26 @@ from torch import Tensor
 from limpid.checkpoints.folders import folder_facts, read_card, write_card
 from limpid.networks import autoencoder as autoencoders
 from limpid.priors.load.upscaler import UpscalerFiles, load_autoencoder
-from limpid.train.freezing import freeze
+from limpid.train.freezing import freeze_layers
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.autoencoder import DecoderLearner, last_layer
-from limpid.train.objectives.autoencoder_start import Network, begin, trainable_kinds
 from limpid.train.players import checkpoint_gradients
-from limpid.train.recipes.autoencoders import DIFFVSR, MGLD, UPSCALE_A_VIDEO, diffvsr, mgld, upscale_a_video
-from limpid.train.recipes.small import random_converted, random_start
+from limpid.train.recipes.autoencoders import (
+    DIFFVSR_AUTOENCODER,
+    MGLD_VSR_AUTOENCODER,
+    UPSCALE_A_VIDEO_AUTOENCODER,
+    diffvsr_autoencoder,
+    mgld_vsr_autoencoder,
+    upscale_a_video_autoencoder,
+)
 from limpid.train.stage import Recipe, Stage, Start
+from limpid.train.starts.autoencoder import AutoencoderChoice, autoencoder_kinds, start_autoencoder
+from limpid.train.starts.random import random_converted, random_start
 from limpid.types import Placement, SettingsError, WeightsError
 
 CPU = torch.device("cpu")
-RECIPES = {"uav": upscale_a_video, "diffvsr": diffvsr, "mgld": mgld}
-SMALL_VIDEO = replace(UPSCALE_A_VIDEO, options={**UPSCALE_A_VIDEO.options, "lr_channels": 32})
+RECIPES = {"uav": upscale_a_video_autoencoder, "diffvsr": diffvsr_autoencoder, "mgld": mgld_vsr_autoencoder}
+SMALL_VIDEO = replace(UPSCALE_A_VIDEO_AUTOENCODER, options={**UPSCALE_A_VIDEO_AUTOENCODER.options, "lr_channels": 32})
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +60,7 @@ def make_learner(name: str, folder: Path, assets: Path, stage: Stage | None = No
     stage = stage or small_stage(RECIPES[name]())
     learner: Any = stage.objective.learner(Start(device=CPU, seed=0, weights=folder, assets=assets), stage)
     assert isinstance(learner, DecoderLearner)
-    freeze(learner, stage)
+    freeze_layers(learner, stage)
     return learner
 
 
@@ -68,13 +75,13 @@ def image_decoder(folder: Path, z: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "network", [replace(SMALL_VIDEO, options={**SMALL_VIDEO.options, "norm_scope": "frame"}), DIFFVSR]
+    "network", [replace(SMALL_VIDEO, options={**SMALL_VIDEO.options, "norm_scope": "frame"}), DIFFVSR_AUTOENCODER]
 )
 @pytest.mark.parametrize("grad", [True, False])
-def test_the_start_is_the_image_decoder(folders: dict[str, Path], network: Network, grad: bool) -> None:
+def test_the_start_is_the_image_decoder(folders: dict[str, Path], network: AutoencoderChoice, grad: bool) -> None:
     z = torch.randn(3, 4, 5, 7, generator=torch.Generator().manual_seed(0))
     lr = torch.rand(3, 3, 5, 7)
-    vae = begin(network, folders["uav"])
+    vae = start_autoencoder(network, folders["uav"])
     with torch.set_grad_enabled(grad):
         made = vae.decode(z, num_frames=3, lr=lr)
     assert (made - image_decoder(folders["uav"], z)).abs().max() < 1e-4
@@ -88,15 +95,15 @@ def test_the_start_is_the_image_decoder(folders: dict[str, Path], network: Netwo
 def test_pooled_norms_are_the_image_decoder_on_equal_frames(folders: dict[str, Path]) -> None:
     z = torch.randn(1, 4, 5, 7, generator=torch.Generator().manual_seed(0)).expand(3, -1, -1, -1)
     with torch.no_grad():
-        made = begin(SMALL_VIDEO, folders["uav"]).decode(z, num_frames=3, lr=torch.rand(3, 3, 5, 7))
+        made = start_autoencoder(SMALL_VIDEO, folders["uav"]).decode(z, num_frames=3, lr=torch.rand(3, 3, 5, 7))
     assert (made - image_decoder(folders["uav"], z)).abs().max() < 1e-4
 
 
 def test_cfw_begins_anew_from_the_picture_s_layers(folders: dict[str, Path]) -> None:
-    trained = begin(replace(MGLD, anew=False), folders["mgld"])
-    fresh, z = begin(MGLD, folders["mgld"]), torch.randn(2, 4, 4, 4)
+    trained = start_autoencoder(replace(MGLD_VSR_AUTOENCODER, anew=False), folders["mgld"])
+    fresh, z = start_autoencoder(MGLD_VSR_AUTOENCODER, folders["mgld"]), torch.randn(2, 4, 4, 4)
     kept, new = trained.state_dict(), fresh.state_dict()
-    for kind, names in trainable_kinds(fresh).items():
+    for kind, names in autoencoder_kinds(fresh).items():
         assert all(torch.equal(kept[name], new[name]) for name in names) == (kind in ("encoder", "spatial"))
     with torch.no_grad():
         alone = torch.cat([fresh.decode(frame[None], 1, weight=0) for frame in z])
@@ -107,26 +114,26 @@ def test_cfw_begins_anew_from_the_picture_s_layers(folders: dict[str, Path]) -> 
 def test_every_layer_has_its_kind_at_full_size() -> None:
     """Of 113.8, 149.9 million parameters; the image autoencoder has 55.3."""
     full: dict[str, tuple[type, dict[str, Any]]] = {
-        "uav": (autoencoders.UpscalerVAE, dict(UPSCALE_A_VIDEO.options)),
+        "uav": (autoencoders.UpscalerVAE, dict(UPSCALE_A_VIDEO_AUTOENCODER.options)),
         "diffvsr": (autoencoders.TemporalVAE, {}),
     }
     for kind, options in full.values():
         with torch.device("meta"):
             vae = kind(**options)
         sizes = {name: p.numel() for name, p in vae.named_parameters()}
-        kinds = {k: sum(sizes[name] for name in names) for k, names in trainable_kinds(vae).items()}
+        kinds = {k: sum(sizes[name] for name in names) for k, names in autoencoder_kinds(vae).items()}
         assert round((kinds["encoder"] + kinds["spatial"]) / 1e6, 1) == 55.3
         assert round(sum(kinds.values()) / 1e6, 1) == (113.8 if "condition" in kinds else 149.9)
 
 
 def test_what_cannot_be_started_from_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
-    stage = small_stage(upscale_a_video())
+    stage = small_stage(upscale_a_video_autoencoder())
     with pytest.raises(SettingsError, match="--start"):
         stage.objective.learner(Start(device=CPU, seed=0), stage)
     with pytest.raises(WeightsError, match="no autoencoder"):
-        begin(DIFFVSR, tmp_path)
+        start_autoencoder(DIFFVSR_AUTOENCODER, tmp_path)
     with pytest.raises(WeightsError, match="does not fit"):
-        begin(replace(DIFFVSR, options={"block_out_channels": (32, 32, 32)}), folders["uav"])
+        start_autoencoder(replace(DIFFVSR_AUTOENCODER, options={"block_out_channels": (32, 32, 32)}), folders["uav"])
 
 
 # ---------------------------------------------------------------------------------------------- learning
@@ -183,7 +190,7 @@ def test_the_adversarial_gradient_is_a_share_of_the_rest(folders: dict[str, Path
 
 
 def test_all_frozen_but_the_condition_still_has_a_last_layer(folders: dict[str, Path], tmp_path: Path) -> None:
-    stage = replace(small_stage(upscale_a_video()), trainable=("condition",))
+    stage = replace(small_stage(upscale_a_video_autoencoder()), trainable=("condition",))
     learner = make_learner("uav", folders["uav"], tmp_path, stage)
     assert last_layer(learner.vae) is learner.vae.condition.shift.weight
     learner.vae.requires_grad_(False)
@@ -205,7 +212,7 @@ def test_recomputed_activations_change_nothing(folders: dict[str, Path], tmp_pat
 
 
 def test_known_motion_is_used_and_estimated_motion_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
-    stage = small_stage(mgld())
+    stage = small_stage(mgld_vsr_autoencoder())
     start = Start(device=CPU, seed=0, weights=folders["mgld"], assets=tmp_path)
     learner: Any = stage.objective.learner(start, stage)
     assert any("DIS" in note for note in start.notes)
@@ -234,7 +241,7 @@ def test_saved_weights_are_read_again(name: str, folders: dict[str, Path], tmp_p
     assert card.files == folder_facts(saved)
     files = UpscalerFiles(folder=saved, autoencoder=network.folder)
     again = load_autoencoder(files, Placement(device=CPU, dtype=torch.float32)).state_dict()
-    resumed = begin(replace(network, anew=False), saved).state_dict()
+    resumed = start_autoencoder(replace(network, anew=False), saved).state_dict()
     for key, tensor in learner.vae.state_dict().items():
         assert torch.equal(again[key], tensor) and torch.equal(resumed[key], tensor)
 

@@ -14,22 +14,23 @@ from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
 from limpid.checkpoints.tensor_files import SafetensorsFile
-from limpid.convert.start_mgld_vsr import is_new
 from limpid.methods import find_method
 from limpid.priors.dc_vsr import SVDConditioning
+from limpid.priors.load.upscaler import from_folder
 from limpid.settings import Settings
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_loss, expanded
 from limpid.train.objectives import mgld_vsr as mgld
-from limpid.train.objectives.dc_vsr import VideoDenoising
-from limpid.train.objectives.denoising import DenoisingLearner, Levels, clean_latent, target
+from limpid.train.objectives.dc_vsr import DCVSRDenoising
+from limpid.train.objectives.denoising import DenoisingLearner, Levels, clean_latent, prediction_error
 from limpid.train.objectives.distillation import FewSteps
 from limpid.train.objectives.folders import finish_folder
-from limpid.train.objectives.mgld_vsr import StructuredDenoising, kind_of
+from limpid.train.objectives.mgld_vsr import MGLDVSRDenoising, mgld_vsr_layer_kind
 from limpid.train.plan import plan_stage
 from limpid.train.recipes import find_recipe
-from limpid.train.recipes.small import random_converted
 from limpid.train.stage import Objective, Stage, Start
+from limpid.train.starts.mgld_vsr_unet import is_new
+from limpid.train.starts.random import random_converted
 from limpid.types import SettingsError, WeightsError
 
 CPU = torch.device("cpu")
@@ -93,17 +94,19 @@ def test_the_full_networks_have_the_published_numbers_of_parameters() -> None:
 
 def test_every_layer_over_time_is_temporal() -> None:
     """Also the norm of the attention, which is called ``middle_block.3.norm`` elsewhere."""
-    unet = mgld.make_official("structured_unet", mgld.STRUCTURED_UNET_CONFIG)
+    unet = mgld.make_official("mgld_vsr_unet", mgld.MGLD_VSR_UNET_CONFIG)
     names = [name for name, _ in unet.named_parameters()]
-    temporal = {name for name in names if kind_of(name) == "temporal"}
+    temporal = {name for name in names if mgld_vsr_layer_kind(name) == "temporal"}
     assert {"mid_block.temporal_attention.norm.weight", "mid_block.temporal_attention.alpha"} <= temporal
-    assert {name for name in names if kind_of(name) != "spatial"} == {name for name in names if is_new(name)}
+    assert {name for name in names if mgld_vsr_layer_kind(name) != "spatial"} == {
+        name for name in names if is_new(name)
+    }
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_gradients_reach_exactly_what_learns_and_the_loss_falls(weights: Callable[[str], Path], method: str) -> None:
     stage = small_stages(method)[-1]
-    conditioning = {"objective": VideoDenoising(drop_condition=0.0)} if method == "dc-vsr" else {}
+    conditioning = {"objective": DCVSRDenoising(drop_condition=0.0)} if method == "dc-vsr" else {}
     learner, batch = make_learner(weights(method), stage, **conditioning), make_batch(method)
     kinds, parameters = learner.kinds(), dict(learner.players["model"].named_parameters())
     learned = {name for kind in stage.trainable for name in kinds[kind]}
@@ -165,8 +168,8 @@ def test_a_new_network_of_mgld_is_the_image_model_with_spades_norms(
 ) -> None:
     """Frames neither see each other nor the input; what is saved runs without features that nobody has taught."""
     base, stage = weights("sd-2-1-base"), small_stages("mgld-vsr")[0]
-    learner = make_learner(base, stage, StructuredDenoising(unet_options=TINY_STRUCTURE))
-    image = mgld.from_folder(library_unet(), base / "unet", torch.float32, {})
+    learner = make_learner(base, stage, MGLDVSRDenoising(unet_options=TINY_STRUCTURE))
+    image = from_folder(library_unet(), base / "unet", torch.float32, {})
     normalise(image)
     system, batch = learner.system, make_batch("mgld-vsr")
     random = ClipRandom(0, batch.numbers)
@@ -260,7 +263,7 @@ def test_the_loss_is_edms_with_clean_latents_of_deviation_one(weights: Callable[
     logs = levels.sigma.log()
     assert abs(float(logs.mean()) - 0.7) < 0.2 and abs(float(logs.std()) - 1.6) < 0.15
     x0, eps, out = (random.normal(name, (2, 3)) for name in ("x0", "eps", "out"))
-    error = (out - target("v", x0, eps, levels)).square().mean((1, 2)) * system.weight(levels)
+    error = prediction_error(system, out, x0, eps, levels)
     noisy = x0 + expanded(levels.sigma, x0) * eps
     denoised = clean_latent(Told(out), noisy, levels, None)  # type: ignore[arg-type]
     assert torch.allclose(error, edm_loss(denoised, x0, levels.sigma, 1.0), rtol=2e-3, atol=1e-4)
@@ -269,7 +272,7 @@ def test_the_loss_is_edms_with_clean_latents_of_deviation_one(weights: Callable[
 def test_some_clips_are_told_nothing(weights: Callable[[str], Path]) -> None:
     """Embedding and LR latent go together, and a clip's own number decides."""
     told = SVDConditioning(image_embedding="clip", noise_augmentation=0.1)
-    objective = VideoDenoising(conditioning=told, drop_condition=0.5)
+    objective = DCVSRDenoising(conditioning=told, drop_condition=0.5)
     system = make_learner(weights("dc-vsr"), small_stages("dc-vsr")[0], objective).system
     batch = make_batch("dc-vsr", count=6)
     condition = system.condition(batch, ClipRandom(0, batch.numbers))

@@ -10,15 +10,15 @@ import torch
 
 from limpid.checkpoints.folders import read_card
 from limpid.methods import METHODS, find_method
+from limpid.methods.tiny import TINY_FILE
 from limpid.priors.load.schedule_config import read_schedule
 from limpid.priors.tiny import load_tiny
 from limpid.settings import Settings
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.distillation import DistillingLearner
-from limpid.train.objectives.tiny import TINY_FILE
 from limpid.train.recipes import find_recipe
-from limpid.train.recipes.small import random_start
 from limpid.train.stage import Start
+from limpid.train.starts.random import random_start
 
 
 @pytest.fixture(scope="module")

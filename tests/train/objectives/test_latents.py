@@ -14,7 +14,7 @@ from torch import Tensor
 from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.latents import LatentSource, clip_key, denoiser, make_latents, stored
-from limpid.train.recipes.upscaler_unet import random_start
+from limpid.train.starts.random import random_start
 from limpid.types import InputError, Placement, Scene, Segment, Window
 
 

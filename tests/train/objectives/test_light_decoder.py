@@ -14,17 +14,17 @@ from torch import Tensor
 
 import limpid
 from limpid.checkpoints.folders import folder_facts, read_card, write_card
-from limpid.convert.verify import verify
+from limpid.convert.verify import verify_weights
 from limpid.methods.upscaler_family import LIGHT
-from limpid.train.freezing import freeze
+from limpid.train.freezing import freeze_layers
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.light_decoder import LightLearner, decoded_clips
-from limpid.train.recipes.light_decoder import diffvsr, upscale_a_video
+from limpid.train.recipes.light_decoder import diffvsr_light_decoder, upscale_a_video_light_decoder
 from limpid.train.stage import Stage, Start
 from limpid.types import SettingsError, WeightsError
 
 CPU = torch.device("cpu")
-RECIPES = {"upscale-a-video": upscale_a_video, "diffvsr": diffvsr}
+RECIPES = {"upscale-a-video": upscale_a_video_light_decoder, "diffvsr": diffvsr_light_decoder}
 LR_PX = 8
 
 
@@ -50,7 +50,7 @@ def make_learner(name: str, folder: Path, assets: Path, **objective: Any) -> Lig
     stage = small_stage(name, **objective)
     learner: Any = stage.objective.learner(Start(device=CPU, seed=0, weights=folder, assets=assets), stage)
     assert isinstance(learner, LightLearner)
-    freeze(learner, stage)
+    freeze_layers(learner, stage)
     return learner
 
 
@@ -140,7 +140,7 @@ def test_what_is_saved_restores_a_film_and_can_be_gone_on_from(
     card = read_card(saved)
     assert (card.name, card.random, card.files) == (name, True, folder_facts(saved))
     assert any("distilled" in note for note in card.notes)
-    assert verify(saved) == []
+    assert verify_weights(saved) == []
     again = make_learner(name, saved, tmp_path)
     state = learner.vae.state_dict()
     assert all(torch.equal(tensor, state[key]) for key, tensor in again.vae.state_dict().items())

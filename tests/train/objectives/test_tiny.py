@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from limpid.methods.tiny import TINY_FILE
 from limpid.priors.tiny import TinyConfig, load_tiny
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.objectives.tiny import TINY_FILE, TinyDenoising, TinyLearner, latents, noise_levels
-from limpid.train.recipes.tiny import small, tiny
+from limpid.train.objectives.tiny import TinyDenoising, TinyLearner, noise_levels, tiny_latents
+from limpid.train.recipes.tiny import small_tiny_denoiser, tiny_denoiser
 from limpid.train.stage import Start
 from limpid.types import SettingsError
 
-SMALL = small().stages[0]
+SMALL = small_tiny_denoiser().stages[0]
 
 
 def make_batch(count: int = 2, frames: int = 3, lr_px: int = 16, first: int = 0) -> ClipBatch:
@@ -79,7 +80,7 @@ def test_noise_levels_lie_in_the_range_and_half_of_them_near_its_end() -> None:
 
 def test_latents_decode_to_the_ground_truth() -> None:
     batch = make_batch()
-    x0, patches = latents(batch, TinyConfig())
+    x0, patches = tiny_latents(batch, TinyConfig())
     assert x0.is_contiguous(memory_format=torch.channels_last) and patches.shape[1] == 12
     assert x0.shape == (6, 192, 8, 8)
 
@@ -115,4 +116,4 @@ def test_clips_of_another_scale_are_refused() -> None:
 
 
 def test_the_recipe_trains_the_shape_that_ships() -> None:
-    assert tiny().stages[0].objective.config == TinyConfig()  # type: ignore[attr-defined]
+    assert tiny_denoiser().stages[0].objective.config == TinyConfig()  # type: ignore[attr-defined]

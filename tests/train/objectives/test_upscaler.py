@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from limpid.convert.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
-from limpid.convert.start_unet import trainable_kinds
+from limpid.convert.start_unet import unet_kinds
 from limpid.networks.by_name import make_official
 from limpid.networks.unet.temporal_unet import TemporalUNet
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.diffusion import expanded, noised
-from limpid.train.objectives.denoising import DenoisingLearner, even_timesteps, target
-from limpid.train.recipes.small import random_start
-from limpid.train.recipes.upscaler_unet import TEMPORAL, diffvsr, upscale_a_video
+from limpid.train.losses.diffusion import expanded, noised, v_target
+from limpid.train.objectives.denoising import DenoisingLearner, even_timesteps, prediction_error
+from limpid.train.recipes.upscaler_unet import TEMPORAL_KINDS, diffvsr_unet, upscale_a_video_unet
 from limpid.train.stage import Recipe, Stage, Start
+from limpid.train.starts.random import random_start
 from limpid.types import SettingsError, WeightsError
 
 CPU = torch.device("cpu")
@@ -49,19 +51,19 @@ def make_learner(base: Path, stage: Stage) -> DenoisingLearner:
 
 def test_stage_one_trains_the_published_number_of_parameters() -> None:
     unet = make_official("unet", UNET_CONFIG)
-    kinds, sizes = trainable_kinds(unet), {n: p.numel() for n, p in unet.named_parameters()}
-    learned = sum(sizes[name] for kind in TEMPORAL for name in kinds[kind])
+    kinds, sizes = unet_kinds(unet), {n: p.numel() for n, p in unet.named_parameters()}
+    learned = sum(sizes[name] for kind in TEMPORAL_KINDS for name in kinds[kind])
     # The published number counts the rotary frequencies too, 16 constants that each of 16 layers stores.
     assert learned + 16 * 16 == 217_638_656
-    assert upscale_a_video().stages[0].trainable == TEMPORAL
+    assert upscale_a_video_unet().stages[0].trainable == TEMPORAL_KINDS
 
 
 def test_the_coarse_branch_is_a_kind_of_its_own() -> None:
-    kinds = trainable_kinds(make_official("unet", DIFFVSR_UNET_CONFIG))
-    assert kinds["multi_scale"] and set(diffvsr().stages[0].trainable) == {k for k in kinds if k != "spatial"}
+    kinds = unet_kinds(make_official("unet", DIFFVSR_UNET_CONFIG))
+    assert kinds["multi_scale"] and set(diffvsr_unet().stages[0].trainable) == {k for k in kinds if k != "spatial"}
 
 
-@pytest.mark.parametrize("make", [upscale_a_video, diffvsr])
+@pytest.mark.parametrize("make", [upscale_a_video_unet, diffvsr_unet])
 def test_a_new_network_is_the_image_model(base: Path, make: object) -> None:
     learner = make_learner(base, small_stage(make()))  # type: ignore[operator]
     image = TemporalUNet.from_pretrained(base / "unet")
@@ -79,7 +81,7 @@ def test_a_new_network_is_the_image_model(base: Path, make: object) -> None:
     assert (ours - theirs).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize("make", [upscale_a_video, diffvsr])
+@pytest.mark.parametrize("make", [upscale_a_video_unet, diffvsr_unet])
 def test_gradients_reach_every_temporal_layer_and_the_loss_falls(base: Path, make: object) -> None:
     stage = small_stage(make())  # type: ignore[operator]
     learner, batch = make_learner(base, stage), make_batch()
@@ -100,7 +102,7 @@ def test_gradients_reach_every_temporal_layer_and_the_loss_falls(base: Path, mak
 
 
 def test_a_clip_counts_the_same_whatever_it_is_batched_with(base: Path) -> None:
-    learner, both = make_learner(base, small_stage(upscale_a_video())), make_batch()
+    learner, both = make_learner(base, small_stage(upscale_a_video_unet())), make_batch()
     singles = [
         replace(
             both,
@@ -117,7 +119,7 @@ def test_a_clip_counts_the_same_whatever_it_is_batched_with(base: Path) -> None:
     assert torch.isclose(together, torch.stack(alone).mean(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("make", [upscale_a_video, diffvsr])
+@pytest.mark.parametrize("make", [upscale_a_video_unet, diffvsr_unet])
 def test_what_is_saved_is_a_set_of_weights_and_the_next_stage_goes_on_from_it(
     base: Path, make: object, tmp_path: Path
 ) -> None:
@@ -134,7 +136,7 @@ def test_what_is_saved_is_a_set_of_weights_and_the_next_stage_goes_on_from_it(
 
 
 def test_a_preview_has_the_size_of_the_ground_truth(base: Path) -> None:
-    learner, batch = make_learner(base, small_stage(upscale_a_video())), make_batch(count=2)
+    learner, batch = make_learner(base, small_stage(upscale_a_video_unet())), make_batch(count=2)
     shown = learner.preview(batch, ClipRandom(0, batch.numbers))
     assert shown.shape == batch.hr.shape and shown.min() >= 0 and shown.max() <= 1
     assert learner.players["model"].training
@@ -144,9 +146,12 @@ def test_targets_are_what_the_samplers_take_apart_again() -> None:
     random = ClipRandom(0, (0, 1, 2))
     levels = even_timesteps(make_betas(), random)
     x0, eps = (random.normal(name, (4, 2, 3, 3)) for name in ("x0", "eps"))
-    z, v = noised(x0, eps, levels.alpha, levels.sigma), target("v", x0, eps, levels)
+    z, v = noised(x0, eps, levels.alpha, levels.sigma), v_target(x0, eps, levels.alpha, levels.sigma)
     assert torch.allclose(expanded(levels.alpha, z) * z - expanded(levels.sigma, z) * v, x0, atol=1e-5)
-    assert target("eps", x0, eps, levels) is eps
+    for predicts, right in (("v", v), ("eps", eps), ("x0", x0)):
+        system: Any = SimpleNamespace(predicts=predicts, sigma_data=1.0)
+        assert prediction_error(system, right, x0, eps, levels).max() < 1e-10
+        assert prediction_error(system, right + 1, x0, eps, levels).min() > 0.9
 
 
 def make_betas() -> object:
@@ -156,7 +161,7 @@ def make_betas() -> object:
 
 
 def test_without_weights_or_with_those_of_something_else_there_is_a_sentence(base: Path, tmp_path: Path) -> None:
-    stage = small_stage(upscale_a_video())
+    stage = small_stage(upscale_a_video_unet())
     with pytest.raises(SettingsError, match="--start"):
         stage.objective.learner(Start(device=CPU, seed=0), stage)
     other = tmp_path / "other"

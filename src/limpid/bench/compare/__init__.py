@@ -8,9 +8,9 @@ from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.bench.compare.run import Wishes as Wishes
-    from limpid.bench.compare.run import compare as compare
+    from limpid.bench.compare.run import compare_videos as compare_videos
 
-_HOME = {"compare": ".run", "Wishes": ".run"}
+_HOME = {"compare_videos": ".run", "Wishes": ".run"}
 
 __all__ = list(_HOME)
 

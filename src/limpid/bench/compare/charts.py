@@ -9,8 +9,8 @@ from math import floor, isfinite, log10
 
 from limpid.bench.compare.measures import Curve
 
-WIDTH, HEIGHT = 440, 190
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 26
+_WIDTH, _HEIGHT = 440, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 26
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +60,9 @@ def svg(chart: Chart, labels: Sequence[str], first_frame: int) -> str:
         if curve is not None
     )
     return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)} per frame" '
-        f'data-left="{LEFT}" data-right="{WIDTH - RIGHT}">{_grid(scale, first_frame)}{drawn}'
-        f'<line class="now" x1="{LEFT}" x2="{LEFT}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/></svg>'
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(chart.title)} per frame" '
+        f'data-left="{_LEFT}" data-right="{_WIDTH - _RIGHT}">{_grid(scale, first_frame)}{drawn}'
+        f'<line class="now" x1="{_LEFT}" x2="{_LEFT}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/></svg>'
     )
 
 
@@ -76,10 +76,10 @@ class _Scale:
         self.length = length
 
     def x(self, number: int) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * number / (self.length - 1)
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * number / (self.length - 1)
 
     def y(self, value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - self.low) / (self.high - self.low)
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
         count = floor((self.high - self.low) / self.step + 1e-9)
@@ -95,15 +95,15 @@ def nice_step(rough: float) -> float:
 def _grid(scale: _Scale, first_frame: int) -> str:
     digits = max(0, -floor(log10(scale.step)))
     lines = [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{scale.y(v):.1f}" y2="{scale.y(v):.1f}"/>'
-        f'<text x="{LEFT - 6}" y="{scale.y(v) + 4:.1f}" text-anchor="end">{v:.{digits}f}</text>'
+        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{scale.y(v):.1f}" y2="{scale.y(v):.1f}"/>'
+        f'<text x="{_LEFT - 6}" y="{scale.y(v) + 4:.1f}" text-anchor="end">{v:.{digits}f}</text>'
         for v in scale.ticks()
     ]
     last = scale.length - 1
     marks = sorted({0, last // 4, last // 2, last * 3 // 4, last})
-    anchors = {0: "start", last: "end"}
+    anchors, foot = {0: "start", last: "end"}, _HEIGHT - 8
     lines += [
-        f'<text x="{scale.x(n):.1f}" y="{HEIGHT - 8}" text-anchor="{anchors.get(n, "middle")}">{first_frame + n}</text>'
+        f'<text x="{scale.x(n):.1f}" y="{foot}" text-anchor="{anchors.get(n, "middle")}">{first_frame + n}</text>'
         for n in marks
     ]
     return "".join(lines)

@@ -13,7 +13,7 @@ import numpy as np
 from limpid.types import OutputError
 from limpid.video import inline_mp4
 
-BLOCK = 16
+_BLOCK = 16
 """Tiles start where blocks of the codec do, so that none holds pixels of two sources."""
 MAX_SIDE = 4096
 MAX_BLOCKS = 36864
@@ -23,7 +23,7 @@ QUALITIES = (16, 21, 26, 31, 36)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class TileLayout:
     """Sources in ``columns`` x ``rows`` tiles of ``tile`` pixels, each picture ``width`` x ``height`` in its corner."""
 
     columns: int
@@ -32,44 +32,40 @@ class Layout:
     width: int
     height: int
 
-    @property
-    def scale_is_one(self) -> bool:
-        return self.tile[0] - self.width < BLOCK and self.tile[1] - self.height < BLOCK
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Film:
+class ComparisonVideo:
     """The encoded video and how it came about."""
 
     data: bytes
-    layout: Layout
+    layout: TileLayout
     crf: int
 
 
-def plan_layout(count: int, width: int, height: int) -> Layout:
+def plan_layout(count: int, width: int, height: int) -> TileLayout:
     """The arrangement that keeps the pictures largest within what decoders take; they are never enlarged."""
     return max((_fitted(columns, count, width, height) for columns in range(1, count + 1)), key=_rank)
 
 
-def _rank(layout: Layout) -> tuple[int, int]:
+def _rank(layout: TileLayout) -> tuple[int, int]:
     wide, high = layout.columns * layout.tile[0], layout.rows * layout.tile[1]
     return layout.width, -max(wide, high)
 
 
-def _fitted(columns: int, count: int, width: int, height: int) -> Layout:
+def _fitted(columns: int, count: int, width: int, height: int) -> TileLayout:
     rows = -(-count // columns)
-    area = columns * rows * width * height / BLOCK**2
+    area = columns * rows * width * height / _BLOCK**2
     scale = min(1.0, MAX_SIDE / (columns * width), MAX_SIDE / (rows * height), sqrt(MAX_BLOCKS / area))
     while True:
         wide, high = max(2, round(width * scale)), max(2, round(height * scale))
-        tile = (-(-wide // BLOCK) * BLOCK, -(-high // BLOCK) * BLOCK)
-        blocks = columns * tile[0] * rows * tile[1] // BLOCK**2
+        tile = (-(-wide // _BLOCK) * _BLOCK, -(-high // _BLOCK) * _BLOCK)
+        blocks = columns * tile[0] * rows * tile[1] // _BLOCK**2
         if (columns * tile[0] <= MAX_SIDE and rows * tile[1] <= MAX_SIDE and blocks <= MAX_BLOCKS) or scale < 0.01:
-            return Layout(columns=columns, rows=rows, tile=tile, width=wide, height=high)
+            return TileLayout(columns=columns, rows=rows, tile=tile, width=wide, height=high)
         scale *= 0.99
 
 
-def lay_out(pictures: Sequence[np.ndarray], layout: Layout) -> np.ndarray:
+def lay_out(pictures: Sequence[np.ndarray], layout: TileLayout) -> np.ndarray:
     """The pictures of one frame as one, RGB uint8; tiles are filled up by repeating the edge."""
     tile_width, tile_height = layout.tile
     canvas = np.zeros((layout.rows * tile_height, layout.columns * tile_width, 3), np.uint8)
@@ -88,9 +84,14 @@ def _shrunk(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
 
 
-def encode(
-    frames: Callable[[], Iterable[Sequence[np.ndarray]]], layout: Layout, *, fps: Fraction, crf: int, most_bytes: int
-) -> Film:
+def encode_comparison(
+    frames: Callable[[], Iterable[Sequence[np.ndarray]]],
+    layout: TileLayout,
+    *,
+    fps: Fraction,
+    crf: int,
+    most_bytes: int,
+) -> ComparisonVideo:
     """Encode at ``crf``, or at the first worse quality that fits ``most_bytes``; ``frames()`` starts from the first.
 
     Raises `OutputError` when even the worst does not fit.
@@ -100,12 +101,12 @@ def encode(
         data = inline_mp4(_tiled(frames(), layout), fps=fps, crf=quality)
         size = len(data)
         if size <= most_bytes:
-            return Film(data=data, layout=layout, crf=quality)
+            return ComparisonVideo(data=data, layout=layout, crf=quality)
     raise OutputError(
         f"the video of the page has {size / 1e6:.3g} MB at the lowest quality, the limit is {most_bytes / 1e6:.3g} MB: "
         "show fewer --frames or raise --max-mb"
     )
 
 
-def _tiled(frames: Iterable[Sequence[np.ndarray]], layout: Layout) -> Iterator[np.ndarray]:
+def _tiled(frames: Iterable[Sequence[np.ndarray]], layout: TileLayout) -> Iterator[np.ndarray]:
     return (lay_out(pictures, layout) for pictures in frames)

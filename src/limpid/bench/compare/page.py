@@ -14,11 +14,11 @@ import numpy as np
 from limpid import __version__
 from limpid.bench.compare.charts import Chart, finite, svg
 from limpid.bench.compare.crops import Crop
-from limpid.bench.compare.film import Film
+from limpid.bench.compare.film import ComparisonVideo
 from limpid.bench.compare.measures import Measures
 from limpid.bench.compare.pictures import coloured, data_uri, heat_map, heat_top, png_uri
-from limpid.bench.compare.profiles import Line
-from limpid.bench.compare.sources import Source, Sources, counted
+from limpid.bench.compare.profiles import ProfileLine
+from limpid.bench.compare.sources import ComparedFile, Sources, counted
 from limpid.video.files import publish, remove, temporary_name, writing
 
 ROW_WIDTH = 1200
@@ -33,10 +33,10 @@ class Page:
 
     sources: Sources
     measures: Measures
-    film: Film
+    film: ComparisonVideo
     crops: tuple[Crop, ...]
     crop_pictures: tuple[list[np.ndarray], ...]
-    line: Line
+    line: ProfileLine
     profiles: tuple[np.ndarray, ...]
     more_charts: tuple[Chart, ...] = ()
     notes: tuple[str, ...] = ()
@@ -156,7 +156,7 @@ def _table(page: Page) -> str:
     return f'<thead><tr><th scope="col">Source</th><th scope="col">File</th>{heads}</tr></thead><tbody>{rows}</tbody>'
 
 
-def _file(item: Source) -> str:
+def _file(item: ComparedFile) -> str:
     lossy = f'<span class="flag">lossy: {escape(item.lossy)}</span>' if item.lossy else ""
     enlarged = '<span class="flag">enlarged bicubically</span>' if item.role == "input" else ""
     role = '<span class="flag plain">reference</span>' if item.role == "reference" else ""

@@ -1,4 +1,4 @@
-"""`compare`: two passes over the files, and the page is written."""
+"""`compare_videos`: two passes over the files, and the page is written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from limpid.bench.compare.catalogued import alignment_notes, measured_charts
 from limpid.bench.compare.crops import Crop, choose_crops, place_crops, usual_size
-from limpid.bench.compare.film import Film, encode, plan_layout
+from limpid.bench.compare.film import ComparisonVideo, encode_comparison, plan_layout
 from limpid.bench.compare.measures import Measures, measure_frames
 from limpid.bench.compare.page import Page, write_page
-from limpid.bench.compare.profiles import Line, choose_line, profile, slice_of
+from limpid.bench.compare.profiles import ProfileLine, choose_line, profile, slice_of
 from limpid.bench.compare.sources import Sources, counted, open_sources
 from limpid.metrics.catalogue import resolve
 from limpid.types import OutputError, SettingsError
@@ -41,14 +41,14 @@ class Wishes:
 
 
 @dataclass(slots=True)
-class Looked:
+class TakenPictures:
     """What the second pass collects: ``crops[c][s]`` and ``slices[s]`` for source ``s``, as RGB uint8."""
 
     crops: list[list[np.ndarray]] = field(default_factory=list)
     slices: list[list[np.ndarray]] = field(default_factory=list)
 
 
-def compare(
+def compare_videos(
     paths: Sequence[str],
     out: str | Path,
     *,
@@ -108,7 +108,7 @@ def _crops(measures: Measures, sources: Sources, wishes: Wishes) -> list[Crop]:
     return choose_crops(measures.disagreement, usual_size(*picture), picture, wishes.num_crops)
 
 
-def _line(crop: Crop, sources: Sources, wishes: Wishes) -> Line:
+def _line(crop: Crop, sources: Sources, wishes: Wishes) -> ProfileLine:
     kind, at = wishes.line
     picture = (sources.width, sources.height)
     most = picture[0 if kind == "column" else 1]
@@ -117,9 +117,11 @@ def _line(crop: Crop, sources: Sources, wishes: Wishes) -> Line:
     return choose_line(crop, picture, kind, at)
 
 
-def _second_pass(sources: Sources, crops: Sequence[Crop], line: Line, wishes: Wishes) -> tuple[Film, Looked]:
+def _second_pass(
+    sources: Sources, crops: Sequence[Crop], line: ProfileLine, wishes: Wishes
+) -> tuple[ComparisonVideo, TakenPictures]:
     """Encode the video, and take crops and profiles from the same frames on their way."""
-    looked = Looked()
+    looked = TakenPictures()
 
     def frames() -> Iterator[list[np.ndarray]]:
         looked.crops = [[] for _ in crops]
@@ -134,7 +136,7 @@ def _second_pass(sources: Sources, crops: Sequence[Crop], line: Line, wishes: Wi
 
     layout = plan_layout(len(sources.items), sources.width, sources.height)
     fps = sources.items[0].clip.fps
-    film = encode(frames, layout, fps=fps, crf=wishes.crf, most_bytes=int(wishes.max_mb * 1e6))
+    film = encode_comparison(frames, layout, fps=fps, crf=wishes.crf, most_bytes=int(wishes.max_mb * 1e6))
     return film, looked
 
 

@@ -27,7 +27,7 @@ _ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class ComparedFile:
     """One file of the comparison. ``input`` is the low-resolution video, enlarged for display only."""
 
     label: str
@@ -57,7 +57,7 @@ class Sources:
     know, in sentences.
     """
 
-    items: tuple[Source, ...]
+    items: tuple[ComparedFile, ...]
     start: int
     stop: int
     notes: tuple[str, ...]
@@ -78,7 +78,7 @@ class Sources:
         return results if len(results) > 1 else full
 
     def frames(
-        self, numbers: Sequence[int] | None = None, *, of: Sequence[Source] | None = None
+        self, numbers: Sequence[int] | None = None, *, of: Sequence[ComparedFile] | None = None
     ) -> Iterator[list[np.ndarray]]:
         """The pictures of all sources for each frame: RGB uint8 ``height width 3``, the LR input enlarged.
 
@@ -147,7 +147,9 @@ def default_labels(paths: Sequence[str]) -> list[str]:
     return [f"{number}: {readable(path)}" for number, path in enumerate(paths, 1)]
 
 
-def _open_all(paths: Sequence[str], labels: Sequence[str], reference: str | None, lr: str | None) -> tuple[Source, ...]:
+def _open_all(
+    paths: Sequence[str], labels: Sequence[str], reference: str | None, lr: str | None
+) -> tuple[ComparedFile, ...]:
     items = [_open(path, label, "output") for path, label in zip(paths, labels, strict=True)]
     if reference is not None:
         items.insert(0, _open(reference, "reference", "reference"))
@@ -158,12 +160,12 @@ def _open_all(paths: Sequence[str], labels: Sequence[str], reference: str | None
     return tuple(items)
 
 
-def _open(path: str, label: str, role: Role) -> Source:
+def _open(path: str, label: str, role: Role) -> ComparedFile:
     clip = probe(path)
-    return Source(label=label, role=role, clip=clip, timeline=scan(clip, detect_cuts=False))
+    return ComparedFile(label=label, role=role, clip=clip, timeline=scan(clip, detect_cuts=False))
 
 
-def _check_sizes(items: Sequence[Source]) -> None:
+def _check_sizes(items: Sequence[ComparedFile]) -> None:
     base = items[0].clip
     for item in items[1:]:
         clip = item.clip
@@ -180,7 +182,9 @@ def _check_sizes(items: Sequence[Source]) -> None:
             )
 
 
-def _common(items: Sequence[Source], frames: tuple[int, int | None], most: int) -> tuple[int, int, tuple[str, ...]]:
+def _common(
+    items: Sequence[ComparedFile], frames: tuple[int, int | None], most: int
+) -> tuple[int, int, tuple[str, ...]]:
     """The frames that are compared, and what is to be said of their number."""
     counts = [item.timeline.num_frames for item in items]
     start, wished = frames
@@ -197,7 +201,7 @@ def _common(items: Sequence[Source], frames: tuple[int, int | None], most: int) 
     return start, end, tuple(notes)
 
 
-def _other_notes(items: Sequence[Source]) -> Iterator[str]:
+def _other_notes(items: Sequence[ComparedFile]) -> Iterator[str]:
     base = items[0].clip
     lossy = ", ".join(f"{item.label} ({item.lossy})" for item in items if item.lossy)
     if lossy:

@@ -13,7 +13,7 @@ from limpid.networks.autoencoder.layers import Pointwise
 from limpid.networks.temporal.layout import as_maps, as_tokens
 from limpid.networks.temporal.norm import WindowGroupNorm
 
-EPS = 1e-6
+_EPS = 1e-6
 
 
 class SpatialAttention(nn.Module):
@@ -21,7 +21,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int, as_convolutions: bool = False) -> None:
         super().__init__()
-        self.norm = WindowGroupNorm(groups, channels, EPS, "frame")
+        self.norm = WindowGroupNorm(groups, channels, _EPS, "frame")
         self.to_q, self.to_k, self.to_v, self.to_out = (
             Pointwise(channels, channels) if as_convolutions else nn.Linear(channels, channels) for _ in range(4)
         )
@@ -32,13 +32,13 @@ class SpatialAttention(nn.Module):
         return x + as_maps(tokens, *x.shape[2:])
 
     def attend(self, x: Tensor) -> Tensor:
-        """``(b t) c h w`` to tokens ``(b t) (h w) c``, before the last projection."""
+        """The attention before its last projection: ``(b t) c h w`` to tokens ``(b t) (h w) c``."""
         tokens = as_tokens(self.norm(x))
         return attention(self.to_q(tokens), self.to_k(tokens), self.to_v(tokens))
 
 
 class SpaceTimeAttention(SpatialAttention):
-    """DiffVSR, section 3.3: spatial attention, and over time on its result, mixed with a learned weight.
+    """Spatial attention, and attention over time on its result, mixed with a learned weight (DiffVSR section 3.3).
 
     ``s spatial + (1 - s) temporal`` with ``s = sigmoid(mix_factor)``: the opposite of the residual blocks. The index of
     the frame is known to the temporal part only.
@@ -54,17 +54,19 @@ class SpaceTimeAttention(SpatialAttention):
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """``(b t) c h w`` to the same."""
+        # over the places of each frame, then over the frames of each place, which know their index
         spatial = self.attend(x)
         frames = torch.arange(num_frames, device=x.device)
         embedding = self.time_embedding(frame_embedding(frames, x.shape[1]).to(x.dtype))
         temporal = self.over_time((torch.unflatten(spatial, 0, (-1, num_frames)) + embedding[:, None]).transpose(1, 2))
         temporal = temporal.transpose(1, 2).flatten(0, 1)
+        # s spatial + (1 - s) temporal
         tokens = self.to_out(torch.lerp(temporal, spatial, torch.sigmoid(self.mix_factor)))
         return x + as_maps(tokens, *x.shape[2:])
 
 
 class TimeTransformer(nn.Module):
-    """Feed-forward, two self-attentions over the frames of one place, feed-forward; each residual, norm before."""
+    """A transformer over the frames of one place: feed-forward, two self-attentions, feed-forward; each is residual."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -81,7 +83,7 @@ class TimeTransformer(nn.Module):
 
 
 class FrameAttention(nn.Module):
-    """Single-head self-attention over the second last dimension."""
+    """Single-head self-attention over the frames, which are the second last dimension."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

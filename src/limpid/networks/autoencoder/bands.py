@@ -17,25 +17,28 @@ from torch import Tensor
 from limpid.networks.temporal.norm import WindowGroupNorm
 
 BAND_BYTES = {"cpu": 8 << 20}
-"""About what one band of input holds: small enough for a processor's cache, large enough for fast convolutions."""
+"""Bytes of one band of input by device: small enough for a processor's cache, large enough for fast convolutions."""
 BAND_BYTES_ELSEWHERE = 256 << 20
 ONEDNN_CONV3D = 20480
-"""On one clip, torch gives a 3-D convolution to oneDNN only above this many channels x frames x rows. What it does
-otherwise is slow and unfolds the input."""
+"""Least channels x frames x rows of one clip for which torch gives a 3-D convolution to oneDNN. What it does otherwise
+is slow and unfolds the input."""
 
 
-def fuse() -> bool:
+def may_work_in_place() -> bool:
     """Whether to work in bands and in place: not where autograd or a compiler needs to see plain operations."""
     return not torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 def band_bytes(device: torch.device) -> int:
-    """Bytes of input per band."""
+    """Bytes of input per band on a device."""
     return BAND_BYTES.get(device.type, BAND_BYTES_ELSEWHERE)
 
 
 def norm_coefficients(norm: WindowGroupNorm, x: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-    """``(scale, shift)``, float32 ``(b t) c``, with ``norm(x) = x * scale + shift``, without making ``norm(x)``."""
+    """A group norm as ``(scale, shift)`` with ``norm(x) = x * scale + shift``, without making ``norm(x)``.
+
+    Both float32 ``(b t) c``.
+    """
     mean, variance = group_moments(norm.pooled(x, num_frames), norm.num_groups, norm.eps)
     width = norm.num_channels // norm.num_groups
     deviation = torch.rsqrt(variance + norm.eps).repeat_interleave(width, 1)
@@ -57,10 +60,11 @@ def group_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def joined_moments(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
-    """The same for one ``1 c h w`` that is larger than a band."""
+    """Mean and variance of each group of one ``1 c h w`` that is larger than a band, joined from those of its bands."""
     bands = [x[:, :, part] for part in row_bands(x)]
     found = [moments_of_band(band, groups, eps) for band in bands]
     means, variances = (torch.stack(part) for part in zip(*found, strict=True))
+    # mean = sum of shares w_i m_i, variance = sum of w_i (v_i + (m_i - mean)^2)
     share = means.new_tensor([band.shape[2] / x.shape[2] for band in bands])[:, None, None]
     mean = (share * means).sum(0)
     return mean, (share * (variances + (means - mean).square())).sum(0)
@@ -76,7 +80,10 @@ def moments_of_band(band: Tensor, groups: int, eps: float) -> tuple[Tensor, Tens
 
 
 def moments_anywhere(band: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """The same in plain operations: only processors have a group norm that takes channels_last memory."""
+    """Mean and variance of each group in plain operations.
+
+    Only processors have a group norm that takes channels_last memory.
+    """
     grouped = torch.unflatten(band.permute(0, 2, 3, 1).float(), -1, (groups, -1))
     variance, mean = torch.var_mean(grouped, dim=(1, 2, 4), correction=0)
     return mean, variance
@@ -89,8 +96,9 @@ def convolve_bands(
     convolve: Callable[[Tensor], Tensor],
     put: Callable[[Tensor, int, slice], None],
 ) -> None:
-    """Runs ``convolve`` on ``silu(x * scale + shift)``, which has one more row above and below (zeros outside).
+    """Norm, SiLU and convolution band by band: runs ``convolve`` on ``silu(x * scale + shift)`` of each.
 
+    A band has one more row above and below (zeros outside).
     ``x``: ``n c h w`` or ``n c t h w``; ``put(result, item, rows)`` takes what came out for ``x[item]``, and may write
     it over those rows of ``x``: the row above a band is kept from the band before.
     """
@@ -110,14 +118,14 @@ class Room:
         self.band = like.new_empty(0)
 
     def take(self, rows: int) -> Tensor:
-        """``1 c [t] rows w``: that of the band before when it has the size."""
+        """Memory for a band, ``1 c [t] rows w``: that of the band before when it has the size."""
         if self.band.ndim == 1 or self.band.shape[-2] != rows:
             shape = (*self.shape[:-2], rows, self.shape[-1])
             self.band = torch.empty(shape, dtype=self.band.dtype, device=self.band.device, memory_format=self.layout)
         return self.band
 
     def fill(self, x: Tensor, scale: Tensor, shift: Tensor, part: slice) -> Tensor:
-        """``silu(x * scale + shift)`` of the rows ``part`` and one to either side; zeros outside of ``x``."""
+        """A prepared band: ``silu(x * scale + shift)`` of the rows ``part`` and one to either side; zeros outside."""
         above = self.band.narrow(-2, self.band.shape[-2] - 2, 1).clone() if part.start else None
         band, count = self.take(part.stop - part.start + 2), part.stop - part.start
         band.narrow(-2, 0, 1).zero_() if above is None else band.narrow(-2, 0, 1).copy_(above)
@@ -134,7 +142,7 @@ class Room:
 
 
 def row_bands(x: Tensor) -> list[slice]:
-    """Slices of nearly equal numbers of rows that cover those of ``n c h w`` or ``n c t h w``.
+    """Bands: slices of nearly equal numbers of rows that cover those of ``n c h w`` or ``n c t h w``.
 
     At least 8 rows where there are so many, because two more are computed around each band.
     """

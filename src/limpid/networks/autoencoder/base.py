@@ -1,4 +1,4 @@
-"""What the autoencoders have in common: the encoder of the image autoencoder, files, and checks."""
+"""The base of the autoencoders: the encoder of the image autoencoder, files, and checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.encoder import Encoder
+from limpid.networks.autoencoder.encoder import LatentEncoder
 from limpid.networks.autoencoder.interface import checked_frames, split_moments
 from limpid.networks.temporal.norm import NormScope
 
@@ -33,19 +33,25 @@ class EncodedByImage(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
     ) -> None:
         self.frame_channels, self.latent_channels = frame_channels, latent_channels
         self.pixels_per_latent = 2 ** (len(widths) - 1)
-        self.encoder = Encoder(frame_channels, latent_channels, widths, layers, groups, scope, attention)
+        self.encoder = LatentEncoder(frame_channels, latent_channels, widths, layers, groups, scope, attention)
         self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1)
         self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
 
     @apply_forward_hook  # type: ignore[untyped-decorator]
     def encode(self, frames: Tensor, num_frames: int = 1) -> tuple[Tensor, Tensor]:
-        """See `Autoencoder.encode`. Raises ValueError for sizes that are not multiples of 4 (2 per level)."""
+        """Frames to mean and log variance of their latents, see `Autoencoder.encode`.
+
+        Raises ValueError for sizes that are not multiples of 4 (2 per level).
+        """
         frames = checked_frames(frames, num_frames, self.frame_channels, self.pixels_per_latent)
         return split_moments(self.quant_conv(self.encoder(frames, num_frames)))
 
     @apply_forward_hook  # type: ignore[untyped-decorator]
     def decode(self, z: Tensor, num_frames: int = 1, lr: Tensor | None = None, lr_weight: float = 1.0) -> Tensor:
-        """See `Autoencoder.decode`. Where there is nothing to condition on it, ``lr`` is not looked at."""
+        """Latents to frames, see `Autoencoder.decode`.
+
+        Where there is nothing to condition on it, ``lr`` is not looked at.
+        """
         return self._decode(checked_frames(z, num_frames, self.latent_channels, 1), num_frames, lr, lr_weight)
 
     def _decode(self, z: Tensor, num_frames: int, lr: Tensor | None, lr_weight: float) -> Tensor:

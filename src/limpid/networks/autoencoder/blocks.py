@@ -14,26 +14,27 @@ from torch import Tensor, nn
 from limpid.networks.autoencoder.layers import Downsample, Pointwise, SmoothConv2d, SmoothConv3d, Upsample
 from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
-EPS = 1e-6
-"""Of all norms that were trained on pictures, and of UAV's."""
+NORM_EPS = 1e-6
+"""Epsilon of all norms that were trained on pictures, and of UAV's."""
 
 MakeResnet = Callable[[int, int], nn.Module]
-"""``(channels in, channels out)``; the block is called with frames and ``num_frames``."""
+"""A maker of residual blocks, told ``(channels in, channels out)``; the block is called with frames and
+``num_frames``."""
 
 Adapt = Callable[[Tensor], Tensor]
-"""Changes features ``(b t) c h w``; may write over them when autograd is off."""
+"""A change of features ``(b t) c h w``; it may write over them when autograd is off."""
 
 
 class Resnet(nn.Module):
-    """Norm, SiLU, convolution, twice, and a residual: ``(b t) c h w`` to ``(b t) d h w``."""
+    """A picture's residual block: norm, SiLU, convolution, twice; ``(b t) c h w`` to ``(b t) d h w``."""
 
     def __init__(
         self, in_channels: int, out_channels: int, groups: int, norm_scope: NormScope, in_groups: int | None = None
     ) -> None:
         super().__init__()
-        self.norm1 = WindowGroupNorm(in_groups or groups, in_channels, EPS, norm_scope)
+        self.norm1 = WindowGroupNorm(in_groups or groups, in_channels, NORM_EPS, norm_scope)
         self.conv1 = SmoothConv2d(in_channels, out_channels)
-        self.norm2 = WindowGroupNorm(groups, out_channels, EPS, norm_scope)
+        self.norm2 = WindowGroupNorm(groups, out_channels, NORM_EPS, norm_scope)
         self.conv2 = SmoothConv2d(out_channels, out_channels)
         self.conv_shortcut = Pointwise(in_channels, out_channels) if in_channels != out_channels else None
 
@@ -45,13 +46,13 @@ class Resnet(nn.Module):
 
 
 class VideoResnet(Resnet):
-    """UAV, section 3.2: the picture's residual block, then a residual 3x3x3 convolution that begins as zero."""
+    """The picture's residual block, then a residual 3x3x3 convolution that begins as zero (UAV section 3.2)."""
 
     def __init__(
         self, in_channels: int, out_channels: int, groups: int, norm_scope: NormScope, in_groups: int | None = None
     ) -> None:
         super().__init__(in_channels, out_channels, groups, norm_scope, in_groups)
-        self.temporal_norm = WindowGroupNorm(groups, out_channels, EPS, norm_scope)
+        self.temporal_norm = WindowGroupNorm(groups, out_channels, NORM_EPS, norm_scope)
         self.temporal_conv = SmoothConv3d(out_channels)
         nn.init.zeros_(self.temporal_conv.weight)
         nn.init.zeros_(cast(Tensor, self.temporal_conv.bias))
@@ -63,7 +64,7 @@ class VideoResnet(Resnet):
 
 
 class MixedResnet(nn.Module):
-    """DiffVSR, section 3.3: a picture's residual block and one over time, mixed with a learned weight.
+    """A picture's residual block and one over time, mixed with a learned weight (DiffVSR section 3.3).
 
     ``(1 - s) spatial + s temporal`` with ``s = sigmoid(mix_factor)``; the temporal one is itself a residual on the
     spatial one, so that this is ``spatial + s residual``.
@@ -86,6 +87,7 @@ class MixedResnet(nn.Module):
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """Overwrites ``x`` when autograd is off."""
+        # spatial + s residual over time
         spatial = self.spatial(x, num_frames)
         layers = self.temporal
         h = layers["conv1"](spatial, layers["norm1"], num_frames)
@@ -94,7 +96,7 @@ class MixedResnet(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Some residual blocks, then half the resolution (``last``: not)."""
+    """A level on the way down: some residual blocks, then half the resolution (``last``: not)."""
 
     def __init__(self, make: MakeResnet, in_channels: int, out_channels: int, layers: int, last: bool) -> None:
         super().__init__()
@@ -107,14 +109,17 @@ class DownBlock(nn.Module):
         return x if self.downsample is None else self.downsample(x)
 
     def residuals(self, x: Tensor, num_frames: int) -> Tensor:
-        """Before the resolution changes: ``(b t) d h w``. Overwrites ``x`` when autograd is off."""
+        """The residual blocks alone, before the resolution changes: ``(b t) d h w``.
+
+        Overwrites ``x`` when autograd is off.
+        """
         for resnet in self.resnets:
             x = resnet(x, num_frames)
         return x
 
 
 class MidBlock(nn.Module):
-    """Residual block, attention, residual block, all at the lowest resolution."""
+    """The middle of an autoencoder: residual block, attention, residual block, all at the lowest resolution."""
 
     def __init__(self, make: MakeResnet, channels: int, attention: nn.Module) -> None:
         super().__init__()
@@ -129,7 +134,7 @@ class MidBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Some residual blocks, then twice the resolution (``last``: not)."""
+    """A level on the way up: some residual blocks, then twice the resolution (``last``: not)."""
 
     def __init__(self, make: MakeResnet, in_channels: int, out_channels: int, layers: int, last: bool) -> None:
         super().__init__()

@@ -9,13 +9,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.blocks import EPS, Adapt, MakeResnet, MidBlock, Resnet, UpBlock, VideoResnet
+from limpid.networks.autoencoder.blocks import NORM_EPS, Adapt, MakeResnet, MidBlock, Resnet, UpBlock, VideoResnet
 from limpid.networks.autoencoder.layers import SmoothConv2d
 from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
 
-class Decoder(nn.Module):
-    """Latents ``(b t) z h w``, after `post_quant_conv`, to frames ``(b t) 3 H W``."""
+class LatentDecoder(nn.Module):
+    """The decoder D: latents ``(b t) z h w``, after `post_quant_conv`, to frames ``(b t) 3 H W``."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Decoder(nn.Module):
         self.up_blocks = nn.ModuleList(
             [UpBlock(make, a, b, layers_per_block + 1, last=i == len(pairs) - 1) for i, (a, b) in enumerate(pairs)]
         )
-        self.conv_norm_out = WindowGroupNorm(groups, widths[-1], EPS, norm_scope)
+        self.conv_norm_out = WindowGroupNorm(groups, widths[-1], NORM_EPS, norm_scope)
         self.conv_out = SmoothConv2d(widths[-1], out_channels)
 
     def forward(
@@ -46,9 +46,11 @@ class Decoder(nn.Module):
 
         ``at_levels``: what changes those after the residual blocks of a level, 0 being the largest pictures.
         """
+        # first features, which the LR frames may change (SFT)
         x = self.conv_in(z)
         if adapt is not None:
             x = adapt(x)
+        # up, level by level; features of the encoder may come in at each (CFW)
         x = self.mid_block(x, num_frames)
         for level, block in zip(reversed(range(len(self.up_blocks))), self.up_blocks, strict=True):
             x = block(x, num_frames, (at_levels or {}).get(level))
@@ -56,7 +58,7 @@ class Decoder(nn.Module):
 
 
 class LRCondition(nn.Module):
-    """Spatial feature transform (Wang et al. 2018) by the LR frames of the decoder's first features; UAV, section 3.2.
+    """Spatial feature transform (Wang et al. 2018) by the LR frames of the decoder's first features; UAV section 3.2.
 
     ``x + w (x scale + shift)``, ``scale`` and ``shift`` computed from the features of both. LR frames have the size of
     the latent.
@@ -77,9 +79,11 @@ class LRCondition(nn.Module):
 
     def forward(self, x: Tensor, lr: Tensor, num_frames: int, weight: float) -> Tensor:
         """``x``: ``(b t) c h w``; ``lr``: ``(b t) 3 h w`` in [-1, 1], not changed; ``weight`` 0: ``x`` itself."""
+        # features of the LR frames, then of both together
         for block in self.features:
             lr = block(lr, num_frames)
         both = torch.cat((lr, x), dim=1)
         for block in self.shared:
             both = block(both, num_frames)
+        # x + w (x scale + shift)
         return torch.add(x, x * self.scale(both) + self.shift(both), alpha=weight)

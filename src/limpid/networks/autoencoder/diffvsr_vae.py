@@ -11,12 +11,12 @@ from torch import Tensor
 from limpid.networks.autoencoder.attention import SpaceTimeAttention
 from limpid.networks.autoencoder.base import EncodedByImage
 from limpid.networks.autoencoder.blocks import MixedResnet
-from limpid.networks.autoencoder.decoder import Decoder
+from limpid.networks.autoencoder.decoder import LatentDecoder
 from limpid.networks.autoencoder.layers import NarrowConv3d
 
 
 class TemporalVAE(EncodedByImage):
-    """An `Autoencoder` with latents a quarter of the picture's height and width; DiffVSR, section 3.3.
+    """An `Autoencoder` with latents a quarter of the picture's height and width; DiffVSR section 3.3.
 
     Norms of pictures are per frame; those of the temporal blocks are taken over all frames of a clip.
     """
@@ -42,7 +42,7 @@ class TemporalVAE(EncodedByImage):
         self._make_encoder(in_channels, latent_channels, widths, layers_per_block, groups, "frame")
         make = partial(MixedResnet, groups=groups)
         attention = SpaceTimeAttention(widths[-1], groups)
-        self.decoder = Decoder(
+        self.decoder = LatentDecoder(
             latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attention
         )
         self.time_conv_out = NarrowConv3d(out_channels)

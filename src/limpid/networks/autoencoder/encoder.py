@@ -9,13 +9,13 @@ from typing import cast
 from torch import Tensor, nn
 
 from limpid.networks.autoencoder.attention import SpatialAttention
-from limpid.networks.autoencoder.blocks import EPS, DownBlock, MidBlock, Resnet
+from limpid.networks.autoencoder.blocks import NORM_EPS, DownBlock, MidBlock, Resnet
 from limpid.networks.autoencoder.layers import SmoothConv2d
 from limpid.networks.temporal.norm import NormScope, WindowGroupNorm
 
 
-class Encoder(nn.Module):
-    """Frames ``(b t) 3 H W`` to ``(b t) 2z h w``: mean and log variance before `quant_conv`."""
+class LatentEncoder(nn.Module):
+    """The encoder E: frames ``(b t) 3 H W`` to ``(b t) 2z h w``, mean and log variance before `quant_conv`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
             [DownBlock(make, a, b, layers_per_block, last=i == len(pairs) - 1) for i, (a, b) in enumerate(pairs)]
         )
         self.mid_block = MidBlock(make, widths[-1], attention or SpatialAttention(widths[-1], groups))
-        self.conv_norm_out = WindowGroupNorm(groups, widths[-1], EPS, norm_scope)
+        self.conv_norm_out = WindowGroupNorm(groups, widths[-1], NORM_EPS, norm_scope)
         self.conv_out = SmoothConv2d(widths[-1], 2 * latent_channels)
 
     def forward(self, frames: Tensor, num_frames: int) -> Tensor:
@@ -49,7 +49,7 @@ class Encoder(nn.Module):
         return cast(Tensor, self.conv_out(x, self.conv_norm_out, num_frames))
 
     def features(self, frames: Tensor, num_frames: int, levels: Sequence[int]) -> list[Tensor]:
-        """What the residual blocks of the rising ``levels`` give, ``(b t) c H/2^level W/2^level`` each.
+        """Features after the residual blocks of the rising ``levels``, ``(b t) c H/2^level W/2^level`` each.
 
         Nothing beyond the last of them is computed.
         """

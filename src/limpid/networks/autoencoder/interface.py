@@ -1,4 +1,4 @@
-"""What the engine asks of any autoencoder, and the checks and layouts that are the same for all."""
+"""The interface of autoencoders to the engine, and the checks and layouts that are the same for all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ LOGVAR_RANGE = (-30.0, 20.0)
 
 
 class Autoencoder(Protocol):
-    """Frames to latents and back. Frames and latents are folded: ``(b t)`` with all frames of a clip in order."""
+    """An autoencoder: frames to latents and back.
+
+    Frames and latents are folded: ``(b t)`` with all frames of a clip in order.
+    """
 
     config: Any
     """``scaling_factor``: what a mean is multiplied with to become the latent that is denoised; `decode` expects it
@@ -31,13 +34,13 @@ class Autoencoder(Protocol):
 
 
 def split_moments(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """``n 2z h w`` to mean and log variance, the latter clamped so that its exponential stays finite."""
+    """Mean and log variance of latents ``n 2z h w``, the latter clamped so that its exponential stays finite."""
     mean, logvar = moments.chunk(2, dim=1)
     return mean, logvar.clamp(*LOGVAR_RANGE)
 
 
 def checked_frames(frames: Tensor, num_frames: int, channels: int, multiple: int) -> Tensor:
-    """In channels_last memory. Raises ValueError when frames or latents cannot be worked on as they are."""
+    """Frames or latents in channels_last memory. Raises ValueError when they cannot be worked on as they are."""
     if frames.ndim != 4 or frames.shape[1] != channels:
         raise ValueError(f"expected frames folded into the batch, (b t) {channels} h w, not {tuple(frames.shape)}")
     if num_frames < 1 or frames.shape[0] % num_frames:
@@ -48,7 +51,7 @@ def checked_frames(frames: Tensor, num_frames: int, channels: int, multiple: int
 
 
 def checked_lr(lr: Tensor | None, z: Tensor, channels: int, per_latent: int = 1) -> Tensor:
-    """In channels_last memory. ``per_latent``: LR pixels per latent pixel, along one axis.
+    """LR frames in channels_last memory. ``per_latent``: LR pixels per latent pixel, along one axis.
 
     Raises ValueError when LR frames are needed and do not fit the latents ``z``.
     """

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.bands import convolve_bands, fuse, norm_coefficients
+from limpid.networks.autoencoder.bands import convolve_bands, may_work_in_place, norm_coefficients
 from limpid.networks.temporal.convolution import as_clips, as_frames, convolve_clip, convolve_frames, middle
 from limpid.networks.temporal.norm import WindowGroupNorm
 
 
 class SmoothConv2d(nn.Conv2d):
-    """``conv(silu(norm(x)))`` with a 3x3 kernel, zero padded."""
+    """A convolution after norm and SiLU, ``conv(silu(norm(x)))``, with a 3x3 kernel, zero padded."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1)
@@ -25,7 +25,7 @@ class SmoothConv2d(nn.Conv2d):
         self, x: Tensor, norm: WindowGroupNorm, num_frames: int, plus: Tensor | None = None
     ) -> Tensor:
         """``plus`` is added to the result; without autograd the result takes its place in memory."""
-        if not fuse():
+        if not may_work_in_place():
             y = super().forward(F.silu(norm(x, num_frames)))
             return y if plus is None else plus + y
         scale, shift = (part[:, :, None, None] for part in norm_coefficients(norm, x, num_frames))
@@ -43,7 +43,10 @@ class SmoothConv2d(nn.Conv2d):
 
 
 class SmoothConv3d(nn.Conv3d):
-    """``conv(silu(norm(x)))`` with a 3x3x3 kernel over the frames of each clip, zero padded in time and space."""
+    """A convolution after norm and SiLU, ``conv(silu(norm(x)))``, with a 3x3x3 kernel over the frames of each clip.
+
+    Zero padded in time and space.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, 3, padding=1)
@@ -60,7 +63,7 @@ class SmoothConv3d(nn.Conv3d):
 
         ``weight`` has one element.
         """
-        if not fuse():
+        if not may_work_in_place():
             y = convolve_clip(F.silu(norm(x, num_frames)), num_frames, self.weight, self.bias)
             y = y if weight is None else y * weight
             return y if plus is None else plus + y
@@ -118,7 +121,10 @@ class NarrowConv3d(nn.Conv3d):
 
 
 class Downsample(nn.Conv2d):
-    """Half the resolution. Zeros are appended to the right and below only, which is how the weights were trained."""
+    """A convolution to half the resolution.
+
+    Zeros are appended to the right and below only, which is how the weights were trained.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels, 3, stride=2)
@@ -129,7 +135,7 @@ class Downsample(nn.Conv2d):
 
 
 class Upsample(nn.Conv2d):
-    """Twice the resolution: every pixel repeated, then a 3x3 convolution.
+    """A convolution to twice the resolution: every pixel repeated, then a 3x3 kernel.
 
     Of the nine taps, those that meet copies of the same pixel are added beforehand. What is left is a transposed
     convolution with a 4x4 kernel and stride 2: 4 instead of 9 products per output, and no enlarged copy of the input.
@@ -145,12 +151,12 @@ class Upsample(nn.Conv2d):
 
 
 def joined_taps(weight: Tensor, dim: int) -> Tensor:
-    """Three taps on a doubled signal as the four taps of a transposed convolution with stride 2 on the signal."""
+    """A kernel of three taps on a doubled signal as the four of a transposed convolution with stride 2."""
     before, here, after = weight.unbind(dim)
     return torch.stack((after, here + after, before + here, before), dim)
 
 
 def empty_frames(like: Tensor, channels: int) -> Tensor:
-    """Uninitialised ``(b t) channels h w`` in channels_last memory."""
+    """Memory for frames ``(b t) channels h w``, uninitialised, channels_last."""
     shape = (like.shape[0], channels, *like.shape[2:])
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)

@@ -22,11 +22,14 @@ from limpid.networks.temporal.norm import NormScope
 from limpid.networks.temporal.shift import shift_time
 
 SHIFTED_SHARE = 8
-"""One part in so many of the channels comes from the frame before, and as many from the frame after."""
+"""Channels per shifted channel: one part in so many comes from the frame before, and as many from the frame after."""
 
 
 class LightBlock(nn.Module):
-    """``relu(x + f(x))``, ``f`` two 3x3 convolutions; ``shift`` channels come from either neighbour in time."""
+    """A residual block ``relu(x + f(x))``, ``f`` two 3x3 convolutions.
+
+    ``shift`` channels come from either neighbour in time.
+    """
 
     def __init__(self, channels: int, shift: int) -> None:
         super().__init__()
@@ -41,7 +44,10 @@ class LightBlock(nn.Module):
 
 
 class LightResidual(nn.Module):
-    """Latents and LR frames to what the bicubically upscaled frames lack; made anew, that is nothing."""
+    """The light decoder's network: latents and LR frames to what the bicubically upscaled frames lack.
+
+    Made anew, that is nothing.
+    """
 
     def __init__(
         self, latent_channels: int, lr_channels: int, out_channels: int, width: int, blocks: int, shifts: Sequence[int]
@@ -107,7 +113,7 @@ class LightVAE(EncodedByImage):
 
     @property
     def reach_frames(self) -> int:
-        """How many frames before, and after, a frame of the output depends on."""
+        """Frames before, and after, that a frame of the output depends on."""
         return len(cast(Any, self.config).shifts)
 
     def _decode(self, z: Tensor, num_frames: int, lr: Tensor | None, lr_weight: float) -> Tensor:
@@ -118,6 +124,7 @@ class LightVAE(EncodedByImage):
         if lr_weight != 1:
             raise ValueError(f"lr_weight is {lr_weight:g}; this decoder draws on top of the LR frames, at weight 1")
         config = cast(Any, self.config)
+        # what bicubic upscaling lacks, drawn at the size of the latents, and added
         told = checked_lr(lr, z, self.frame_channels, self.lr_per_latent)
         missing = self.decoder(z * config.scaling_factor, F.pixel_unshuffle(told, self.lr_per_latent), num_frames)
         upscaled = F.interpolate(cast(Tensor, lr), scale_factor=config.scale, mode="bicubic", align_corners=False)

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.networks.autoencoder.bands import fuse
+from limpid.networks.autoencoder.bands import may_work_in_place
 from limpid.networks.autoencoder.blocks import Resnet
 
 GROWTH = 32
 DENSE_BLOCKS = 2
-SLOPE = 0.2
-"""Of the leaky ReLU, and the share of a dense block's result."""
+_SLOPE = 0.2
+"""Slope of the leaky ReLU, and the share of a dense block's result."""
 
 
 class DenseBlock(nn.Module):
@@ -31,12 +31,12 @@ class DenseBlock(nn.Module):
         """``n c h w`` to the same; ``x`` is not changed."""
         seen = [x]
         for conv in self.convs[:-1]:
-            seen.append(F.leaky_relu(conv(torch.cat(seen, dim=1)), SLOPE))
-        return torch.add(x, self.convs[-1](torch.cat(seen, dim=1)), alpha=SLOPE)
+            seen.append(F.leaky_relu(conv(torch.cat(seen, dim=1)), _SLOPE))
+        return torch.add(x, self.convs[-1](torch.cat(seen, dim=1)), alpha=_SLOPE)
 
 
 class FeatureFusion(nn.Module):
-    """``x + w f(encoder features, x)``, ``f`` two residual blocks with dense blocks between (MGLD-VSR, section 3.3).
+    """CFW: ``x + w f(encoder features, x)``, ``f`` two residual blocks with dense blocks between (MGLD section 3.3).
 
     Every frame is by itself.
     """
@@ -49,14 +49,14 @@ class FeatureFusion(nn.Module):
 
     def forward(self, x: Tensor, features: Tensor, weight: float) -> Tensor:
         """``x``, ``features``: ``n c h w``; overwrites ``x`` when autograd is off, frame by frame to save memory."""
-        if not fuse():
+        if not may_work_in_place():
             return torch.add(x, self.correction(x, features), alpha=weight)
         for frame, seen in zip(torch.split(x, 1), torch.split(features, 1), strict=True):
             frame.add_(self.correction(frame, seen), alpha=weight)
         return x
 
     def correction(self, x: Tensor, features: Tensor) -> Tensor:
-        """What is added at weight 1, ``n c h w``."""
+        """The correction f(e, x) that is added at weight 1, ``n c h w``."""
         h = self.first(torch.cat((features, x), dim=1), 1)
         for block in self.dense:
             h = block(h)

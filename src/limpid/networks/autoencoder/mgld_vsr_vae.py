@@ -12,19 +12,19 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from limpid.networks.autoencoder.attention import SpatialAttention
-from limpid.networks.autoencoder.bands import fuse, row_bands
+from limpid.networks.autoencoder.bands import may_work_in_place, row_bands
 from limpid.networks.autoencoder.base import EncodedByImage
 from limpid.networks.autoencoder.blocks import Resnet
-from limpid.networks.autoencoder.decoder import Decoder
+from limpid.networks.autoencoder.decoder import LatentDecoder
 from limpid.networks.autoencoder.interface import checked_frames
 from limpid.networks.autoencoder.mgld_vsr_fusion import FeatureFusion
 from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
 
 FUSED_LEVELS = (1, 2)
-"""Half and a quarter of the picture's size."""
+"""Levels of the decoder at which features are fused: half and a quarter of the picture's size."""
 
 Features = tuple[Tensor, ...]
-"""Of the encoder at `FUSED_LEVELS`: ``(b t) c H/2 W/2`` and ``(b t) c H/4 W/4``."""
+"""Features of the encoder at `FUSED_LEVELS`: ``(b t) c H/2 W/2`` and ``(b t) c H/4 W/4``."""
 
 
 class MixingResnet(Resnet):
@@ -37,7 +37,7 @@ class MixingResnet(Resnet):
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """Overwrites ``x`` when autograd is off."""
         x = super().forward(x, num_frames)
-        if not fuse():
+        if not may_work_in_place():
             return cast(Tensor, self.mixing(x, num_frames))
         for rows in row_bands(x):
             band = x[:, :, rows]
@@ -46,7 +46,7 @@ class MixingResnet(Resnet):
 
 
 class CFWVAE(EncodedByImage):
-    """Latents an eighth of the picture's height and width; MGLD-VSR, section 3.3.
+    """The autoencoder with a sequence decoder and CFW, latents an eighth of the picture's size (MGLD section 3.3).
 
     `encode` is an `Autoencoder`'s: mean and log variance, not scaled (a mean times ``config.scaling_factor`` is the
     latent that is denoised). `decode` takes, in place of LR frames, what `features` says of the upscaled input.
@@ -73,14 +73,16 @@ class CFWVAE(EncodedByImage):
         attend = partial(SpatialAttention, widths[-1], groups, as_convolutions=True)
         self._make_encoder(in_channels, latent_channels, widths, layers_per_block, groups, "frame", attend())
         make = partial(MixingResnet, groups=groups)
-        self.decoder = Decoder(latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attend())
+        self.decoder = LatentDecoder(
+            latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attend()
+        )
         # in the middle only the first block is followed by a convolution over time
         self.decoder.mid_block.resnets[1] = Resnet(widths[-1], widths[-1], groups, "frame")
         self.fusion = nn.ModuleDict({str(level): FeatureFusion(widths[level], groups) for level in FUSED_LEVELS})
 
     @apply_forward_hook  # type: ignore[untyped-decorator]
     def features(self, frames: Tensor) -> Features:
-        """What `decode` can follow: ``(b t) 3 H W`` in [-1, 1], as large as the frames that are to come out.
+        """Features that `decode` can follow, of frames ``(b t) 3 H W`` in [-1, 1] as large as those to come out.
 
         Raises ValueError for sizes that are not multiples of 8 (2 per level).
         """
@@ -105,7 +107,7 @@ class CFWVAE(EncodedByImage):
         return [widths[level] for level in FUSED_LEVELS]
 
     def _fusions(self, features: Features, weight: float) -> dict[int, Any]:
-        """What the decoder calls after the residual blocks of its levels, counted from the largest pictures."""
+        """Fusions by level, called by the decoder after its residual blocks; level 0 has the largest pictures."""
         return {
             level: partial(self.fusion[str(level)], features=seen, weight=weight)
             for level, seen in zip(FUSED_LEVELS, features, strict=True)
@@ -113,7 +115,7 @@ class CFWVAE(EncodedByImage):
 
 
 def checked_features(features: Features | None, z: Tensor, widths: Sequence[int]) -> Features:
-    """In the number format of ``z``. Raises ValueError when features are needed and do not fit the latents."""
+    """Features in the number format of ``z``. Raises ValueError when they are needed and do not fit the latents."""
     if features is None:
         raise ValueError("this decoder follows features of the encoder; give features, or weight 0")
     sizes = [(2 ** (3 - level) * z.shape[2], 2 ** (3 - level) * z.shape[3]) for level in FUSED_LEVELS]

@@ -11,7 +11,7 @@ from torch import Tensor
 from limpid.networks.autoencoder.attention import SpatialAttention
 from limpid.networks.autoencoder.base import EncodedByImage
 from limpid.networks.autoencoder.blocks import Resnet, VideoResnet
-from limpid.networks.autoencoder.decoder import Decoder, LRCondition
+from limpid.networks.autoencoder.decoder import LatentDecoder, LRCondition
 from limpid.networks.autoencoder.interface import checked_lr
 from limpid.networks.temporal.norm import NormScope
 
@@ -19,7 +19,7 @@ from limpid.networks.temporal.norm import NormScope
 class UpscalerVAE(EncodedByImage):
     """An `Autoencoder` with latents a quarter of the picture's height and width.
 
-    With ``temporal_decoder`` and ``lr_condition`` it is the fine-tuned decoder of UAV, section 3.2: a residual 3x3x3
+    With ``temporal_decoder`` and ``lr_condition`` it is the fine-tuned decoder of UAV section 3.2: a residual 3x3x3
     convolution after every residual block of the decoder, and an SFT by the LR frames right after its first layer.
     As made anew, both do nothing or little: the convolutions are zero, and ``lr_weight`` 0 leaves the SFT out.
 
@@ -49,7 +49,7 @@ class UpscalerVAE(EncodedByImage):
         make = partial(VideoResnet if temporal_decoder else Resnet, groups=groups, norm_scope=norm_scope)
         self._make_encoder(in_channels, latent_channels, widths, layers_per_block, groups, norm_scope)
         attention = SpatialAttention(widths[-1], groups)
-        self.decoder = Decoder(
+        self.decoder = LatentDecoder(
             latent_channels, out_channels, widths, layers_per_block, groups, norm_scope, make, attention
         )
         self.condition = LRCondition(in_channels, lr_channels, widths[-1], groups, norm_scope) if lr_condition else None

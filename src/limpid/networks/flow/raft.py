@@ -16,21 +16,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.networks.flow.raft_blocks import (
-    LEVELS,
+    CORRELATION_LEVELS,
     ConvGRU,
     Correlation,
-    Encoder,
     Head,
     MotionEncoder,
+    RAFTEncoder,
     correlation_bytes,
     upsample_bilinear,
     upsample_convex,
 )
 from limpid.types import WeightsError
 
-Size = Literal["large", "small"]
-LEAST_SIDE_PX = 128
-"""At 1/8 of this and three halvings two pixels are left, without which there is no position between pixels."""
+RAFTSize = Literal["large", "small"]
+_LEAST_SIDE_PX = 128
+"""Least side of a picture: at 1/8 of it, after three halvings, two pixels are left, between which positions lie."""
 CORRELATION_BYTES = 512 * 1024**2
 """Memory for the dot products of a call; larger pictures have them computed in parts, at each iteration anew."""
 MOST_PAIRS = 8
@@ -39,9 +39,9 @@ MOST_PAIRS = 8
 class RAFT(nn.Module):
     """The network, with random weights until some are loaded. Batch norms are meant to be used in evaluation mode."""
 
-    def __init__(self, size: Size = "large") -> None:
+    def __init__(self, size: RAFTSize = "large") -> None:
         super().__init__()
-        self.size: Size = size
+        self.size: RAFTSize = size
         self.correlation_bytes = CORRELATION_BYTES
         if size == "large":
             self._make_large()
@@ -51,9 +51,9 @@ class RAFT(nn.Module):
 
     def _make_large(self) -> None:
         self.hidden, self.radius = 128, 4
-        self.features = Encoder((64, 64, 96, 128), 256, "instance", narrow=False)
-        self.context = Encoder((64, 64, 96, 128), 256, "batch", narrow=False)
-        self.motion = MotionEncoder(LEVELS * 81, (256, 192), (128, 64), 128)
+        self.features = RAFTEncoder((64, 64, 96, 128), 256, "instance", narrow=False)
+        self.context = RAFTEncoder((64, 64, 96, 128), 256, "batch", narrow=False)
+        self.motion = MotionEncoder(CORRELATION_LEVELS * 81, (256, 192), (128, 64), 128)
         self.gru1 = ConvGRU(128, 256, (1, 5))
         self.gru2: ConvGRU | None = ConvGRU(128, 256, (5, 1))
         self.flow_head = Head(128, 256, 2, 3)
@@ -61,16 +61,16 @@ class RAFT(nn.Module):
 
     def _make_small(self) -> None:
         self.hidden, self.radius = 96, 3
-        self.features = Encoder((32, 32, 64, 96), 128, "instance", narrow=True)
-        self.context = Encoder((32, 32, 64, 96), 160, "none", narrow=True)
-        self.motion = MotionEncoder(LEVELS * 49, (96,), (64, 32), 82)
+        self.features = RAFTEncoder((32, 32, 64, 96), 128, "instance", narrow=True)
+        self.context = RAFTEncoder((32, 32, 64, 96), 160, "none", narrow=True)
+        self.motion = MotionEncoder(CORRELATION_LEVELS * 49, (96,), (64, 32), 82)
         self.gru1 = ConvGRU(96, 146, 3)
         self.gru2 = None
         self.flow_head = Head(96, 128, 2, 3)
         self.mask_head = None
 
     def forward(self, first: Tensor, second: Tensor, iterations: int = 20) -> Tensor:
-        """Where each pixel of ``first`` is in ``second``.
+        """Flow from ``first`` to ``second``: where each pixel of the one is in the other.
 
         Args:
             first, second: ``b 3 h w`` in [-1, 1], of any size: padded inside to a multiple of 8 and at least 128.
@@ -93,14 +93,17 @@ class RAFT(nn.Module):
         return flow[..., top : top + height, left : left + width].contiguous()
 
     def _padded_flow(self, first: Tensor, second: Tensor, iterations: int) -> Tensor:
+        # RAFT section 3.1: features of both frames, context of the first
         one, two = self.features(torch.cat([first, second])).chunk(2)
         correlation = Correlation(one, two, self.radius, self.correlation_bytes)
+        # RAFT section 3.3: h begins as a half of the context, the other half goes into every update
         known = self.context(first)
         hidden, context = torch.tanh(known[:, : self.hidden]), F.relu(known[:, self.hidden :])
         here = _positions(one)
         flow = torch.zeros_like(here)
         for _ in range(iterations):
             # Gradients of a step do not reach the positions that the step before has found (section 3.3).
+            # Gradients of a step do not reach the positions that the step before has found (RAFT section 3.3).
             flow = flow.detach()
             hidden = self._update(hidden, context, correlation(here + flow), flow)
             flow = flow + self.flow_head(hidden)
@@ -115,13 +118,13 @@ class RAFT(nn.Module):
 
 
 def _padding(side: int) -> tuple[int, int]:
-    """Pixels before and after."""
-    more = max(-side % 8, LEAST_SIDE_PX - side)
+    """Pixels that a side is padded by before and after."""
+    more = max(-side % 8, _LEAST_SIDE_PX - side)
     return more // 2, more - more // 2
 
 
 def _positions(like: Tensor) -> Tensor:
-    """``b 2 h w``: the position of each pixel, x first."""
+    """The position of each pixel, ``b 2 h w``, x first."""
     b, _, h, w = like.shape
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     return torch.stack([x, y]).to(like).expand(b, 2, h, w)
@@ -142,7 +145,7 @@ def load_raft(path: Path) -> RAFT:
     file = path / "model.safetensors" if path.is_dir() else path
     state = {name: t.float() if t.is_floating_point() else t for name, t in _read(file).items()}
     with torch.device("meta"):
-        network = RAFT(size_of(set(state)))
+        network = RAFT(raft_size_of(set(state)))
     wrong = _what_is_wrong(state, network.state_dict())
     if wrong:
         raise WeightsError(f"{file} does not fit RAFT ({network.size}): {wrong}")
@@ -150,8 +153,8 @@ def load_raft(path: Path) -> RAFT:
     return network.eval().requires_grad_(False)
 
 
-def size_of(names: set[str]) -> Size:
-    """Only the small network has three convolutions in a block."""
+def raft_size_of(names: set[str]) -> RAFTSize:
+    """The size of a network by the names of its tensors: only the small one has three convolutions in a block."""
     return "small" if any(".conv3." in name for name in names) else "large"
 
 
@@ -166,7 +169,7 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _what_is_wrong(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
-    """How many tensors do not fit and the first of each kind; empty when all do."""
+    """The mistakes of a file in words: how many tensors do not fit and the first of each kind; empty when all do."""
     shapes = [
         f"{name} is {tuple(found[name].shape)}, not {tuple(t.shape)}"
         for name, t in wanted.items()
@@ -206,9 +209,9 @@ class RAFTFlow:
 
 
 def pairs_at_once(height: int, width: int) -> int:
-    """How many pairs of frames of this size go through the network together, by the memory of their correlation."""
+    """Pairs of frames of this size that go through the network together, by the memory of their correlation."""
     pixels = (sum(_padding(height)) + height) * (sum(_padding(width)) + width) // 64
-    targets = sum(pixels // 4**level for level in range(LEVELS))
+    targets = sum(pixels // 4**level for level in range(CORRELATION_LEVELS))
     return max(1, min(MOST_PAIRS, CORRELATION_BYTES // correlation_bytes(pixels, targets)))
 
 

@@ -1,6 +1,6 @@
 """Parts of RAFT: encoders, correlation of all pairs, motion encoder, recurrent update, upsampling.
 
-Teed and Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow" (ECCV 2020), section 3 and appendix.
+Teed and Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow" (ECCV 2020): RAFT section 3 and appendix.
 Everything is at 1/8 of the resolution unless said otherwise; coordinates are pixels there, x first.
 """
 
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Norm = Literal["instance", "batch", "none"]
-LEVELS = 4
-"""Resolutions of the correlation: each has half the pixels per side of the one before."""
+CORRELATION_LEVELS = 4
+"""Number of resolutions of the correlation: each has half the pixels per side of the one before."""
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
@@ -37,7 +37,10 @@ def _conv(inputs: int, outputs: int, size: int | tuple[int, int], stride: int = 
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions, or, with ``narrow``, 1x1, 3x3 and 1x1 at a quarter of the channels; and a shortcut."""
+    """A residual block: two 3x3 convolutions and a shortcut.
+
+    With ``narrow`` they are 1x1, 3x3 and 1x1, at a quarter of the channels.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: Norm, narrow: bool) -> None:
         super().__init__()
@@ -61,8 +64,8 @@ class Residual(nn.Module):
         return F.relu(x + y)
 
 
-class Encoder(nn.Module):
-    """Frames ``b 3 H W`` in [-1, 1] -> features ``b c H/8 W/8``."""
+class RAFTEncoder(nn.Module):
+    """Encoder of features or of context (RAFT section 3.1): frames ``b 3 H W`` in [-1, 1] -> ``b c H/8 W/8``."""
 
     def __init__(self, widths: tuple[int, int, int, int], outputs: int, norm: Norm, *, narrow: bool) -> None:
         super().__init__()
@@ -83,8 +86,9 @@ class Encoder(nn.Module):
 
 
 class Correlation:
-    """Dot products of each feature of the first frame with those of the second around a place, at four resolutions.
+    """Correlation of all pairs, looked up around a place at four resolutions (RAFT section 3.2).
 
+    It consists of dot products of each feature of the first frame with those of the second.
     Pooling the dot products (as the paper has it) equals dot products with pooled features, so only the latter are
     kept when all products would need more than ``most_bytes``; they are then made again, in parts, at each look-up.
     """
@@ -93,7 +97,7 @@ class Correlation:
         b, c, self.height, self.width = first.shape
         self.queries = first.flatten(2).transpose(1, 2) / c**0.5
         self.pyramid = [second]
-        for _ in range(LEVELS - 1):
+        for _ in range(CORRELATION_LEVELS - 1):
             self.pyramid.append(F.avg_pool2d(self.pyramid[-1], 2))
         span = torch.arange(-radius, radius + 1, device=first.device, dtype=first.dtype)
         # As the weights were trained: the first axis of the window goes along x.
@@ -103,7 +107,7 @@ class Correlation:
         self.kept = self._products(self.queries) if self.part >= self.height * self.width else None
 
     def __call__(self, coordinates: Tensor) -> Tensor:
-        """``b 2 h w``: where in the second frame -> ``b (4 * (2 radius + 1)^2) h w``."""
+        """The products around places ``b 2 h w`` in the second frame: ``b (4 * (2 radius + 1)^2) h w``."""
         places = coordinates.flatten(2).transpose(1, 2)
         if self.kept is not None:
             found = self._sample(self.kept, places)
@@ -113,11 +117,11 @@ class Correlation:
         return found.transpose(1, 2).reshape(found.shape[0], -1, self.height, self.width)
 
     def _products(self, queries: Tensor) -> list[Tensor]:
-        """``b q c`` -> per level ``(b q) 1 h w``."""
+        """Dot products of queries ``b q c`` with all features of the second frame, per level ``(b q) 1 h w``."""
         return [torch.matmul(queries, level.flatten(2)).reshape(-1, 1, *level.shape[-2:]) for level in self.pyramid]
 
     def _sample(self, products: list[Tensor], places: Tensor) -> Tensor:
-        """``places``: ``b q 2`` -> ``b q (levels * window)``."""
+        """Dot products around ``places`` (``b q 2``), between pixels bilinearly: ``b q (levels * window)``."""
         b, q, _ = places.shape
         found = []
         for level, product in enumerate(products):
@@ -129,7 +133,7 @@ class Correlation:
 
 
 def correlation_bytes(queries: int, targets: int) -> int:
-    """Memory of the dot products, float32."""
+    """Bytes of the dot products of so many queries and targets, float32."""
     return 4 * queries * targets
 
 
@@ -137,7 +141,7 @@ def correlation_bytes(queries: int, targets: int) -> int:
 
 
 class MotionEncoder(nn.Module):
-    """Correlation and flow -> features of motion, the last two of them the flow itself."""
+    """Encoder of motion: correlation and flow -> features, the last two of them the flow itself."""
 
     def __init__(self, looked_up: int, correlation: tuple[int, ...], flow: tuple[int, int], outputs: int) -> None:
         super().__init__()
@@ -156,7 +160,7 @@ class MotionEncoder(nn.Module):
 
 
 class ConvGRU(nn.Module):
-    """Gated recurrent unit with convolutions (equations 4 to 7 of the paper)."""
+    """Gated recurrent unit with convolutions, the update of the hidden state ``h`` (RAFT section 3.3)."""
 
     def __init__(self, hidden: int, inputs: int, size: int | tuple[int, int]) -> None:
         super().__init__()
@@ -165,6 +169,7 @@ class ConvGRU(nn.Module):
         self.candidate = _conv(hidden + inputs, hidden, size)
 
     def forward(self, h: Tensor, x: Tensor) -> Tensor:
+        # z, r and the candidate q (h with a tilde in the paper)
         both = torch.cat([h, x], 1)
         z, r = torch.sigmoid(self.update(both)), torch.sigmoid(self.reset(both))
         q = torch.tanh(self.candidate(torch.cat([r * h, x], 1)))
@@ -172,7 +177,7 @@ class ConvGRU(nn.Module):
 
 
 class Head(nn.Module):
-    """Two convolutions: the step of the flow, or the weights of the upsampling."""
+    """A head of two convolutions: for the step of the flow, or for the weights of the upsampling."""
 
     def __init__(self, inputs: int, inner: int, outputs: int, size: int) -> None:
         super().__init__()
@@ -184,7 +189,10 @@ class Head(nn.Module):
 
 
 def upsample_convex(flow: Tensor, weights: Tensor) -> Tensor:
-    """Flow ``b 2 h w`` -> ``b 2 8h 8w``: means of 3x3 neighbours by the softmax of ``weights`` ``b (9*8*8) h w``."""
+    """Convex upsampling of flow ``b 2 h w`` -> ``b 2 8h 8w``: means of 3x3 neighbours by the softmax of ``weights``.
+
+    ``weights``: ``b (9*8*8) h w``.
+    """
     b, _, h, w = flow.shape
     shares = weights.view(b, 1, 9, 8, 8, h, w).softmax(2)
     neighbours = F.unfold(8 * flow, 3, padding=1).view(b, 2, 9, 1, 1, h, w)
@@ -193,5 +201,5 @@ def upsample_convex(flow: Tensor, weights: Tensor) -> Tensor:
 
 
 def upsample_bilinear(flow: Tensor) -> Tensor:
-    """Flow ``b 2 h w`` -> ``b 2 8h 8w``."""
+    """Bilinear upsampling of flow ``b 2 h w`` -> ``b 2 8h 8w``, for the small network."""
     return 8 * F.interpolate(flow, scale_factor=8, mode="bilinear", align_corners=True)

@@ -17,14 +17,17 @@ TAKES_A_BIAS = {
     AttentionBackendName._NATIVE_MATH,
     AttentionBackendName._NATIVE_CUDNN,
 }
-"""Backends that add numbers to the scores; the others would refuse, so the native one stands in for them."""
+"""Backends of attention that add numbers to the scores; the others would refuse, so the native one stands in for
+them."""
 MAX_SEQUENCES = 65535
-"""What the memory-efficient kernel of CUDA takes in one call: the size of its grid."""
+"""Most sequences that the memory-efficient kernel of CUDA takes in one call: the size of its grid."""
 
 
 class TemporalAttentionProcessor:
-    """Attention with rotary positions and a bias by distance, where the layer has them; its backend is chosen like that
-    of other layers."""
+    """Processor of attention over time, with rotary positions and a bias by distance where the layer has them.
+
+    Its backend is chosen like that of other layers.
+    """
 
     _attention_backend: AttentionBackendName | None = None
     _parallel_config: Any = None
@@ -46,7 +49,7 @@ class TemporalAttentionProcessor:
         return out
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-        """``n heads t d`` to ``t n heads d``, in as many calls as the kernels need."""
+        """Attention of one clip, ``n heads t d`` to ``t n heads d``, in as many calls as the kernels need."""
         chosen = self._attention_backend
         fits = chosen is not None and (bias is None or chosen in TAKES_A_BIAS)
         backend = chosen if fits else AttentionBackendName.NATIVE

@@ -12,14 +12,17 @@ from torch import Tensor
 
 
 def as_clips(frames: Tensor, num_frames: int) -> Tensor:
-    """``(b t) c h w`` as ``b c t h w``, a view. Raises ValueError when the frames do not make whole clips."""
+    """Frames ``(b t) c h w`` as clips ``b c t h w``, a view.
+
+    Raises ValueError when the frames do not make whole clips.
+    """
     if num_frames < 1 or frames.shape[0] % num_frames:
         raise ValueError(f"{frames.shape[0]} frames are not whole clips of {num_frames}")
     return torch.unflatten(frames, 0, (-1, num_frames)).transpose(1, 2)
 
 
 def as_frames(clips: Tensor) -> Tensor:
-    """``b c t h w`` as ``(b t) c h w``; a view when the memory is channels_last_3d."""
+    """Clips ``b c t h w`` as frames ``(b t) c h w``; a view when the memory is channels_last_3d."""
     return clips.transpose(1, 2).flatten(0, 1)
 
 
@@ -35,12 +38,14 @@ def convolve_clip(frames: Tensor, num_frames: int, weight: Tensor, bias: Tensor 
 def convolve_frames(
     frames: Tensor, num_frames: int, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]
 ) -> Tensor:
-    """The sum over the taps in time of 2-D convolutions: zeros before and after each clip, ``padding`` in space.
+    """A convolution over time and space as a sum of 2-D ones over the taps in time.
 
-    As fast as a 3-D convolution where torch hands that to oneDNN, and ten times faster where it does not (few channels
-    or small pictures, for which it unfolds the input). Frames that a tap has no neighbour for are not computed at all.
+    There are zeros before and after each clip, and ``padding`` in space. As fast as a 3-D convolution where torch hands
+    that to oneDNN, and ten times faster where it does not (few channels or small pictures, for which it unfolds the
+    input). Frames that a tap has no neighbour for are not computed at all.
     """
     reach = weight.shape[2] // 2
+    # the tap at the frame itself, then those at its neighbours
     out = F.conv2d(frames, middle(weight), bias, padding=padding)
     sums = as_clips(out, num_frames)
     for shift in (s for s in range(-reach, reach + 1) if 0 < abs(s) < num_frames):
@@ -52,7 +57,7 @@ def convolve_frames(
 
 
 def some_frames(frames: Tensor, num_frames: int, first: int, count: int) -> Tensor:
-    """``count`` frames of each clip from ``first`` on, ``(b count) c h w``; a view of a single clip."""
+    """Some frames of each clip, ``count`` from ``first`` on, ``(b count) c h w``; a view of a single clip."""
     if frames.shape[0] == num_frames:
         return frames[first : first + count]  # with strides by which torch still sees the layout of a single frame
     return as_frames(as_clips(frames, num_frames)[:, :, first : first + count])

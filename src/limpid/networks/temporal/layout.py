@@ -1,4 +1,4 @@
-"""One memory, two readings: maps ``n c h w`` in channels_last, tokens ``n (h w) c``."""
+"""Maps ``n c h w`` in channels_last and tokens ``n (h w) c``: one memory, two readings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def as_tokens(maps: Tensor) -> Tensor:
-    """``n c h w`` to ``n (h w) c``; a view when the maps are channels_last."""
+    """Maps ``n c h w`` as tokens ``n (h w) c``; a view when the maps are channels_last."""
     return maps.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def as_maps(tokens: Tensor, height: int, width: int) -> Tensor:
-    """``n (h w) c`` to ``n c h w``, channels_last; a view."""
+    """Tokens ``n (h w) c`` as maps ``n c h w``, channels_last; a view."""
     return tokens.view(len(tokens), height, width, -1).permute(0, 3, 1, 2)
 
 
 def channels_last(maps: Tensor) -> Tensor:
-    """The same values in channels_last; nothing is done when they are."""
+    """Maps in channels_last memory; nothing is done when they are."""
     return maps.contiguous(memory_format=torch.channels_last)

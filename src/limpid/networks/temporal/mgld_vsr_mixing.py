@@ -9,7 +9,7 @@ from limpid.networks.temporal.resnet import TemporalConv
 
 
 class TemporalMixing(nn.Module):
-    """``alpha conv(x) + (1 - alpha) x`` with a kernel of three frames and one pixel (MGLD-VSR, sections 3.3 and 4.1).
+    """A mixed 1D convolution over time, ``alpha conv(x) + (1 - alpha) x``, of three frames (MGLD sections 3.3 and 4.1).
 
     ``alpha`` is a plain number, not the sigmoid of one. Made anew it is 0, which leaves the image network as it was.
     """

@@ -1,4 +1,4 @@
-"""The temporal module that follows every block of the U-Net (Upscale-A-Video, section 3.2)."""
+"""The temporal module that follows every block of the U-Net (UAV section 3.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from limpid.networks.temporal.resnet import ResnetBlock
 
 
 class TemporalModule(nn.Module):
-    """A residual block over time, one over space, and a 1x1 convolution that begins as nothing; added to the input."""
+    """The temporal module: residual blocks over time and over space, and a 1x1 convolution; added to the input.
+
+    The convolution begins as nothing.
+    """
 
     def __init__(self, channels: int, *, time_channels: int, norm_scope: NormScope = "window") -> None:
         super().__init__()

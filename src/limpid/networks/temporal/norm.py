@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 NormScope = Literal["window", "frame"]
-"""Released video checkpoints need ``window``; per ``frame``, idle temporal layers leave exactly the image network."""
+"""The frames over which a norm pools: released video checkpoints need ``window``; per ``frame``, idle temporal layers
+leave exactly the image network."""
 
 
 FEW_PLACES = 64
-"""Up to so many places of a picture, statistics are worked out in the other layout: torch's kernel for channels_last
+"""Most places of a picture whose statistics are worked out in the other layout: torch's kernel for channels_last
 subtracts squares, which leaves few digits of the variance of a few numbers."""
 
 
@@ -38,7 +39,7 @@ class WindowGroupNorm(nn.GroupNorm):
         return normed.contiguous(memory_format=torch.channels_last)
 
     def pooled(self, x: Tensor, num_frames: int) -> Tensor:
-        """A view whose batch are the places that share statistics: ``b c (t h) w``, or ``x`` itself per frame."""
+        """A view of ``x`` whose batch are places with common statistics: ``b c (t h) w``, or ``x`` itself per frame."""
         x = x.contiguous(memory_format=torch.channels_last)
         if self.norm_scope == "frame" or num_frames == 1:
             return x

@@ -1,4 +1,4 @@
-"""Where frames stand in time: rotary angles and relative positions, worked out once per call of a network."""
+"""Positions of frames in time: rotary angles and relative distances, worked out once per call of a network."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import torch
 from torch import Tensor, nn
 
 ROTARY_DIMS = 32
-"""How much of each attention head is rotated."""
+"""Channels of each attention head that are rotated."""
 NUM_BUCKETS = 32
-"""Classes of distance between frames; half of them for frames before, half for frames after."""
+"""Number of classes of distance between frames; half of them for frames before, half for frames after."""
 MAX_DISTANCE = 32
-"""Frames; what is farther away falls into the last class."""
+"""Distance in frames from which on all fall into the last class."""
 
 
 class FramePositions(NamedTuple):
-    """What temporal layers need to know of the frames of a call: how many there are, and tables made from that."""
+    """Positions of the frames of a call for temporal layers: how many there are, and tables made from that."""
 
     num_frames: int
     cos: Tensor
-    """``t 16``: cosine of the angle by which a pair of channels is turned at a frame; `sin` likewise."""
+    """Cosines ``t 16`` of the angle by which a pair of channels is turned at a frame; `sin` likewise."""
     sin: Tensor
     buckets: Tensor
-    """``t t`` int64: class of the distance from the frame that asks (row) to the frame that answers (column)."""
+    """Classes ``t t`` int64 of the distance from the frame that asks (row) to the frame that answers (column)."""
 
 
 def frame_positions(num_frames: int, device: torch.device, dtype: torch.dtype) -> FramePositions:
-    """Tables for ``num_frames`` frames, numbered from 0; angles are worked out in float32 whatever ``dtype`` is."""
+    """Positions of ``num_frames`` frames, numbered from 0; angles are worked out in float32 whatever ``dtype`` is."""
     angles = torch.arange(num_frames, dtype=torch.float32)[:, None] * rotary_frequencies()[None]
     offsets = torch.arange(num_frames)[None] - torch.arange(num_frames)[:, None]
     buckets = distance_buckets(offsets)
@@ -37,9 +37,10 @@ def frame_positions(num_frames: int, device: torch.device, dtype: torch.dtype) -
 
 
 def rotary_frequencies(dims: int = ROTARY_DIMS, base: float = 1e4) -> Tensor:
-    """Radians per frame for each pair of channels (RoFormer, Su et al. 2021, Eq. 15), float32.
+    """Rotary frequencies theta_i (Su et al. 2021, RoFormer Eq. 15).
 
-    Checkpoints carry these numbers as ``freqs``, once per layer; they are constants and not read from there.
+    They are radians per frame for each pair of channels, float32. Checkpoints carry these numbers as ``freqs``, once
+    per layer; they are constants and not read from there.
     """
     return 1.0 / (base ** (torch.arange(0, dims, 2).float() / dims))
 
@@ -61,7 +62,7 @@ def rotate(x: Tensor, positions: FramePositions) -> Tensor:
 
 
 def distance_buckets(offsets: Tensor) -> Tensor:
-    """Classes of frame distances (T5, Raffel et al. 2020, section 2.1): ``offsets`` int, other frame minus own.
+    """Classes of frame distances (Raffel et al. 2020, T5 section 2.1): ``offsets`` int, other frame minus own.
 
     Distances below 8 have a class each, larger ones share classes whose width grows logarithmically.
     """
@@ -74,7 +75,7 @@ def distance_buckets(offsets: Tensor) -> Tensor:
 
 
 class RelativePositionBias(nn.Embedding):
-    """A learned number per head and class of distance, added to the attention scores."""
+    """A bias by distance: a learned number per head and class, added to the attention scores."""
 
     def __init__(self, heads: int) -> None:
         super().__init__(NUM_BUCKETS, heads)

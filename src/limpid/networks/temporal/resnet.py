@@ -32,7 +32,7 @@ class TemporalConv(nn.Conv3d):
 
 
 class ResnetBlock(nn.Module):
-    """Norm, SiLU, convolution, twice, and the input added; the time embedding is added in between.
+    """A residual block: norm, SiLU, convolution, twice, and the input added; the time embedding is added in between.
 
     ``kernels``: sizes over time of the two convolutions; None makes them 3x3 in space.
     """
@@ -66,7 +66,7 @@ class ResnetBlock(nn.Module):
         return self.shortcut_added(self.residual(x, num_frames, emb), x)
 
     def residual(self, x: Tensor, num_frames: int, emb: Tensor | None) -> Tensor:
-        """What is added to the input."""
+        """The residual that is added to the input."""
         extra: tuple[Any, ...] = (num_frames,) if self.over_time else ()
         h = self.conv1(F.silu(self.norm1(x, num_frames), inplace=True), *extra)
         if self.has_time:
@@ -76,7 +76,7 @@ class ResnetBlock(nn.Module):
         return out
 
     def shortcut_added(self, h: Tensor, x: Tensor) -> Tensor:
-        """``h``, which is written over, and the input of the block."""
+        """The sum of the residual ``h``, which is written over, and the input of the block."""
         return channels_last(h.add_(self.conv_shortcut(x) if self.has_shortcut else x))
 
 

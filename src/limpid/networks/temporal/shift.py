@@ -1,4 +1,4 @@
-"""Mixing time without arithmetic: some channels of a frame are those of its neighbours."""
+"""Temporal shift, which mixes time without arithmetic: some channels of a frame are those of its neighbours."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The blocks of a U-Net on frames: downwards, in the middle, upwards.
 
-``emb`` is what the residual blocks are told: the time embedding ``b e`` after SiLU, or more than it (`priors.spade`).
+``emb`` is what the residual blocks are told: the time embedding ``b e`` after SiLU, or more than it, see
+`limpid.networks.unet.mgld_vsr_spade`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from limpid.networks.unet.transformer import SpatialTransformer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockOptions:
-    """What all blocks of a U-Net have in common."""
+    """Options that all blocks of a U-Net have in common."""
 
     time_channels: int
     heads: int
@@ -67,8 +68,8 @@ class Resample(nn.Module):
         return channels_last(self.conv(x))
 
 
-class Block(nn.Module):
-    """Residual blocks, each followed by a transformer where the level has them."""
+class UNetBlock(nn.Module):
+    """A level of a U-Net: residual blocks, each followed by a transformer where the level has them."""
 
     def __init__(
         self,
@@ -89,14 +90,14 @@ class Block(nn.Module):
         self._gradient_checkpointing_func: Any = None
 
     def layer(self, index: int, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
-        """Residual block ``index`` and its transformer."""
+        """The output of residual block ``index`` and its transformer."""
         x = self._run(self.resnets[index], x, positions.num_frames, emb)
         if index < self.num_attentions:
             x = self._run(self.attentions[index], x, text, positions)
         return x
 
     def _run(self, module: nn.Module, *args: Any) -> Tensor:
-        """Calls a part; in training, if asked to, without keeping what is inside it."""
+        """The output of a part; in training, if asked to, without keeping what is inside it (checkpointing)."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
             out: Tensor = self._gradient_checkpointing_func(module, *args)
         else:
@@ -104,8 +105,8 @@ class Block(nn.Module):
         return out
 
 
-class DownBlock(Block):
-    """Keeps what it computed for the way up; halves the size at its end unless it is the last."""
+class UNetDownBlock(UNetBlock):
+    """A level on the way down: keeps what it computed for the way up; halves the size at its end unless last."""
 
     def __init__(
         self, in_channels: int, channels: int, layers: int, options: BlockOptions, *, last: bool, **attention: Any
@@ -125,21 +126,24 @@ class DownBlock(Block):
         return x, skips
 
 
-class MidBlock(Block):
-    """Residual block, transformer, residual block."""
+class UNetMidBlock(UNetBlock):
+    """The middle of a U-Net: residual block, transformer, residual block."""
 
     def __init__(self, channels: int, options: BlockOptions) -> None:
         super().__init__([(channels, channels)] * 2, options, attentions=1)
 
     def forward(self, x: Tensor, emb: Any, text: Tensor, positions: FramePositions) -> Tensor:
-        """As `DownBlock`, without skip tensors."""
+        """``x``: ``(b t) c h w`` to the same; arguments as those of `UNetDownBlock`, without skip tensors."""
         for index in range(len(self.resnets)):
             x = self.layer(index, x, emb, text, positions)
         return x
 
 
-class UpBlock(Block):
-    """Takes one skip tensor per residual block, the last one first; enlarges at its end unless it is the last."""
+class UNetUpBlock(UNetBlock):
+    """A level on the way up: one skip tensor per residual block, the last one first; enlarges at its end.
+
+    The ``last`` level keeps its size.
+    """
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ RENAMED = {
     "norm_num_groups": "norm_num_groups",
     "num_class_embeds": "num_noise_levels",
 }
-FIXED: dict[str, Any] = {
+_FIXED: dict[str, Any] = {
     "act_fn": "silu",
     "attention_block_types": ("", ""),
     "center_input_sample": False,
@@ -32,7 +32,7 @@ FIXED: dict[str, Any] = {
     "use_linear_projection": True,
     "video_condition": False,
 }
-"""What every released U-Net of this family has; absent entries are taken to be so."""
+"""Entries that every released U-Net of this family has; absent ones are taken to be so."""
 REQUIRED = ("block_out_channels", "attention_head_dim", "cross_attention_dim", "num_class_embeds")
 
 
@@ -62,7 +62,7 @@ def official_unet_config(values: Mapping[str, Any]) -> dict[str, Any]:
 def _check(values: Mapping[str, Any], levels: int, kind: str) -> None:
     """Raises ValueError for the first entry that is not as it has to be."""
     expected = {
-        **FIXED,
+        **_FIXED,
         "down_block_types": (f"DownBlock{kind}", *[f"CrossAttnDownBlock{kind}"] * (levels - 1)),
         "up_block_types": (*[f"CrossAttnUpBlock{kind}"] * (levels - 1), f"UpBlock{kind}"),
         "down_temporal_idx": tuple(range(levels)),

@@ -1,8 +1,8 @@
 """Residual blocks that are told the structure of the picture by spatially adaptive normalisation (SPADE, Park et al.
 2019).
 
-MGLD-VSR (section 4.1) has it in every residual block of its U-Net, as StableSR before it. It is no identity with zero
-weights: what it modulates is normalised in any case.
+MGLD-VSR has it in every residual block of its U-Net (MGLD section 4.1), as StableSR before it. It is no identity with
+zero weights: what it modulates is normalised in any case.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ from limpid.networks.temporal.norm import WindowGroupNorm
 from limpid.networks.temporal.resnet import ResnetBlock
 
 HIDDEN = 128
-"""Channels between structure and modulation."""
+"""Channels of the hidden layer between structure and modulation."""
 
 
-class Told(NamedTuple):
-    """What the residual blocks of one level are told."""
+class StructureTold(NamedTuple):
+    """The condition of one level: what its residual blocks are told."""
 
     emb: Tensor
-    """``b e``: the time embedding after SiLU."""
+    """The time embedding after SiLU, ``b e``."""
     structure: Tensor
-    """``(b t) s h w``, as large as the features of the level."""
+    """Features of the structure encoder, ``(b t) s h w``, as large as those of the level."""
 
 
 class Spade(nn.Module):
-    """``norm(h) (1 + gamma) + beta``, both convolved from the structure; the norm is per frame, with parameters."""
+    """SPADE: ``norm(h) (1 + gamma) + beta``, gamma and beta convolved from the structure.
+
+    The norm is per frame, with parameters.
+    """
 
     def __init__(self, channels: int, structure_channels: int, groups: int = 32) -> None:
         super().__init__()
@@ -55,6 +58,6 @@ class SpadeResnetBlock(ResnetBlock):
         self.spade = Spade(out_channels, structure_channels, groups)
 
     def forward(self, x: Tensor, num_frames: int, told: Any = None) -> Tensor:
-        """``x``: ``(b t) c h w`` channels_last; ``told``: a `Told`. A new tensor."""
+        """``x``: ``(b t) c h w`` channels_last; ``told``: a `StructureTold`. A new tensor."""
         h = self.residual(x, num_frames, told.emb)
         return self.shortcut_added(self.spade(h, told.structure), x)

@@ -44,8 +44,11 @@ class MapAttention(nn.Module):
         return as_maps(self.proj_out(places), *x.shape[-2:]).add_(x)
 
 
-class Level(nn.Module):
-    """Residual blocks with attention after each where the level has it; halves the size at its end unless the last."""
+class StructureLevel(nn.Module):
+    """A level of the structure encoder: residual blocks, and attention after each where the level has it.
+
+    It halves the size at its end unless it is the ``last``.
+    """
 
     def __init__(
         self, widths: list[tuple[int, int]], *, time_channels: int, groups: int, heads: int | None, last: bool
@@ -59,7 +62,7 @@ class Level(nn.Module):
         self.downsamplers = None if last else nn.ModuleList([Resample(channels, stride=2)])
 
     def forward(self, x: Tensor, num_frames: int, emb: Tensor) -> Tensor:
-        """Before the size is halved: ``(b t) c h w`` to ``(b t) d h w``."""
+        """The level before the size is halved: ``(b t) c h w`` to ``(b t) d h w``."""
         for index, resnet in enumerate(self.resnets):
             x = resnet(x, num_frames, emb)
             x = self.attentions[index](x) if self.attends else x
@@ -67,7 +70,7 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    """Residual block, attention, residual block."""
+    """The middle of the structure encoder: residual block, attention, residual block."""
 
     def __init__(self, channels: int, *, time_channels: int, groups: int, heads: int) -> None:
         super().__init__()
@@ -82,7 +85,7 @@ class Middle(nn.Module):
 
 
 class StructureEncoder(nn.Module):
-    """Latents of the upscaled input to features for every level of the U-Net (MGLD-VSR, section 4.1).
+    """The structure encoder: latents of the upscaled input to features for every level of the U-Net (MGLD section 4.1).
 
     Levels 0, 1, 2 are taken before their size is halved, the last is the middle's; a residual block each brings them
     to ``out_channels``. All levels but the last have attention. Every frame is by itself; any height and width.
@@ -108,18 +111,21 @@ class StructureEncoder(nn.Module):
             last, above = level == len(widths) - 1, widths[max(level - 1, 0)]
             channels = [(above if n == 0 else width, width) for n in range(layers_per_block)]
             own = None if last else heads
-            self.levels.append(Level(channels, time_channels=time_channels, groups=groups, heads=own, last=last))
+            self.levels.append(
+                StructureLevel(channels, time_channels=time_channels, groups=groups, heads=own, last=last)
+            )
         self.middle = Middle(widths[-1], time_channels=time_channels, groups=groups, heads=heads)
         self.outs = nn.ModuleList([_resnet(width, out_channels, time_channels, groups) for width in widths])
 
     def forward(self, latents: Tensor, num_frames: int, timesteps: Tensor) -> list[Tensor]:
         """``latents``: ``(b t) z h w``; ``timesteps``: ``(b,)``. Per level ``(b t) c h/2^l w/2^l``,
         sizes rounded up."""
+        # told the time, down level by level, features taken before each halving, then a block of its own for each
         emb = F.silu(self.time_embedding(self.time_proj(timesteps).to(latents.dtype)))
         x, found = self.conv_in(channels_last(latents)), []
         for level in self.levels:
             x = level(x, num_frames, emb)
-            smaller = cast(Level, level).downsamplers
+            smaller = cast(StructureLevel, level).downsamplers
             if smaller is not None:
                 found.append(x)
                 x = smaller[0](x)

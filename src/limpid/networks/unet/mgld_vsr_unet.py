@@ -23,14 +23,14 @@ from limpid.networks.temporal.layout import as_maps, as_tokens, channels_last
 from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
 from limpid.networks.temporal.norm import WindowGroupNorm
 from limpid.networks.temporal.positions import FramePositions, frame_positions
-from limpid.networks.unet.blocks import Block, BlockOptions, DownBlock, UpBlock
-from limpid.networks.unet.mgld_vsr_spade import SpadeResnetBlock, Told
+from limpid.networks.unet.blocks import BlockOptions, UNetBlock, UNetDownBlock, UNetUpBlock
+from limpid.networks.unet.mgld_vsr_spade import SpadeResnetBlock, StructureTold
 from limpid.networks.unet.mgld_vsr_structure import StructureEncoder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StructuredOptions(BlockOptions):
-    """Blocks whose residual parts are told a `Told`."""
+class MGLDVSRBlockOptions(BlockOptions):
+    """Options of blocks whose residual parts are told a `StructureTold`."""
 
     structure_channels: int
     head_channels: int
@@ -44,13 +44,16 @@ class StructuredOptions(BlockOptions):
             groups=self.groups,
         )
 
-    def of_width(self, channels: int) -> StructuredOptions:
-        """With as many heads as a level of that width has."""
+    def of_width(self, channels: int) -> MGLDVSRBlockOptions:
+        """These options with as many heads as a level of that width has."""
         return replace(self, heads=channels // self.head_channels)
 
 
 class MixedAttention(nn.Module):
-    """``alpha attention(norm(x)) + (1 - alpha) x`` over the frames of each place; ``alpha`` begins with 0."""
+    """Attention over the frames of each place, mixed in: ``alpha attention(norm(x)) + (1 - alpha) x``.
+
+    ``alpha`` begins with 0.
+    """
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -65,19 +68,21 @@ class MixedAttention(nn.Module):
         return channels_last(as_maps(mixed, *x.shape[-2:]))
 
 
-class TemporalMiddle(Block):
-    """Residual block, convolution over time, transformer, attention over time, residual block, convolution over time.
+class TemporalMiddle(UNetBlock):
+    """The middle of MGLD-VSR's U-Net, which alone looks over time.
+
+    Residual block, convolution over time, transformer, attention over time, residual block, convolution over time.
 
     With all three ``alpha`` 0 it is the middle of the image model.
     """
 
-    def __init__(self, channels: int, options: StructuredOptions) -> None:
+    def __init__(self, channels: int, options: MGLDVSRBlockOptions) -> None:
         super().__init__([(channels, channels)] * 2, options, attentions=1)
         self.temporal_convs = nn.ModuleList([TemporalMixing(channels) for _ in range(2)])
         self.temporal_attention = MixedAttention(channels, options.heads)
 
-    def forward(self, x: Tensor, told: Told, text: Tensor, positions: FramePositions) -> Tensor:
-        """As `limpid.networks.unet.blocks.MidBlock`."""
+    def forward(self, x: Tensor, told: StructureTold, text: Tensor, positions: FramePositions) -> Tensor:
+        """``(b t) c h w`` to the same; arguments as those of `limpid.networks.unet.blocks.UNetMidBlock`."""
         count = positions.num_frames
         x = self.temporal_convs[0](self._run(self.resnets[0], x, count, told), count)
         x = self.temporal_attention(self._run(self.attentions[0], x, text, positions), positions)
@@ -85,9 +90,10 @@ class TemporalMiddle(Block):
 
 
 class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the library disagrees with itself
-    """Predicts the noise of a window of frames. The structure encoder is part of it: both run at every step.
+    """MGLD-VSR's denoiser: predicts the noise of a window of frames.
 
-    Defaults are those of the released network. ``head_channels``: width of an attention head, at every level.
+    The structure encoder is part of it, because both run at every step. Defaults are those of the released network.
+    ``head_channels``: width of an attention head, at every level.
     """
 
     _supports_gradient_checkpointing = True
@@ -122,7 +128,7 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
         widths = tuple(block_out_channels)
         if len(structure_block_channels) != len(widths):
             raise ValueError(f"the structure encoder has {len(structure_block_channels)} levels, not {len(widths)}")
-        options = StructuredOptions(
+        options = MGLDVSRBlockOptions(
             time_channels=4 * widths[0],
             heads=1,
             cross_attention_dim=cross_attention_dim,
@@ -165,34 +171,36 @@ class StructuredUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the libr
         """
         count = sample.shape[2]
         steps = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
+        # the structure of the input at every level, as this step needs it
         levels = self.structure(as_frames(structure.to(sample.dtype)), count, steps)
+        # eps(z_t; t, structure, text)
         emb = F.silu(self.time_embedding(self.time_proj(steps).to(sample.dtype)))
         x = self.conv_in(channels_last(as_frames(sample)))
         positions = frame_positions(count, sample.device, sample.dtype)
-        x = self._layers(x, [Told(emb, level) for level in levels], encoder_hidden_states, positions)
+        x = self._layers(x, [StructureTold(emb, level) for level in levels], encoder_hidden_states, positions)
         x = self.conv_out(F.silu(self.conv_norm_out(x, count), inplace=True))
         return as_clips(x, count)
 
-    def _layers(self, x: Tensor, told: list[Told], text: Tensor, positions: FramePositions) -> Tensor:
-        """Down, middle, up; ``told`` is for each level."""
+    def _layers(self, x: Tensor, told: list[StructureTold], text: Tensor, positions: FramePositions) -> Tensor:
+        """All levels: down, middle, up; ``told`` has one entry for each."""
         skips = [x]
         for down, own in zip(self.down_blocks, told, strict=True):
             x, new = down(x, own, text, positions)
             skips += new
         x = self.mid_block(x, told[-1], text, positions)
         for up, own in zip(self.up_blocks, reversed(told), strict=True):
-            taken = len(cast(UpBlock, up).resnets)
+            taken = len(cast(UNetUpBlock, up).resnets)
             here, skips = skips[-taken:], skips[:-taken]
             size = (skips[-1].shape[2], skips[-1].shape[3]) if skips else None
             x = up(x, here, own, text, positions, size)
         return x
 
 
-def _down_blocks(widths: tuple[int, ...], layers: int, options: StructuredOptions) -> nn.ModuleList:
-    """All levels but the last have transformers."""
+def _down_blocks(widths: tuple[int, ...], layers: int, options: MGLDVSRBlockOptions) -> nn.ModuleList:
+    """The levels on the way down; all but the last have transformers."""
     return nn.ModuleList(
         [
-            DownBlock(
+            UNetDownBlock(
                 widths[max(level - 1, 0)],
                 width,
                 layers,
@@ -205,12 +213,12 @@ def _down_blocks(widths: tuple[int, ...], layers: int, options: StructuredOption
     )
 
 
-def _up_blocks(widths: tuple[int, ...], layers: int, options: StructuredOptions) -> nn.ModuleList:
-    """The levels backwards; each takes the skip tensors of its own level and the one that came down into it."""
+def _up_blocks(widths: tuple[int, ...], layers: int, options: MGLDVSRBlockOptions) -> nn.ModuleList:
+    """The levels on the way up; each takes the skip tensors of its own level and the one that came down into it."""
     blocks = []
     for level in reversed(range(len(widths))):
         width, last = widths[level], len(widths) - 1
-        block = UpBlock(
+        block = UNetUpBlock(
             widths[min(level + 1, last)],
             width,
             [width] * layers + [widths[max(level - 1, 0)]],

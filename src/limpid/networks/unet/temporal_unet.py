@@ -22,12 +22,12 @@ from limpid.networks.temporal.layout import channels_last
 from limpid.networks.temporal.module import TemporalModule
 from limpid.networks.temporal.norm import WindowGroupNorm
 from limpid.networks.temporal.positions import FramePositions, frame_positions
-from limpid.networks.unet.blocks import BlockOptions, DownBlock, MidBlock, UpBlock
+from limpid.networks.unet.blocks import BlockOptions, UNetDownBlock, UNetMidBlock, UNetUpBlock
 from limpid.networks.unet.transformer import TransformerBlock
 
 
 class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the library disagrees with itself
-    """Predicts v (or eps, x0: whatever it was trained for) of a window of frames.
+    """The upscalers' denoiser: predicts v (or eps, x0: whatever it was trained for) of a window of frames.
 
     ``num_heads`` is what the official files call ``attention_head_dim``. ``only_cross_attention`` says for each level
     whether the first attention of a transformer looks at the text instead of the picture. ``norm_scope``: whether group
@@ -74,7 +74,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         self.time_embedding = TimestepEmbedding(widths[0], options.time_channels)
         self.class_embedding = nn.Embedding(num_noise_levels, options.time_channels)
         self.down_blocks = _down_blocks(widths, crosses, layers_per_block, options)
-        self.mid_block = MidBlock(widths[-1], options)
+        self.mid_block = UNetMidBlock(widths[-1], options)
         self.up_blocks = _up_blocks(widths, crosses, layers_per_block, options)
         self.down_temporal = nn.ModuleList([_temporal(width, options) for width in widths])
         self.mid_temporal = _temporal(widths[-1], options)
@@ -105,6 +105,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
 
         Returns the prediction ``b 4 t h w``. Any height and width; frames are numbered from 0 in each call.
         """
+        # f(z_t, x_tau; c, t): noisy latent and noised LR frames side by side, frames in the batch
         x = channels_last(as_frames(torch.cat((sample, low_res.to(sample.dtype)), dim=1)))
         positions = frame_positions(sample.shape[2], sample.device, sample.dtype)
         emb = self._embed(sample, timestep, noise_level)
@@ -113,14 +114,14 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         return as_clips(x, positions.num_frames)
 
     def _embed(self, sample: Tensor, timestep: Tensor | float, noise_level: Tensor) -> Tensor:
-        """``b e``: what each residual block is told of time and noise level, after the SiLU they all begin with."""
+        """Embedding of time t and noise level tau for the residual blocks, ``b e``, after the SiLU they begin with."""
         steps = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
         time = self.time_embedding(self.time_proj(steps).to(sample.dtype))
         levels = self.class_embedding(noise_level.to(sample.device).reshape(-1).expand(len(sample)))
         return F.silu(time + levels)
 
     def _layers(self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
-        """Down, middle, up. Skip tensors are taken before the temporal module of their level."""
+        """All levels: down, middle, up. Skip tensors are taken before the temporal module of their level."""
         skips = [x]
         for index, down in enumerate(self.down_blocks):
             x, new = down(x, emb, text, positions)
@@ -129,7 +130,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         x = self.mid_block(x, emb, text, positions)
         x = self.mid_temporal(x, emb, positions.num_frames)
         for index, up in enumerate(self.up_blocks):
-            taken = len(cast(UpBlock, up).resnets)
+            taken = len(cast(UNetUpBlock, up).resnets)
             own, skips = skips[-taken:], skips[:-taken]
             size = (skips[-1].shape[2], skips[-1].shape[3]) if skips else None
             x = up(x, own, emb, text, positions, size)
@@ -138,7 +139,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
 
 
 class NoTemporalModule(nn.Module):
-    """Stands where the image model has nothing."""
+    """The temporal module of the image model, which has none: its input."""
 
     def forward(self, x: Tensor, emb: Tensor, num_frames: int) -> Tensor:
         return x
@@ -153,10 +154,10 @@ def _temporal(width: int, options: BlockOptions) -> nn.Module:
 def _down_blocks(
     widths: tuple[int, ...], crosses: tuple[bool, ...], layers: int, options: BlockOptions
 ) -> nn.ModuleList:
-    """All levels but the first have transformers."""
+    """The levels on the way down; all but the first have transformers."""
     return nn.ModuleList(
         [
-            DownBlock(
+            UNetDownBlock(
                 widths[max(level - 1, 0)],
                 width,
                 layers,
@@ -171,12 +172,12 @@ def _down_blocks(
 
 
 def _up_blocks(widths: tuple[int, ...], crosses: tuple[bool, ...], layers: int, options: BlockOptions) -> nn.ModuleList:
-    """The levels backwards; each takes the skip tensors of its own level and the one that came down into it."""
+    """The levels on the way up; each takes the skip tensors of its own level and the one that came down into it."""
     blocks = []
     for level in reversed(range(len(widths))):
         width, above = widths[level], widths[max(level - 1, 0)]
         below = widths[min(level + 1, len(widths) - 1)]
-        block = UpBlock(
+        block = UNetUpBlock(
             below,
             width,
             [width] * layers + [above],

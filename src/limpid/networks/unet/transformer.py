@@ -18,11 +18,11 @@ from limpid.networks.temporal.positions import FramePositions
 from limpid.networks.temporal.resnet import ResnetBlock
 
 FEED_FORWARD_TOKENS = 4096
-"""How many tokens the feed-forward network takes at a time: it needs eight times their memory."""
+"""Tokens that the feed-forward network takes at a time: it needs eight times their memory."""
 
 
 class SpatialAttentionProcessor:
-    """Plain attention for diffusers' ``Attention``, by whatever backend ``set_attention_backend`` has chosen."""
+    """Processor of plain attention for diffusers' ``Attention``, by the backend that ``set_attention_backend`` set."""
 
     _attention_backend: AttentionBackendName | None = None
     _parallel_config: Any = None
@@ -63,7 +63,7 @@ def spatial_attention(channels: int, heads: int, cross_attention_dim: int | None
 
 
 class GEGLU(nn.Module):
-    """Linear map to twice the width, one half gated by the GELU of the other (Shazeer 2020)."""
+    """GEGLU: a linear map to twice the width, one half gated by the GELU of the other (Shazeer 2020)."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -75,7 +75,10 @@ class GEGLU(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """GEGLU of four times the width, and back; computed in pieces, because its inside is the largest tensor of all."""
+    """Feed-forward network: GEGLU of four times the width, and back.
+
+    It is computed in pieces, because its inside is the largest tensor of all.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -89,7 +92,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention to the picture or (``only_cross``) to the text, to the text, over time, then feed-forward.
+    """A transformer block: attention to the picture or (``only_cross``) the text, to the text, over time; feed-forward.
 
     The coarse branch of MSTA, if there is one, starts from the same tokens as the attention over time.
     """
@@ -111,25 +114,30 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, text: Tensor, positions: FramePositions, size: tuple[int, int]) -> Tensor:
         """``x``: ``(b t) (h w) c``; ``text``: ``b n e``; ``size``: ``(h, w)``. A new tensor."""
+        # in space, to the text, over time, each place by itself last
         if self.only_cross:
             x = self._to_text(self.attn1, self.norm1(x), text).add_(x)
         else:
             x = self.attn1(self.norm1(x)).add_(x)
         x = self._to_text(self.attn2, self.norm2(x), text).add_(x)
         if self.attn_temporal is not None and self.norm_temporal is not None:
+            # h_ori = TA(norm(h)) + h, and with MSTA h' = h_ori + alpha UPConv(h_down) (DiffVSR Eq. 2 and 3)
             fine = self.attn_temporal(self.norm_temporal(x), positions).add_(x)
             x = fine if self.coarse is None else self.coarse(x, positions, size).add_(fine)
         out: Tensor = self.ff(self.norm3(x)).add_(x)
         return out
 
     def _to_text(self, attn: nn.Module, x: Tensor, text: Tensor) -> Tensor:
-        """All frames of a clip attend to one text: as one long sequence, so that its keys are made once."""
+        """Attention to the text, one for all frames of a clip: as one long sequence, so that its keys are made once."""
         out: Tensor = attn(x.reshape(len(text), -1, x.shape[-1]), encoder_hidden_states=text)
         return out.view_as(x)
 
 
 class SpatialTransformer(nn.Module):
-    """Maps to tokens, `TransformerBlock`, and back; before that a residual block over time, if there are such."""
+    """The transformer of a level: maps to tokens, `TransformerBlock`, and back.
+
+    Before that comes a residual block over time, if there are such.
+    """
 
     def __init__(
         self,

@@ -7,27 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from limpid.checkpoints.tensor_files import SafetensorsFile
-from limpid.priors.dc_vsr import SVDConditioning, SVDPrior, spatial_self_attentions
-from limpid.priors.load.upscaler import WEIGHTS, count_values, from_folder
+from limpid.networks.by_name import WEIGHTS_FILE
+from limpid.priors.dc_vsr import DCVSRPrior, SVDConditioning, spatial_self_attentions
+from limpid.priors.load.upscaler import count_values, from_folder
 from limpid.types import Placement, WeightsError
 
-IMAGE_WEIGHTS = "model.safetensors"
+_IMAGE_WEIGHTS = "model.safetensors"
 INPUT_CHANNELS = 8
-"""Noisy latent and LR latent."""
+"""Channels that the denoiser takes: those of noisy latent and LR latent."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SVDFiles:
-    """What of a folder is used."""
+class DCVSRFiles:
+    """Files of a folder of DC-VSR's weights that are used."""
 
     folder: Path
     conditioning: SVDConditioning
 
     def paths(self) -> dict[str, Path]:
-        """Name of each network that is needed -> its file."""
-        found = {name: self.folder / name / WEIGHTS for name in ("unet", "vae")}
+        """Files of the networks that are needed, by their names."""
+        found = {name: self.folder / name / WEIGHTS_FILE for name in ("unet", "vae")}
         if self.conditioning.image_embedding == "clip":
-            found["image_encoder"] = self.folder / "image_encoder" / IMAGE_WEIGHTS
+            found["image_encoder"] = self.folder / "image_encoder" / _IMAGE_WEIGHTS
         return found
 
     def parameter_bytes(self) -> dict[str, int]:
@@ -39,10 +40,10 @@ class SVDFiles:
         return {name: 4 * count_values(path) for name, path in self.paths().items()}
 
 
-def load_svd(files: SVDFiles, placement: Placement) -> SVDPrior:
-    """Reads the networks. Raises WeightsError, or SettingsError when a library is missing."""
+def load_dc_vsr(files: DCVSRFiles, placement: Placement) -> DCVSRPrior:
+    """The prior of DC-VSR from its files. Raises WeightsError, or SettingsError when a library is missing."""
     from limpid.plan.allocator import free_memory
-    from limpid.priors.load.offload import Parts, compiled, prepare
+    from limpid.priors.load.offload import Parts, compiled, place_network
 
     networks = {name: load_network(files.folder / name, placement) for name in files.paths()}
     unet, vae = networks["unet"], networks["vae"]
@@ -50,9 +51,9 @@ def load_svd(files: SVDFiles, placement: Placement) -> SVDPrior:
         raise WeightsError(
             f"the denoiser in {files.folder} takes {unet.config.in_channels} channels; it has to take {INPUT_CHANNELS}"
         )
-    networks = {name: prepare(network, placement, network.dtype) for name, network in networks.items()}
+    networks = {name: place_network(network, placement, network.dtype) for name, network in networks.items()}
     free_memory()  # of the files and of other layouts
-    return SVDPrior(
+    return DCVSRPrior(
         networks=Parts(placement, **{**networks, "unet": compiled(unet, placement)}),
         self_attentions=spatial_self_attentions(unet),
         conditioning=files.conditioning,
@@ -64,7 +65,7 @@ def load_svd(files: SVDFiles, placement: Placement) -> SVDPrior:
 
 
 def load_network(folder: Path, placement: Placement) -> Any:
-    """One network in its number format, on the CPU. Raises WeightsError."""
+    """One network of DC-VSR by its folder, in its number format, on the CPU. Raises WeightsError."""
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 
     from limpid.priors.load.offload import vae_dtype
@@ -81,7 +82,7 @@ def load_image_encoder(folder: Path, placement: Placement) -> Any:
     from limpid.networks.of_transformers import import_transformers, quiet
 
     transformers = import_transformers("pictures are embedded")
-    SafetensorsFile(folder / IMAGE_WEIGHTS)  # says what is wrong with a file in our words
+    SafetensorsFile(folder / _IMAGE_WEIGHTS)  # says what is wrong with a file in our words
     try:
         with quiet(transformers):
             return transformers.CLIPVisionModelWithProjection.from_pretrained(

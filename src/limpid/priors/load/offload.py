@@ -1,4 +1,4 @@
-"""Which networks of a prior are on the device, in which format and layout, and compiled or not, as `Placement` says.
+"""Offloading: which networks of a prior are on the device, in which format, and compiled or not, as `Placement` says.
 
 On a CPU there is nothing to offload to: every kind of offloading is the same as none there.
 """
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from limpid.plan.allocator import trim_heap
 from limpid.types import Placement
 
-Network = TypeVar("Network", bound=nn.Module)
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
@@ -27,7 +27,7 @@ COMPILERS = ("g++", "clang++", "c++", "cl")
 # ------------------------------------------------------------------------------------------ one network
 
 
-def prepare(module: Network, placement: Placement, dtype: torch.dtype | None = None) -> Network:
+def place_network(module: AnyModule, placement: Placement, dtype: torch.dtype | None = None) -> AnyModule:
     """Makes a network ready to run where it is: no gradients, its number format, convolution weights channels last.
 
     Args:
@@ -49,11 +49,6 @@ def _channels_last(weight: Tensor) -> Tensor:
 def vae_dtype(placement: Placement) -> torch.dtype:
     """The number format an autoencoder needs: its activations are too large for float16, and bfloat16 has the range."""
     return torch.float32 if placement.dtype == torch.float16 else placement.dtype
-
-
-def weight_bytes(module: nn.Module) -> int:
-    """Bytes of all parameters and buffers."""
-    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
 
 
 # ---------------------------------------------------------------------------------------- several networks
@@ -205,8 +200,8 @@ def offload_layers(network: nn.Module, device: torch.device) -> None:
 # --------------------------------------------------------------------------------------------- compiling
 
 
-def compiled(module: Network, placement: Placement, backend: str = "inductor") -> Network:
-    """The same network, whose calls are compiled by ``torch.compile`` if the placement asks for it; any sizes.
+def compiled(module: AnyModule, placement: Placement, backend: str = "inductor") -> AnyModule:
+    """A network whose calls are compiled by ``torch.compile`` if the placement asks for it; any sizes.
 
     Where that cannot work (no compiler, no triton, layers that are moved while they run, or the compilation fails)
     there is one `RuntimeWarning`, and the network runs as it is.
@@ -237,7 +232,10 @@ def compiled(module: Network, placement: Placement, backend: str = "inductor") -
 
 
 def _obstacle(placement: Placement, backend: str) -> str | None:
-    """Why compiling will not work; asked before, because the failure itself would come after minutes of tracing."""
+    """The reason why compiling will not work, or None.
+
+    It is asked before, because the failure itself would come after minutes of tracing.
+    """
     device = placement.device.type
     if placement.offload == "group" and device != "cpu":
         return "layers are moved while they run (group offloading)"

@@ -20,11 +20,11 @@ SHAPES: dict[str, BetaSchedule] = {"linear": "linear", "scaled_linear": "scaled_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScheduleConfig:
-    """What a run needs to know besides the betas. Missing keys have the values that diffusers gives them."""
+    """A noise schedule's configuration besides the betas. Missing keys have the values that diffusers gives them."""
 
     num_train_timesteps: int = 1000
     steps_offset: int = 0
-    """Added to every timestep of the ``leading`` spacing."""
+    """Timesteps added to every one of the ``leading`` spacing."""
     set_alpha_to_one: bool = True
     """Whether the last step ends in the clean latent, or at the noise of timestep 0."""
     prediction_type: str = "epsilon"
@@ -33,17 +33,17 @@ class ScheduleConfig:
 
     @property
     def spacing(self) -> Literal["leading", "trailing"]:
-        """As `limpid.diffusion.schedules.vp_steps` calls it; all else means the published way."""
+        """The spacing in the words of `limpid.diffusion.schedules.vp_steps`; ``leading`` is the published way."""
         return "trailing" if self.timestep_spacing == "trailing" else "leading"
 
     @property
     def final_alpha(self) -> Literal["one", "first"]:
-        """As `limpid.diffusion.schedules.vp_steps` calls it."""
+        """The end of the last step in the words of `limpid.diffusion.schedules.vp_steps`."""
         return "one" if self.set_alpha_to_one else "first"
 
 
 def read_schedule(folder: Path) -> ScheduleConfig:
-    """From ``folder/scheduler_config.json``. Raises WeightsError."""
+    """The configuration in ``folder/scheduler_config.json``. Raises WeightsError."""
     values = _read(folder)
     known = {name: values[name] for name in ScheduleConfig.__dataclass_fields__ if name in values}
     for name, value in known.items():

@@ -16,29 +16,28 @@ from typing import Any
 from torch import Tensor
 
 from limpid.checkpoints.tensor_files import SafetensorsFile
+from limpid.networks.by_name import WEIGHTS_FILE
 from limpid.priors.load.schedule_config import read_betas
 from limpid.priors.prompts import PromptBook
 from limpid.priors.upscaler import UpscalerPrior
 from limpid.types import Placement, WeightsError
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-
 
 @dataclass(frozen=True, kw_only=True)
 class UpscalerFiles:
-    """Which parts of a folder are used, and how."""
+    """Files of a folder of an upscaler's weights that are used, and how."""
 
     folder: Path
     autoencoder: str = "vae"
     """Name of the folder of the autoencoder in it."""
     unet_options: Mapping[str, Any] | None = None
-    """In place of what ``unet/config.json`` says."""
+    """Options of the U-Net in place of those in ``unet/config.json``."""
     autoencoder_options: Mapping[str, Any] | None = None
 
     def parameter_bytes(self) -> dict[str, int]:
         """Bytes in float32 of each network, from the headers of their files. Raises WeightsError."""
         return {
-            name: 4 * count_values(self.folder / sub / WEIGHTS)
+            name: 4 * count_values(self.folder / sub / WEIGHTS_FILE)
             for name, sub in (("unet", "unet"), ("vae", self.autoencoder))
         }
 
@@ -64,7 +63,10 @@ def load_upscaler(
     book: PromptBook,
     noise_level: int,
 ) -> UpscalerPrior:
-    """Reads the networks and embeds the texts. Raises WeightsError, or SettingsError when a library is missing."""
+    """The prior of an upscaler from its files, with the texts embedded.
+
+    Raises WeightsError, or SettingsError when a library is missing.
+    """
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
@@ -97,21 +99,21 @@ def embed(
 
 def load_unet(files: UpscalerFiles, placement: Placement) -> Any:
     from limpid.networks.unet.temporal_unet import TemporalUNet
-    from limpid.priors.load.offload import compiled, prepare
+    from limpid.priors.load.offload import compiled, place_network
 
     unet = from_folder(TemporalUNet, files.folder / "unet", placement.dtype, files.unet_options or {})
-    return compiled(prepare(unet, placement), placement)
+    return compiled(place_network(unet, placement), placement)
 
 
 def load_autoencoder(files: UpscalerFiles, placement: Placement) -> Any:
     from limpid.networks import autoencoder as autoencoders
-    from limpid.priors.load.offload import prepare, vae_dtype
+    from limpid.priors.load.offload import place_network, vae_dtype
 
     folder, dtype = files.folder / files.autoencoder, vae_dtype(placement)
     kind = getattr(autoencoders, _class_name(folder), None)
     if kind is None:
         raise WeightsError(f"{folder / 'config.json'} names the network {_class_name(folder)!r}, which is not known")
-    return prepare(from_folder(kind, folder, dtype, files.autoencoder_options or {}), placement, dtype)
+    return place_network(from_folder(kind, folder, dtype, files.autoencoder_options or {}), placement, dtype)
 
 
 def _class_name(folder: Path) -> str:
@@ -122,9 +124,9 @@ def _class_name(folder: Path) -> str:
 
 
 def from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any]) -> Any:
-    """``from_pretrained`` without a network connection; what it raises becomes one sentence."""
-    if not (folder / WEIGHTS).is_file():
-        raise WeightsError(f"{folder / WEIGHTS} is missing; convert the weights again")
+    """A network of diffusers from a folder, without a network connection; what that raises becomes one sentence."""
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise WeightsError(f"{folder / WEIGHTS_FILE} is missing; convert the weights again")
     try:
         return kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from limpid.lazy import names_of
 
 if TYPE_CHECKING:
-    from limpid.train.data.clips import Clips as Clips
     from limpid.train.data.clips import ClipSample as ClipSample
+    from limpid.train.data.clips import TrainingClips as TrainingClips
     from limpid.train.data.clips import open_clips as open_clips
     from limpid.train.data.loader import Batches as Batches
     from limpid.train.data.loader import Loaded as Loaded
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "open_clips": ".clips",
-    "Clips": ".clips",
+    "TrainingClips": ".clips",
     "ClipSample": ".clips",
     "batches": ".loader",
     "Batches": ".loader",

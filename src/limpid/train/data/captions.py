@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from limpid.train.data.sources import Source
+from limpid.train.data.sources import ClipSource
 from limpid.train.data.tars import read_member
 from limpid.types import InputError
 
@@ -36,7 +36,7 @@ def read_table(folder: Path) -> dict[str, str]:
         return {row[key]: (row[text] or "").strip() for row in rows if row[key]}
 
 
-def caption_of(source: Source, table: dict[str, str]) -> str:
+def caption_of(source: ClipSource, table: dict[str, str]) -> str:
     """The caption of a source; empty where it has none."""
     inside = {member.suffix: member for member in source.members}
     if ".txt" in inside:
@@ -50,7 +50,7 @@ def caption_of(source: Source, table: dict[str, str]) -> str:
     return next((table[name] for name in (source.name, last, Path(last).stem) if name in table), "")
 
 
-def _from_json(source: Source, data: bytes) -> str:
+def _from_json(source: ClipSource, data: bytes) -> str:
     try:
         facts = json.loads(data)
     except ValueError as error:

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from limpid.train.data.captions import caption_of, read_table
-from limpid.train.data.degrading import degraded, pipeline_of
-from limpid.train.data.filming import film
+from limpid.train.data.degrading import degraded_clip, pipeline_of
+from limpid.train.data.flips import ClipFlip, draw_flip
 from limpid.train.data.pairs import check_facts, read_pair
+from limpid.train.data.photo_camera import film_photo
 from limpid.train.data.reading import Pixels, probe_source
-from limpid.train.data.sources import Found, Source, find_sources
-from limpid.train.data.turning import Turn, draw_turn
+from limpid.train.data.sources import ClipSource, Found, find_sources
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError
 
@@ -61,7 +61,7 @@ class _Cut:
     backward: np.ndarray | None = None
 
 
-class Clips:
+class TrainingClips:
     """Clips by number; made by `open_clips`. It can be sent to other processes, where it decodes for itself."""
 
     def __init__(self, found: Found, spec: ClipSpec, *, seed: int, captions: dict[str, str]) -> None:
@@ -117,30 +117,30 @@ class Clips:
         share = weighted / max(1, weighted + len(self._films))
         return min(PHOTO_SHARE, share) if self._films else 1.0
 
-    def _choose(self, random: np.random.Generator) -> Source:
+    def _choose(self, random: np.random.Generator) -> ClipSource:
         group = self._photos if random.random() < self.photo_share else self._films
         return group[int(random.integers(len(group)))]
 
-    def _made(self, source: Source, random: np.random.Generator) -> ClipSample:
+    def _made(self, source: ClipSource, random: np.random.Generator) -> ClipSample:
         cut = self._filmed(source, random) if source.kind == "photo" else self._cut(source, random)
-        turn = draw_turn(random) if self.spec.flips else Turn()
+        turn = draw_flip(random) if self.spec.flips else ClipFlip()
         hr = turn.frames(cut.frames)
         flows: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         if cut.forward is not None and cut.backward is not None:
             flows = turn.flows(cut.forward, cut.backward)
         return ClipSample(
             hr=hr,
-            lr=degraded(hr, self.spec, self._pipeline, int(random.integers(1 << 31))),
+            lr=degraded_clip(hr, self.spec, self._pipeline, int(random.integers(1 << 31))),
             caption=self._caption(source),
             key=cut.key,
             flow_forward=flows[0],
             flow_backward=flows[1],
         )
 
-    def _caption(self, source: Source) -> str:
+    def _caption(self, source: ClipSource) -> str:
         return caption_of(source, self._captions) if self.spec.captions else ""
 
-    def _filmed(self, source: Source, random: np.random.Generator) -> _Cut:
+    def _filmed(self, source: ClipSource, random: np.random.Generator) -> _Cut:
         crop, photo = self.spec.crop_px, self._read().photo(source)
         height, width = photo.shape[:2]
         _check_size(source, height, width, crop)
@@ -149,11 +149,11 @@ class Clips:
         if factor < 1:
             photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA))
         stride = int(random.integers(self.spec.strides[0], self.spec.strides[1] + 1))
-        made = film(photo, random, num_frames=self.spec.frames, stride=stride, crop=crop)
+        made = film_photo(photo, random, num_frames=self.spec.frames, stride=stride, crop=crop)
         key = f"{source.name} reduced to {photo.shape[1]}x{photo.shape[0]}, filmed with step {stride}"
         return _Cut(frames=made.frames, key=key, forward=made.forward, backward=made.backward)
 
-    def _cut(self, source: Source, random: np.random.Generator) -> _Cut:
+    def _cut(self, source: ClipSource, random: np.random.Generator) -> _Cut:
         crop, shown = self.spec.crop_px, self._read().film(source)
         _check_size(source, shown.height, shown.width, crop)
         stride, start = self._when(source, shown.shots, random)
@@ -167,7 +167,9 @@ class Clips:
         key = f"{source.name} frame {start} step {stride}, {side}x{side} at {x},{y}"
         return _Cut(frames=np.stack(cut), key=key)
 
-    def _when(self, source: Source, shots: tuple[tuple[int, int], ...], random: np.random.Generator) -> tuple[int, int]:
+    def _when(
+        self, source: ClipSource, shots: tuple[tuple[int, int], ...], random: np.random.Generator
+    ) -> tuple[int, int]:
         """Stride and first frame: inside one shot, every place in the source as likely as any other."""
         least, most = self.spec.strides
         drawn = int(random.integers(least, most + 1))
@@ -190,7 +192,7 @@ class Clips:
         source = self._pairs[int(_shuffled(self.seed, round_number, len(self._pairs))[place])]
         random = np.random.default_rng([self.seed, number])
         hr, lr, key = read_pair(source, self.spec, random)
-        turn = draw_turn(random) if self.spec.flips else Turn()
+        turn = draw_flip(random) if self.spec.flips else ClipFlip()
         return ClipSample(hr=turn.frames(hr), lr=turn.frames(lr), caption=self._caption(source), key=key)
 
     def _read(self) -> Pixels:
@@ -204,7 +206,7 @@ def _shuffled(seed: int, round_number: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, round_number, count]).permutation(count)
 
 
-def _check_size(source: Source, height: int, width: int, crop: int) -> None:
+def _check_size(source: ClipSource, height: int, width: int, crop: int) -> None:
     if min(height, width) < crop:
         raise InputError(f"{source.name}: {width}x{height} is smaller than the crop of {crop} px")
 
@@ -215,7 +217,7 @@ def _reduction(random: np.random.Generator, height: int, width: int, crop: int) 
     return random.uniform(max(LEAST_REDUCTION, crop / min(height, width)), 1.0)
 
 
-def open_clips(folder: Path, spec: ClipSpec, *, seed: int, keep_out: Collection[str] = ()) -> Clips:
+def open_clips(folder: Path, spec: ClipSpec, *, seed: int, keep_out: Collection[str] = ()) -> TrainingClips:
     """The clips of a folder: videos, frame folders, photos, or tar shards with videos, photos or prepared pairs.
 
     Where there are prepared pairs, only they are used.
@@ -239,7 +241,7 @@ def open_clips(folder: Path, spec: ClipSpec, *, seed: int, keep_out: Collection[
         found.sources = pairs
     else:
         _look(found, spec)
-    return Clips(found, spec, seed=seed, captions=read_table(Path(folder)) if spec.captions else {})
+    return TrainingClips(found, spec, seed=seed, captions=read_table(Path(folder)) if spec.captions else {})
 
 
 def _look(found: Found, spec: ClipSpec) -> None:
@@ -261,7 +263,7 @@ def _look(found: Found, spec: ClipSpec) -> None:
         raise InputError(f"none of {len(bad)} sources can be used: {'; '.join(list(bad.values())[:3])}")
 
 
-def _size(source: Source, pixels: Pixels) -> tuple[int, int]:
+def _size(source: ClipSource, pixels: Pixels) -> tuple[int, int]:
     if source.kind == "video":
         return probe_source(source)
     if source.kind == "frames":

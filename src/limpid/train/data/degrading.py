@@ -9,7 +9,7 @@ from limpid.degrade.ranges import SMALLEST_RESULT
 from limpid.train.stage import ClipSpec
 from limpid.types import SettingsError
 
-LEVELS = {"none": "bicubic", "simple": "realbasicvsr-first", "complex": "realbasicvsr-area"}
+_LEVELS = {"none": "bicubic", "simple": "realbasicvsr-first", "complex": "realbasicvsr-area"}
 """Pipelines of the levels. Those of RealBasicVSR get bits per frame in proportion to the area (as for 256x256), so that
 crops of other sizes look the same. ``simple`` is a level here; the pipeline of that name has no ranges and is for
 tests, so it cannot be asked for."""
@@ -17,9 +17,9 @@ tests, so it cannot be asked for."""
 
 def pipeline_of(spec: ClipSpec) -> Pipeline:
     """The pipeline of ``spec.degradation``. Raises `SettingsError` for an unknown name and for crops too small."""
-    name = LEVELS.get(spec.degradation, spec.degradation)
+    name = _LEVELS.get(spec.degradation, spec.degradation)
     if name not in PIPELINES:
-        names = ", ".join([*LEVELS, *(each for each in PIPELINES if each not in LEVELS)])
+        names = ", ".join([*_LEVELS, *(each for each in PIPELINES if each not in _LEVELS)])
         raise SettingsError(f"there is no degradation {spec.degradation!r}: use one of {names}")
     if spec.crop_px // spec.scale < SMALLEST_RESULT:
         least = SMALLEST_RESULT * spec.scale
@@ -27,7 +27,7 @@ def pipeline_of(spec: ClipSpec) -> Pipeline:
     return PIPELINES[name]
 
 
-def degraded(hr: np.ndarray, spec: ClipSpec, pipeline: Pipeline, seed: int) -> np.ndarray:
+def degraded_clip(hr: np.ndarray, spec: ClipSpec, pipeline: Pipeline, seed: int) -> np.ndarray:
     """RGB uint8 ``t H W 3`` -> ``t H/scale W/scale 3``."""
     frames, height, width = hr.shape[:3]
     drawn = draw(pipeline, num_frames=frames, height=height, width=width, seed=seed, scale=spec.scale)

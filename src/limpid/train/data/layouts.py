@@ -14,7 +14,7 @@ from typing import Final
 from limpid.types import InputError, SettingsError
 from limpid.video.images import IMAGE_SUFFIXES
 
-SHOWN = 5
+_SHOWN = 5
 """Names that are listed before "and so many more"."""
 
 
@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class DatasetLayout:
     """A data set."""
 
     name: str
@@ -52,7 +52,7 @@ def _numbered(count: int) -> tuple[str, ...]:
 
 
 _ALL: Final = (
-    Layout(
+    DatasetLayout(
         name="REDS",
         summary="270 clips of 100 frames, 1280x720 PNG, hand-held; 266 train MGLD-VSR and DC-VSR (all but REDS4)",
         where="https://seungjunnah.github.io/Datasets/reds (train_sharp.zip, val_sharp.zip)",
@@ -76,7 +76,7 @@ _ALL: Final = (
         ),
         keep_out=("train/train_sharp/000", "train/train_sharp/011", "train/train_sharp/015", "train/train_sharp/020"),
     ),
-    Layout(
+    DatasetLayout(
         name="YouHQ",
         summary="YouHQ-Train: 38,576 clips of about 32 frames, 1920x1080, without captions",
         where="the README of Upscale-A-Video (Google Drive)",
@@ -84,7 +84,7 @@ _ALL: Final = (
         parts=(Part(what="clips", patterns=("**/*.mp4", "*/*/", "*/"), count=38_576),),
         unsure="whether the archive holds videos or folders of frames: both are found",
     ),
-    Layout(
+    DatasetLayout(
         name="WebVid",
         summary="10.7 million captioned videos, about 596x336; Upscale-A-Video takes 335,000, DiffVSR 2.5 million",
         where="https://m-bain.github.io/webvid-dataset (lists of addresses; withdrawn, many copies are gone)",
@@ -96,7 +96,7 @@ _ALL: Final = (
         ),
         unsure="how many of the videos can still be had",
     ),
-    Layout(
+    DatasetLayout(
         name="OpenVid",
         summary="OpenVid-1M: 1,019,957 captioned videos of 512x512 and more",
         where="https://huggingface.co/datasets/nkp37/OpenVid-1M",
@@ -191,4 +191,4 @@ def _images(folder: Path) -> int:
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from limpid.train.data.clips import Clips, ClipSample
+from limpid.train.data.clips import ClipSample, TrainingClips
 from limpid.train.data.processes import worker_context
 from limpid.train.learner import ClipBatch
 from limpid.types import InputError, ResourceError
@@ -32,7 +32,7 @@ class _Failed:
 
 
 class _Numbered(Dataset[ClipSample | _Failed]):
-    def __init__(self, clips: Clips) -> None:
+    def __init__(self, clips: TrainingClips) -> None:
         self._clips = clips
 
     def __getitem__(self, number: int) -> ClipSample | _Failed:
@@ -55,7 +55,7 @@ class _AsTheyAre:
 class Batches(Iterator[ClipBatch]):
     """Made by `batches`. ``waited_s`` counts the seconds that ``next`` has taken: time without data."""
 
-    def __init__(self, clips: Clips, numbers: Iterable[Sequence[int]], *, workers: int) -> None:
+    def __init__(self, clips: TrainingClips, numbers: Iterable[Sequence[int]], *, workers: int) -> None:
         self.waited_s = 0.0
         self.notes: list[str] = []
         """Sources that could not be used, each once."""
@@ -112,7 +112,7 @@ class Batches(Iterator[ClipBatch]):
         return to_batch(numbers, good)
 
 
-def batches(clips: Clips, numbers: Iterable[Sequence[int]], *, workers: int) -> Batches:
+def batches(clips: TrainingClips, numbers: Iterable[Sequence[int]], *, workers: int) -> Batches:
     """Batches of the clips with these numbers, in this order, on the CPU.
 
     Args:
@@ -128,9 +128,9 @@ def batches(clips: Clips, numbers: Iterable[Sequence[int]], *, workers: int) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """Clips with the processes that make them: what the training loop takes (`limpid.train.source.Source`)."""
+    """Clips with the processes that make them: what the training loop takes (`limpid.train.source.BatchSource`)."""
 
-    clips: Clips
+    clips: TrainingClips
     workers: int
 
     @property

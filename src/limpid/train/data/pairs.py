@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from limpid.train.data.sources import Source
+from limpid.train.data.sources import ClipSource
 from limpid.train.data.tars import read_member
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
@@ -22,7 +22,7 @@ from limpid.types import InputError, SettingsError
 FACTS = "prepared.json"
 
 
-def facts_of(folder: Path) -> dict[str, Any]:
+def pair_facts(folder: Path) -> dict[str, Any]:
     """What `limpid train prepare` wrote about a folder; empty where there is nothing. Raises `InputError`."""
     path = folder / FACTS
     try:
@@ -33,7 +33,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
     """Notes on a prepared folder. Raise `SettingsError` when it was made otherwise than ``spec`` wants it."""
-    facts = facts_of(folder)
+    facts = pair_facts(folder)
     if not facts:
         return [f"there is no {FACTS}: nobody knows how the pairs were degraded"]
     for name, wanted in (("degradation", spec.degradation), ("scale", spec.scale)):
@@ -49,7 +49,7 @@ def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
     return [f"{missing} of {facts['count']} pairs are missing: limpid train prepare goes on"] if missing > 0 else []
 
 
-def read_pair(source: Source, spec: ClipSpec, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
+def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
     """A random part of a pair: HR, LR and a key for messages. Raises `InputError` when the pair is odd."""
     hr, lr = (_frames(source, which) for which in ("hr", "lr"))
     scale, crop = spec.scale, spec.crop_px
@@ -71,7 +71,7 @@ def _size(frames: np.ndarray) -> str:
     return f"{len(frames)} x {frames.shape[2]}x{frames.shape[1]}"
 
 
-def _frames(source: Source, which: str) -> np.ndarray:
+def _frames(source: ClipSource, which: str) -> np.ndarray:
     """RGB uint8 ``t h w 3`` of one side of a pair."""
     member = next(each for each in source.members if each.suffix.startswith(f".{which}."))
     data = read_member(source.path, member)

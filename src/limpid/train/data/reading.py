@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from limpid.train.data.sources import VIDEO_SUFFIXES, Source
+from limpid.train.data.sources import SOURCE_SUFFIXES, ClipSource
 from limpid.train.data.tars import read_member
 from limpid.types import Clip, InputError, Timeline, Window
 from limpid.video import FrameReader, list_images, probe, scan
@@ -22,7 +22,7 @@ CACHE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Film:
+class ProbedFilm:
     """A video or a folder of frames. ``shots`` are half-open ranges of frames without a cut inside."""
 
     height: int
@@ -45,10 +45,10 @@ class Pixels:
         self._most_per_film = cache_bytes // 2 // max(1, num_films)
         self._photo_bytes = cache_bytes // 2
         self._photos: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._films: dict[str, Film] = {}
+        self._films: dict[str, ProbedFilm] = {}
         self._decoded: dict[str, list[np.ndarray]] = {}
 
-    def photo(self, source: Source) -> np.ndarray:
+    def photo(self, source: ClipSource) -> np.ndarray:
         """RGB uint8 ``h w 3``. Raises `InputError` when it cannot be decoded."""
         pixels = self._photos.pop(source.name, None)
         if pixels is None:
@@ -59,13 +59,13 @@ class Pixels:
             self._photos.popitem(last=False)
         return pixels
 
-    def film(self, source: Source) -> Film:
+    def film(self, source: ClipSource) -> ProbedFilm:
         """Decodes a video once from end to end, to know its frames and cuts. Raises `InputError`."""
         if source.name not in self._films:
             self._films[source.name] = _folder(source) if source.kind == "frames" else _video(source)
         return self._films[source.name]
 
-    def frames(self, source: Source, numbers: Sequence[int]) -> list[np.ndarray]:
+    def frames(self, source: ClipSource, numbers: Sequence[int]) -> list[np.ndarray]:
         """Frames by number, in ascending order: RGB uint8 ``h w 3``, not to be written to. Raises `InputError`."""
         film = self.film(source)
         if film.num_frames * film.height * film.width * 3 > self._most_per_film:
@@ -76,7 +76,7 @@ class Pixels:
 
 
 @contextmanager
-def file_of(source: Source, suffixes: frozenset[str]) -> Iterator[Path]:
+def file_of(source: ClipSource, suffixes: frozenset[str]) -> Iterator[Path]:
     """The file of a source; for that of a shard, a copy that exists inside of the block."""
     member = next((each for each in source.members if each.suffix in suffixes), None)
     if member is None:
@@ -88,14 +88,14 @@ def file_of(source: Source, suffixes: frozenset[str]) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def probe_source(source: Source) -> tuple[int, int]:
+def probe_source(source: ClipSource) -> tuple[int, int]:
     """Height and width of a video, from its header and first frame. Raises `InputError`."""
-    with file_of(source, VIDEO_SUFFIXES) as path:
+    with file_of(source, SOURCE_SUFFIXES) as path:
         clip = _named(source, path, probe)
     return clip.height, clip.width
 
 
-def _named(source: Source, path: Path, act: object) -> Clip:
+def _named(source: ClipSource, path: Path, act: object) -> Clip:
     try:
         return act(path)  # type: ignore[operator, no-any-return]
     except InputError as error:
@@ -109,29 +109,29 @@ def _image(path: Path, name: str) -> np.ndarray:
     return pixels
 
 
-def _folder(source: Source) -> Film:
+def _folder(source: ClipSource) -> ProbedFilm:
     images = tuple(list_images(source.path))
     height, width = _image(images[0], f"{source.name}/{images[0].name}").shape[:2]
-    return Film(height=height, width=width, shots=((0, len(images)),), compressed=False, images=images)
+    return ProbedFilm(height=height, width=width, shots=((0, len(images)),), compressed=False, images=images)
 
 
-def _video(source: Source) -> Film:
-    with file_of(source, VIDEO_SUFFIXES) as path:
+def _video(source: ClipSource) -> ProbedFilm:
+    with file_of(source, SOURCE_SUFFIXES) as path:
         clip = _named(source, path, probe)
         timeline = scan(clip)
     ends = [*timeline.cuts[1:], timeline.num_frames]
     shots = tuple(zip(timeline.cuts, ends, strict=True))
-    return Film(height=clip.height, width=clip.width, shots=shots, compressed=True, clip=clip, timeline=timeline)
+    return ProbedFilm(height=clip.height, width=clip.width, shots=shots, compressed=True, clip=clip, timeline=timeline)
 
 
-def _decode(source: Source, film: Film, numbers: Sequence[int]) -> list[np.ndarray]:
+def _decode(source: ClipSource, film: ProbedFilm, numbers: Sequence[int]) -> list[np.ndarray]:
     if film.clip is None or film.timeline is None:
         return [_same_size(source, film, film.images[number]) for number in numbers]
-    with file_of(source, VIDEO_SUFFIXES) as path, FrameReader(_at(film.clip, path), film.timeline) as reader:
+    with file_of(source, SOURCE_SUFFIXES) as path, FrameReader(_at(film.clip, path), film.timeline) as reader:
         return [_eight_bits(reader.read(Window(start=number, stop=number + 1))[0].pixels) for number in numbers]
 
 
-def _same_size(source: Source, film: Film, path: Path) -> np.ndarray:
+def _same_size(source: ClipSource, film: ProbedFilm, path: Path) -> np.ndarray:
     pixels = _image(path, f"{source.name}/{path.name}")
     if pixels.shape[:2] != (film.height, film.width):
         size = (film.width, film.height)

@@ -14,9 +14,9 @@ from limpid.train.data.tars import Member, read_index
 from limpid.types import InputError, SettingsError
 from limpid.video.images import IMAGE_SUFFIXES, natural_key
 
-Kind = Literal["video", "frames", "photo", "pair"]
+SourceKind = Literal["video", "frames", "photo", "pair"]
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".ts", ".ogv"})
+SOURCE_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".ts", ".ogv"})
 BESIDE_SUFFIXES = frozenset({".txt", ".csv", ".json", ".jsonl", ".md", ".xml", ".html", ".pdf"})
 """Files that belong to data sets and are no sources; they are not mentioned."""
 LOW_QUALITY = re.compile(r"(lq|lr|x[2348]|.*_bicubic|.*_blur|.*_blur_bicubic|.*_blur_comp)", re.IGNORECASE)
@@ -26,10 +26,10 @@ LEAST_FRAMES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class ClipSource:
     """One thing that clips can be cut from."""
 
-    kind: Kind
+    kind: SourceKind
     name: str
     """Path below the folder, with ``/``; for members of a shard the path of the shard and the key."""
     path: Path
@@ -43,13 +43,13 @@ class Source:
 class Found:
     """What a folder holds. ``notes`` says in sentences what was left out and why."""
 
-    sources: list[Source] = field(default_factory=list)
+    sources: list[ClipSource] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     shards: int = 0
     captions: list[str] = field(default_factory=list)
     """Names and sizes of files that may hold captions."""
 
-    def of(self, *kinds: Kind) -> list[Source]:
+    def of(self, *kinds: SourceKind) -> list[ClipSource]:
         """The sources of these kinds, in the order of their names."""
         return [source for source in self.sources if source.kind in kinds]
 
@@ -98,12 +98,12 @@ def _take_folder(root: Path, here: Path, names: list[str], found: Found, unused:
     images = sorted((here / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
     if here.name.lower() != "photos" and is_numbered(images):
         size = sum(path.stat().st_size for path in images)
-        found.sources.append(Source(kind="frames", name=_below(root, here), path=here, bytes=size))
+        found.sources.append(ClipSource(kind="frames", name=_below(root, here), path=here, bytes=size))
     else:
         found.sources += [_file(root, path, "photo") for path in images]
     for path in (here / name for name in names):
         suffix = path.suffix.lower()
-        if suffix in VIDEO_SUFFIXES:
+        if suffix in SOURCE_SUFFIXES:
             found.sources.append(_file(root, path, "video"))
         elif suffix == ".tar":
             _take_shard(root, path, found)
@@ -135,15 +135,15 @@ def _take_shard(root: Path, path: Path, found: Found) -> None:
             found.notes.append(f"{name}: {key} is left out: it has neither a pair of frames, nor a video, nor a photo")
         else:
             size = sum(member.size for member in members)
-            found.sources.append(Source(kind=kind, name=f"{name}/{key}", path=path, bytes=size, members=members))
+            found.sources.append(ClipSource(kind=kind, name=f"{name}/{key}", path=path, bytes=size, members=members))
 
 
-def _kind_of(members: Sequence[Member]) -> Kind | None:
+def _kind_of(members: Sequence[Member]) -> SourceKind | None:
     suffixes = {member.suffix for member in members}
     halves = {suffix.split(".")[1] for suffix in suffixes if suffix.count(".") == 2}
     if {"hr", "lr"} <= halves:
         return "pair"
-    if suffixes & VIDEO_SUFFIXES:
+    if suffixes & SOURCE_SUFFIXES:
         return "video"
     return "photo" if suffixes & IMAGE_SUFFIXES else None
 
@@ -159,8 +159,8 @@ def is_numbered(images: Sequence[Path]) -> bool:
     return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def _file(root: Path, path: Path, kind: Kind) -> Source:
-    return Source(kind=kind, name=_below(root, path), path=path, bytes=path.stat().st_size)
+def _file(root: Path, path: Path, kind: SourceKind) -> ClipSource:
+    return ClipSource(kind=kind, name=_below(root, path), path=path, bytes=path.stat().st_size)
 
 
 def _below(root: Path, path: Path) -> str:
@@ -183,6 +183,6 @@ def _keep_out(found: Found, names: Collection[str]) -> None:
     found.sources = [source for source in found.sources if not hit[source.name]]
 
 
-def _names(source: Source) -> set[str]:
+def _names(source: ClipSource) -> set[str]:
     last = source.name.rpartition("/")[2]
     return {source.name, last, Path(last).stem} if not source.members else {source.name, last}

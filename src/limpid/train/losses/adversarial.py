@@ -1,11 +1,9 @@
-"""Adversarial losses: hinge, the weight that balances them with the rest, and a penalty on the critic's slope.
+"""Adversarial losses: hinge, and the weight that balances them with the rest.
 
 What a critic says is ``b ...``, one number per patch. Results are ``b``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -27,18 +25,11 @@ def generator_hinge(made: Tensor) -> Tensor:
     return -per_clip(made)
 
 
-def r1_penalty(critic: Callable[[Tensor], Tensor], true: Tensor) -> Tensor:
-    """Squared length of the critic's gradient at true clips, halved (Mescheder et al. 2018, Eq. 9)."""
-    true = true.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(per_clip(critic(true)).sum(), true, create_graph=True)
-    return slope.square().flatten(1).sum(1) / 2
-
-
 def adaptive_weight(rest: Tensor, adversarial: Tensor, made: Tensor, layer: Tensor) -> Tensor:
     """``|grad rest| / |grad adversarial|`` of each clip at the weights ``layer``: ``b``, a constant for autograd.
 
-    VQGAN's lambda (Esser et al. 2021, Eq. 7), with its bounds. There it is taken for a batch; here for each clip, so
-    that it does not depend on what the clip is batched with.
+    The lambda of Esser et al. 2021 (VQGAN Eq. 7), with its bounds. There it is taken for a batch; here for each clip,
+    so that it does not depend on what the clip is batched with.
 
     Args:
         rest, adversarial: losses per clip, ``b``, made from ``made`` alone.

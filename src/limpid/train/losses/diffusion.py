@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -21,57 +20,35 @@ def expanded(level: Tensor, like: Tensor) -> Tensor:
 
 
 def noised(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """``alpha x0 + sigma eps`` (Ho et al. 2020, Eq. 4)."""
+    """``alpha x0 + sigma eps`` (Ho et al. 2020, DDPM Eq. 4)."""
     return expanded(alpha, x0) * x0 + expanded(sigma, x0) * eps
 
 
 def v_target(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """``v = alpha eps - sigma x0`` (Salimans and Ho 2022); Upscale-A-Video and DiffVSR, section 3.1."""
+    """``v = alpha eps - sigma x0`` (Salimans and Ho 2022); UAV section 3.1, DiffVSR section 3.1."""
     return expanded(alpha, x0) * eps - expanded(sigma, x0) * x0
 
 
 def v_loss(out: Tensor, x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """Mean squared error of ``v``; Upscale-A-Video, Eq. 1."""
+    """Mean squared error of ``v``; UAV Eq. 1, DiffVSR Eq. 1."""
     return per_clip((out.float() - v_target(x0, eps, alpha, sigma).float()).square())
 
 
-def eps_loss(out: Tensor, eps: Tensor, vlb_weight: Tensor | None = None, vlb_share: float = 0.0) -> Tensor:
-    """Mean squared error of the noise (Ho et al. 2020, Eq. 14), as MGLD-VSR section 3.1.
+def eps_loss(out: Tensor, eps: Tensor) -> Tensor:
+    """Mean squared error of the noise (Ho et al. 2020, DDPM Eq. 14), as in MGLD section 3.1.
 
-    ``vlb_weight`` (``b``, from `vlb_weights` at each clip's timestep) times ``vlb_share`` is added to the weight 1, as
-    latent diffusion does with its ``original_elbo_weight``; its models were trained with a share of 0. Raises
-    ValueError for a share without weights.
+    Latent diffusion can add a share of the variational bound's weight; its models were trained with none.
     """
-    error = per_clip((out.float() - eps.float()).square())
-    if vlb_weight is None:
-        if vlb_share:
-            raise ValueError("a share of the variational bound needs its weights; give vlb_weight")
-        return error
-    return error * (1 + vlb_share * vlb_weight.to(error))
-
-
-def vlb_weights(alphas_cumprod: Tensor) -> Tensor:
-    """Weight of the squared error of the noise in the variational bound, at each timestep: ``n`` to ``n`` float64.
-
-    ``beta^2 / (2 s^2 (1 - beta) (1 - a))`` with ``s^2 = beta (1 - a') / (1 - a)`` the variance of the posterior, ``a``
-    the cumulative product and ``a'`` the one before (Ho et al. 2020, Eq. 12). The first, infinite, takes the second's
-    value, as in latent diffusion.
-    """
-    a = alphas_cumprod.double()
-    before = torch.cat([a.new_ones(1), a[:-1]])
-    beta = 1 - a / before
-    weights = beta / (2 * (1 - beta) * (1 - before))
-    weights[0] = weights[1]
-    return weights
+    return per_clip((out.float() - eps.float()).square())
 
 
 def edm_sigmas(normal: Tensor, mean: float = -1.2, deviation: float = 1.2) -> Tensor:
-    """Noise levels of training, ``ln sigma`` normal (Karras et al. 2022, Table 1), from standard normal numbers."""
+    """Noise levels of training, ``ln sigma`` normal (Karras et al. 2022, EDM Table 1), from standard normal numbers."""
     return (mean + deviation * normal).exp()
 
 
 def edm_weight(sigma: Tensor, sigma_data: float = 0.5) -> Tensor:
-    """``(sigma^2 + sigma_data^2) / (sigma sigma_data)^2`` (Karras et al. 2022, Table 1).
+    """``(sigma^2 + sigma_data^2) / (sigma sigma_data)^2`` (Karras et al. 2022, EDM Table 1).
 
     With it the error of what the network itself puts out has weight 1.
     """
@@ -79,7 +56,7 @@ def edm_weight(sigma: Tensor, sigma_data: float = 0.5) -> Tensor:
 
 
 def edm_loss(denoised: Tensor, x0: Tensor, sigma: Tensor, sigma_data: float = 0.5) -> Tensor:
-    """Weighted squared error of the clean latent (Karras et al. 2022, Eq. 2 and Table 1).
+    """Weighted squared error of the clean latent (Karras et al. 2022, EDM Eq. 2, EDM Table 1).
 
     ``denoised`` is what the preconditioned network says, ``skip z + out F``.
     """

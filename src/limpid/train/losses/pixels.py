@@ -14,13 +14,13 @@ def l1(made: Tensor, truth: Tensor) -> Tensor:
     return per_clip((made - truth).abs())
 
 
-def charbonnier(made: Tensor, truth: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Mean of ``sqrt(d^2 + epsilon^2)``, ``b`` (Charbonnier et al. 1994): L1 with a round bottom."""
-    return per_clip(((made - truth).square() + epsilon**2).sqrt())
+def charbonnier(error: Tensor, smooth: float) -> Tensor:
+    """``sqrt(e^2 + smooth)`` of each value (Charbonnier et al. 1994): L1 with a round bottom; of any shape."""
+    return (error.square() + smooth).sqrt()
 
 
 def frame_difference(made: Tensor, truth: Tensor) -> Tensor:
-    """How differently neighbouring frames differ, ``b``; MGLD-VSR, Eq. 4, as a mean over pixels and pairs of frames.
+    """How differently neighbouring frames differ, ``b``; MGLD Eq. 4, as a mean over pixels and pairs of frames.
 
     Zero for a clip of one frame.
     """

@@ -1,4 +1,4 @@
-"""Structure-weighted consistency (MGLD-VSR, section 3.3): restored frames agree along the motion of the true ones."""
+"""Structure-weighted consistency (MGLD section 3.3): restored frames agree along the motion of the true ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from limpid.flow.warp import unoccluded, warp
 from limpid.train.losses.diffusion import per_clip
+from limpid.types import LUMA_BT601
 
-LUMA = (0.299, 0.587, 0.114)
 STRUCTURE_WEIGHT = 3.0
 
 
@@ -18,7 +18,7 @@ def sobel(frames: Tensor) -> Tensor:
 
     The gradient is scaled so that a step from black to white along an axis is 1; borders are replicated.
     """
-    luma = torch.einsum("nchw,c->nhw", frames.float(), frames.new_tensor(LUMA, dtype=torch.float32))[:, None]
+    luma = torch.einsum("nchw,c->nhw", frames.float(), frames.new_tensor(LUMA_BT601, dtype=torch.float32))[:, None]
     smooth, slope = luma.new_tensor([1.0, 2.0, 1.0]) / 4, luma.new_tensor([-1.0, 0.0, 1.0])
     kernels = torch.stack([smooth[:, None] * slope, slope[:, None] * smooth])[:, None]
     gradient = F.conv2d(F.pad(luma, (1, 1, 1, 1), mode="replicate"), kernels)
@@ -34,7 +34,7 @@ def structure_weights(truth: Tensor, weight: float = STRUCTURE_WEIGHT) -> Tensor
 def structure_weighted_consistency(
     made: Tensor, truth: Tensor, forward: Tensor, backward: Tensor, weight: float = STRUCTURE_WEIGHT
 ) -> Tensor:
-    """MGLD-VSR, Eq. 5: each restored frame, fetched along the true motion, against its restored neighbour.
+    """MGLD Eq. 5: each restored frame, fetched along the true motion, against its restored neighbour.
 
     Args:
         made: restored clips ``b t 3 h w``, which alone are compared; any range.

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.2
+_SLOPE = 0.2
 
 
 def spectral_norm(weight: Tensor) -> Tensor:
@@ -65,12 +65,12 @@ class PatchCritic(nn.Module):
         """``b t 3 h w`` in [-1, 1] to ``b t h' w'``, one number per patch."""
         x = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
+            x = F.leaky_relu(layer(x), _SLOPE)
         return torch.unflatten(self.last(x)[:, 0], 0, clips.shape[:2])
 
 
 class TemporalPatchCritic(nn.Module):
-    """T-PatchGAN (Chang et al. 2019, section 3.3), which Upscale-A-Video and DiffVSR train their decoders with.
+    """T-PatchGAN (Chang et al. 2019), which Upscale-A-Video and DiffVSR train their decoders with.
 
     Six 3-D convolutions of 3x5x5, each halving height and width and keeping the frames, spectral normalisation in all
     but the last. ``levels`` is less for small crops.
@@ -91,5 +91,5 @@ class TemporalPatchCritic(nn.Module):
         """``b t 3 h w`` in [-1, 1] to ``b t h' w'``, one number per patch."""
         x = clips.transpose(1, 2).contiguous(memory_format=torch.channels_last_3d)
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
+            x = F.leaky_relu(layer(x), _SLOPE)
         return cast(Tensor, self.last(x)[:, 0])

@@ -1,5 +1,5 @@
-"""Teaching an autoencoder's decoder to give steady, sharp clips: Upscale-A-Video section 3.2, DiffVSR section 3.3,
-MGLD-VSR section 3.3.
+"""Teaching an autoencoder's decoder to give steady, sharp clips: UAV section 3.2, DiffVSR section 3.3,
+MGLD section 3.3.
 
 The encoder stays as it is, because the denoiser works on its latents. Pixel terms are of frames in [-1, 1], as in the
 papers' code base, so that weights mean what they mean there.
@@ -25,11 +25,11 @@ from limpid.train.losses.perceptual import Perceptual, find_perceptual
 from limpid.train.losses.pixels import frame_difference, l1
 from limpid.train.losses.structure import structure_weighted_consistency
 from limpid.train.networks.critics import PatchCritic, TemporalPatchCritic
-from limpid.train.objectives.autoencoder_start import Network, begin, trainable_kinds
-from limpid.train.objectives.denoising import prepared
+from limpid.train.objectives.denoising import ready_to_train
 from limpid.train.objectives.folders import copy_rest, finish_folder
 from limpid.train.objectives.latents import LatentSource
 from limpid.train.stage import Stage, Start
+from limpid.train.starts.autoencoder import AutoencoderChoice, autoencoder_kinds, start_autoencoder
 from limpid.types import SettingsError
 
 
@@ -40,9 +40,9 @@ class LossWeights:
     l1: float = 1.0
     perceptual: float = 1.0
     difference: float = 0.0
-    """Frame difference, MGLD-VSR Eq. 4."""
+    """Frame difference, MGLD Eq. 4."""
     consistency: float = 0.0
-    """Structure-weighted consistency, MGLD-VSR Eq. 5."""
+    """Structure-weighted consistency, MGLD Eq. 5."""
     adversarial: float = 0.025
     """Times the adaptive weight, which makes it a share of the gradient of all other terms."""
 
@@ -54,7 +54,7 @@ class DecoderTraining:
     It starts from a folder of converted weights that has the image autoencoder, or the one that is trained.
     """
 
-    network: Network
+    network: AutoencoderChoice
     weights: LossWeights = field(default_factory=LossWeights)
     latents: LatentSource = field(default_factory=LatentSource)
     critic: Literal["clips", "frames"] = "clips"
@@ -90,7 +90,7 @@ class DecoderLearner:
         self.objective, self.folder, self.batch = objective, folder, stage.batch
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(start.seed)
-            self.vae: Any = prepared(begin(objective.network, folder), start.device)
+            self.vae: Any = ready_to_train(start_autoencoder(objective.network, folder), start.device)
             self.critic = objective.make_critic().to(start.device) if objective.weights.adversarial else None
         self.perceptual: Perceptual | None = None
         if objective.weights.perceptual:
@@ -105,7 +105,7 @@ class DecoderLearner:
         return {"model": self.vae, **critics}
 
     def kinds(self) -> Mapping[str, Sequence[str]]:
-        return trainable_kinds(self.vae)
+        return autoencoder_kinds(self.vae)
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         truth = batch.hr * 2 - 1

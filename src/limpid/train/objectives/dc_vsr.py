@@ -1,4 +1,6 @@
-"""Teaching the denoiser of DC-VSR, Stable Video Diffusion told of the latent of the enlarged LR clip; supplement A, E.
+"""Teaching the denoiser of DC-VSR: Stable Video Diffusion told of the latent of the enlarged LR clip.
+
+DC-VSR supplement A, E.
 
 SVD is an EDM model (Karras et al. 2022) whose network predicts v, which is EDM's preconditioning with clean latents of
 deviation 1: x0 = z / (1 + s^2) - s / sqrt(1 + s^2) F, told ln(s) / 4. Its loss weight (1 + s^2) / s^2 of the error of
@@ -16,45 +18,53 @@ import torch
 from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
-from limpid.convert.dc_vsr_configs import UNET
+from limpid.convert.dc_vsr_configs import SVD_UNET_CONFIG
 from limpid.diffusion.noise import start_scale
 from limpid.diffusion.schedules import karras_steps
-from limpid.methods.common import DC_VSR
+from limpid.methods.common import DC_VSR_NAME
 from limpid.methods.dc_vsr import SIGMA_MAX, SIGMA_MIN
 from limpid.networks.by_name import make_official
-from limpid.priors.dc_vsr import LATENT_MULTIPLE, PIXELS_PER_LATENT, SVDCondition, SVDConditioning, SVDPrior, predicted
-from limpid.priors.load.dc_vsr import SVDFiles, load_network
-from limpid.priors.load.offload import prepare
+from limpid.priors.dc_vsr import (
+    LATENT_MULTIPLE,
+    PIXELS_PER_LATENT,
+    DCVSRCondition,
+    DCVSRPrior,
+    SVDConditioning,
+    predicted,
+)
+from limpid.priors.load.dc_vsr import DCVSRFiles, load_network
+from limpid.priors.load.offload import place_network
 from limpid.train.freezing import by_kind, sizes
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import edm_sigmas, expanded
 from limpid.train.objectives.denoising import (
     DenoisingLearner,
     Levels,
+    NetworksInMemory,
     Predicts,
     drawn_latents,
     each_restored,
     edm_levels,
-    prepared,
+    ready_to_train,
     sample,
 )
 from limpid.train.objectives.folders import copy_rest, finish_folder, starting_folder
 from limpid.train.stage import Stage, Start
 from limpid.types import Placement, Scene, SettingsError, Step
 
-BASE = "svd"
-TEMPORAL = (".temporal_transformer_blocks.", ".time_pos_embed.", ".temporal_res_block.", ".time_mixer.")
+DC_VSR_BASE = "svd"
+_TEMPORAL = (".temporal_transformer_blocks.", ".time_pos_embed.", ".temporal_res_block.", ".time_mixer.")
 """Parts of the names of layers over time: attention, the frames' places in it, residual blocks, what mixes them in."""
 CROP_MULTIPLE = PIXELS_PER_LATENT * LATENT_MULTIPLE
 
 
-def kind_of(name: str) -> str:
+def dc_vsr_layer_kind(name: str) -> str:
     """``temporal`` or ``spatial``, for the name of a parameter."""
-    return "temporal" if any(part in name for part in TEMPORAL) else "spatial"
+    return "temporal" if any(part in name for part in _TEMPORAL) else "spatial"
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoDenoising:
+class DCVSRDenoising:
     """Objective of both phases. It starts from the folder of the method itself, or of SVD."""
 
     conditioning: SVDConditioning = field(default_factory=SVDConditioning)
@@ -72,29 +82,23 @@ class VideoDenoising:
 
     def parameter_table(self) -> dict[str, int]:
         """Parameters of the full network by kind of layer, counted without its weights."""
-        unet = make_official("svd_unet", UNET)
-        return sizes(unet, by_kind(unet, kind_of))
+        unet = make_official("svd_unet", SVD_UNET_CONFIG)
+        return sizes(unet, by_kind(unet, dc_vsr_layer_kind))
 
-    def system(self, start: Start, stage: Stage) -> VideoSystem:
-        folder = starting_folder(DC_VSR, (DC_VSR, BASE), start, stage)
+    def system(self, start: Start, stage: Stage) -> DCVSRSystem:
+        folder = starting_folder(DC_VSR_NAME, (DC_VSR_NAME, DC_VSR_BASE), start, stage)
         if stage.clips.crop_px % CROP_MULTIPLE:
             raise SettingsError(
                 f"crops of {stage.clips.crop_px} px do not fit the denoiser; take a multiple of {CROP_MULTIPLE}"
             )
-        return VideoSystem.load(self, folder, start)
-
-
-class Networks(dict[str, Any]):
-    """See `limpid.priors.dc_vsr.Networks`."""
-
-    use = dict.__getitem__
+        return DCVSRSystem.load(self, folder, start)
 
 
 @dataclass(kw_only=True)
-class VideoSystem:
+class DCVSRSystem:
     """See `limpid.train.objectives.denoising.System`."""
 
-    objective: VideoDenoising
+    objective: DCVSRDenoising
     network: Any
     frozen: Mapping[str, Any]
     """``vae``, and ``image_encoder`` where the conditioning has one."""
@@ -102,28 +106,29 @@ class VideoSystem:
     device: torch.device
     random_weights: bool
     predicts: Predicts = "v"
+    sigma_data: float = 1.0
 
     @classmethod
-    def load(cls, objective: VideoDenoising, folder: Path, start: Start) -> VideoSystem:
-        files = SVDFiles(folder=folder, conditioning=objective.conditioning)
+    def load(cls, objective: DCVSRDenoising, folder: Path, start: Start) -> DCVSRSystem:
+        files = DCVSRFiles(folder=folder, conditioning=objective.conditioning)
         placement = Placement(device=start.device, dtype=torch.float32)
         files.parameter_bytes()  # says in our words what is missing
         loaded = {name: load_network(folder / name, placement) for name in files.paths()}
-        unet = prepared(loaded.pop("unet"), start.device)
+        unet = ready_to_train(loaded.pop("unet"), start.device)
         return cls(
             objective=objective,
             network=unet,
-            frozen={name: prepare(network, placement).to(start.device) for name, network in loaded.items()},
+            frozen={name: place_network(network, placement).to(start.device) for name, network in loaded.items()},
             folder=folder,
             device=start.device,
             random_weights=read_card(folder).random,
         )
 
     @property
-    def prior(self) -> SVDPrior:
+    def prior(self) -> DCVSRPrior:
         """The method's, over the same networks."""
-        return SVDPrior(
-            networks=Networks({"unet": self.network, **self.frozen}),
+        return DCVSRPrior(
+            networks=NetworksInMemory({"unet": self.network, **self.frozen}),
             self_attentions=(),
             conditioning=self.objective.conditioning,
             device=self.device,
@@ -133,7 +138,7 @@ class VideoSystem:
         )
 
     def kinds(self) -> Mapping[str, Sequence[str]]:
-        return by_kind(self.network, kind_of)
+        return by_kind(self.network, dc_vsr_layer_kind)
 
     def levels(self, random: ClipRandom) -> Levels:
         """Levels beyond those of a run are brought to its first or last."""
@@ -147,7 +152,7 @@ class VideoSystem:
         return drawn_latents(spread.mean, spread.logvar, batch.hr.shape[1], scale, random)
 
     @torch.no_grad()
-    def condition(self, batch: ClipBatch, random: ClipRandom) -> SVDCondition:
+    def condition(self, batch: ClipBatch, random: ClipRandom) -> DCVSRCondition:
         """Nothing that learns makes it."""
         seeds = random.integers("augmentation", 0, 2**31).tolist()
         each = [self._told(lr, seed) for lr, seed in zip(batch.lr, seeds, strict=True)]
@@ -160,21 +165,18 @@ class VideoSystem:
             time_ids=torch.cat([told.time_ids for told in chosen]),
         )
 
-    def _told(self, lr: Tensor, seed: int) -> SVDCondition:
+    def _told(self, lr: Tensor, seed: int) -> DCVSRCondition:
         return self.prior.condition(lr, Scene(seed=seed, frames=range(len(lr)), shot=0))
 
-    def unconditional(self, condition: SVDCondition) -> SVDCondition:
+    def unconditional(self, condition: DCVSRCondition) -> DCVSRCondition:
         return condition.unconditional()
 
     def schedule(self, num_steps: int) -> Sequence[Step]:
         return karras_steps(num_steps, sigma_min=SIGMA_MIN, sigma_max=SIGMA_MAX)
 
-    def raw(self, z: Tensor, levels: Levels, condition: SVDCondition) -> Tensor:
+    def raw(self, z: Tensor, levels: Levels, condition: DCVSRCondition) -> Tensor:
         radius = (levels.alpha**2 + levels.sigma**2).sqrt()
         return predicted(self.network, z / expanded(radius, z), levels.t, condition)
-
-    def weight(self, levels: Levels) -> Tensor:
-        return torch.ones_like(levels.sigma)
 
     def save(self, folder: Path) -> None:
         self._save(folder)
@@ -186,7 +188,7 @@ class VideoSystem:
         copy_rest(self.folder, folder, without=("unet",))
         self.network.save_pretrained(folder / "unet")
         finish_folder(
-            folder, DC_VSR, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
+            folder, DC_VSR_NAME, random=self.random_weights, started_from=self.folder, notes=notes, defaults=defaults
         )
 
     def restore(self, batch: ClipBatch, random: ClipRandom) -> Tensor:

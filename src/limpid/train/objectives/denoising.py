@@ -7,8 +7,9 @@ What differs between systems (how clips become latents, what the network is told
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,13 @@ from torch import Tensor, nn
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import Betas
 from limpid.method import Prior
-from limpid.priors.load.offload import prepare
+from limpid.priors.load.offload import place_network
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.diffusion import expanded, noised, per_clip, v_target
+from limpid.train.losses.diffusion import edm_loss, eps_loss, expanded, noised, v_loss
 from limpid.types import Placement, Step
+
+if TYPE_CHECKING:
+    from limpid.train.objectives.texts import Texts
 
 
 class Levels(NamedTuple):
@@ -40,6 +44,11 @@ class System(Protocol):
     predicts: Predicts
     """``v`` holds for EDM levels too, see `limpid.diffusion.parametrisations.from_v`."""
 
+    @property
+    def sigma_data(self) -> float:
+        """Deviation of clean latents that the loss reckons with; for v and eps it is 1 by their definition."""
+        ...
+
     def kinds(self) -> Mapping[str, Sequence[str]]: ...
 
     def levels(self, random: ClipRandom) -> Levels: ...
@@ -54,10 +63,6 @@ class System(Protocol):
 
     def raw(self, z: Tensor, levels: Levels, condition: Any) -> Tensor:
         """What the network puts out, ``b c t h w``."""
-        ...
-
-    def weight(self, levels: Levels) -> Tensor:
-        """How much each clip's squared error counts, ``b``."""
         ...
 
     def save(self, folder: Path) -> None: ...
@@ -84,8 +89,7 @@ class DenoisingLearner:
         x0, levels, condition = noised_batch(self.system, batch, random)
         eps = random.normal("noise", x0.shape[1:], x0.device)
         out = self.system.raw(noised(x0, eps, levels.alpha, levels.sigma), levels, condition)
-        error = per_clip((out.float() - target(self.system.predicts, x0, eps, levels)).square())
-        return {"denoising": (self.system.weight(levels) * error).mean()}
+        return {"denoising": prediction_error(self.system, out, x0, eps, levels).mean()}
 
     def save(self, folder: Path) -> None:
         self.system.save(folder)
@@ -102,12 +106,17 @@ def noised_batch(system: System, batch: ClipBatch, random: ClipRandom) -> tuple[
     return x0, levels, system.condition(batch, random)
 
 
-def target(predicts: Predicts, x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
-    """What the network should put out; ``v = (alpha eps - sigma x0) / sqrt(alpha^2 + sigma^2)``."""
-    if predicts != "v":
-        return eps if predicts == "eps" else x0
+def prediction_error(system: System, out: Tensor, x0: Tensor, eps: Tensor, levels: Levels) -> Tensor:
+    """The loss of each clip, ``b``, of what the network put out for ``alpha x0 + sigma eps``.
+
+    v is that of levels on the unit circle: ``(alpha eps - sigma x0) / sqrt(alpha^2 + sigma^2)``.
+    """
+    if system.predicts == "eps":
+        return eps_loss(out, eps)
+    if system.predicts == "x0":
+        return edm_loss(out, x0, levels.sigma, system.sigma_data)
     radius = (levels.alpha**2 + levels.sigma**2).sqrt()
-    return v_target(x0, eps, levels.alpha / radius, levels.sigma / radius)
+    return v_loss(out, x0, eps, levels.alpha / radius, levels.sigma / radius)
 
 
 def clean_latent(system: System, z: Tensor, levels: Levels, condition: Any) -> Tensor:
@@ -134,6 +143,41 @@ def even_timesteps(betas: Betas, random: ClipRandom) -> Levels:
     return Levels(t=t.float(), alpha=cumulative.sqrt().float(), sigma=(1 - cumulative).sqrt().float())
 
 
+class NetworksInMemory(dict[str, Any]):
+    """Networks by name for a prior that previews are made with; they stay where they are, because they learn.
+
+    See `limpid.priors.load.offload.Parts`, which moves them about instead.
+    """
+
+    use = dict.__getitem__
+
+
+@dataclass(frozen=True)
+class EmptyPrompts:
+    """Prompts for previews: no text on either side of guidance (see `limpid.priors.upscaler.Prompts`)."""
+
+    texts: Texts
+
+    def positive(self, shot: int) -> Tensor:
+        return self.texts.embed([""])
+
+    def negative(self) -> Tensor:
+        return self.texts.embed([""])
+
+
+def told_by_keywords(network: Any, z: Tensor, levels: Levels, condition: Mapping[str, Tensor]) -> Tensor:
+    """What a U-Net puts out whose condition is its keyword arguments, ``b c t h w``."""
+    out: Tensor = network(z, levels.t, **condition)
+    return out
+
+
+def encoded_clips(vae: Any, batch: ClipBatch, random: ClipRandom) -> Tensor:
+    """HR clips as latents ``b c t h w`` by one of our autoencoders, drawn as its encoder spreads them."""
+    t = batch.hr.shape[1]
+    mean, logvar = vae.encode(batch.hr.flatten(0, 1) * 2 - 1, num_frames=t)
+    return drawn_latents(mean, logvar, t, float(vae.config.scaling_factor), random)
+
+
 def drawn_latents(mean: Tensor, logvar: Tensor, frames: int, scale: float, random: ClipRandom) -> Tensor:
     """Latents as the encoder spreads them, times ``scale``: ``(b t) c h w`` to ``b c t h w``."""
     noise = random.normal("encode", (frames, *mean.shape[1:]), mean.device).flatten(0, 1)
@@ -141,9 +185,9 @@ def drawn_latents(mean: Tensor, logvar: Tensor, frames: int, scale: float, rando
     return torch.unflatten(latent, 0, (-1, frames)).transpose(1, 2)
 
 
-def prepared(network: nn.Module, device: torch.device) -> nn.Module:
+def ready_to_train(network: nn.Module, device: torch.device) -> nn.Module:
     """Float32, on the device, in the layout that convolutions want, ready to learn."""
-    return prepare(network, Placement(device=device, dtype=torch.float32)).to(device).requires_grad_(True).train()
+    return place_network(network, Placement(device=device, dtype=torch.float32)).to(device).requires_grad_(True).train()
 
 
 def sample(prior: Prior, z: Tensor, steps: Sequence[Step], condition: Any) -> Tensor:

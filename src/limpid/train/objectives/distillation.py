@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.diffusion import expanded, noised, per_clip
-from limpid.train.objectives.denoising import Levels, System, clean_latent, target
+from limpid.train.losses.diffusion import expanded, noised
+from limpid.train.objectives.denoising import Levels, System, clean_latent, prediction_error
 from limpid.train.stage import Stage, Start
 from limpid.types import SettingsError, Step
 
@@ -107,8 +107,7 @@ class DistillingLearner:
             goal = self._goal(z, passage, condition)
         out = self.student.raw(z, passage.here, condition)
         eps = (z - expanded(passage.here.alpha, z) * goal) / expanded(passage.here.sigma, z)
-        error = per_clip((out.float() - target(self.student.predicts, goal, eps, passage.here)).square())
-        return {"distillation": (self.student.weight(passage.here) * error).mean()}
+        return {"distillation": prediction_error(self.student, out, goal, eps, passage.here).mean()}
 
     def _goal(self, z: Tensor, passage: Passage, condition: Any) -> Tensor:
         """The clean latent to predict at ``here``: what leads to where the path leaves the segment."""

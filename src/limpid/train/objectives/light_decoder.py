@@ -16,21 +16,17 @@ from torch import Tensor, nn
 
 from limpid.checkpoints.folders import read_card
 from limpid.methods.upscaler_family import LIGHT
-from limpid.networks.autoencoder import LightVAE
-from limpid.networks.autoencoder.official import KEPT
-from limpid.priors.load.upscaler import UpscalerFiles, from_folder, load_autoencoder
+from limpid.priors.load.upscaler import UpscalerFiles, load_autoencoder
 from limpid.train.freezing import by_kind
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.perceptual import Perceptual, find_perceptual
 from limpid.train.losses.pixels import frame_difference, l1
-from limpid.train.objectives.denoising import prepared
+from limpid.train.objectives.denoising import ready_to_train
 from limpid.train.objectives.folders import copy_rest, finish_folder, starting_folder
 from limpid.train.objectives.latents import LatentSource
 from limpid.train.stage import Stage, Start
-from limpid.types import Placement, WeightsError
-
-ENCODER = ("encoder.", "quant_conv.")
-"""First words of what a student has from its teacher."""
+from limpid.train.starts.light_decoder import start_light_decoder
+from limpid.types import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +44,7 @@ class LightDecoder:
     perceptual: float = 1.0
     """Of LPIPS, or of what takes its place; 0 leaves it out, as with the next."""
     difference: float = 0.5
-    """Of the frame difference, MGLD-VSR Eq. 4, here between student and teacher."""
+    """Weight of the frame difference, MGLD Eq. 4, here between student and teacher."""
 
     def learner(self, start: Start, stage: Stage) -> LightLearner:
         folder = starting_folder(self.method, (self.method,), start, stage)
@@ -67,7 +63,7 @@ class LightLearner:
         self.teacher: Any = load_autoencoder(files, placement).to(start.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(start.seed)
-            self.vae: Any = prepared(begin_light(self.teacher, objective.decoder, folder), start.device)
+            self.vae: Any = ready_to_train(start_light_decoder(self.teacher, objective.decoder, folder), start.device)
         self.perceptual: Perceptual | None = None
         if objective.perceptual:
             self.perceptual = find_perceptual(start.assets, start.device, start.notes)
@@ -122,28 +118,3 @@ def decoded_clips(vae: Any, z: Tensor, batch: ClipBatch) -> Tensor:
     b, t = batch.lr.shape[:2]
     frames: Tensor = vae.decode(z, num_frames=t, lr=batch.lr.flatten(0, 1) * 2 - 1)
     return torch.unflatten(frames.float(), 0, (b, t))
-
-
-def begin_light(teacher: Any, options: Mapping[str, Any], folder: Path) -> Any:
-    """The light decoder in a folder of weights, or a new one with the teacher's encoder, which upscales bicubically.
-
-    Raises WeightsError when the one in the folder is damaged or has another shape than ``options`` ask for.
-    """
-    if not (folder / LIGHT).is_dir():
-        kept = {key: teacher.config[key] for key in (*KEPT, "norm_scope") if key in teacher.config}
-        vae = LightVAE(**{**kept, **options})
-        encoder = {key: value for key, value in teacher.state_dict().items() if key.startswith(ENCODER)}
-        missing, unexpected = vae.load_state_dict(encoder, strict=False)
-        if unexpected or any(key.startswith(ENCODER) for key in missing):
-            raise WeightsError(f"the autoencoder in {folder} has another encoder than those of the family")
-        return vae
-    found = from_folder(LightVAE, folder / LIGHT, torch.float32, {})
-    odd = {key: found.config[key] for key, value in options.items() if _plain(found.config[key]) != _plain(value)}
-    if odd:
-        raise WeightsError(f"the light decoder in {folder / LIGHT} has {odd}; the recipe asks for {dict(options)}")
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """A stored configuration has lists where there were tuples."""
-    return tuple(value) if isinstance(value, list) else value

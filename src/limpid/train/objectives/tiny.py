@@ -1,6 +1,6 @@
 """What `tiny` is trained for: the residual over bicubic upscaling, from any noise level.
 
-Distances are Charbonnier's, in pixels, divided by what is typical of the noise level (EDM's c_out, Karras et al. 2022,
+Distances are Charbonnier's, in pixels, divided by what is typical of the noise level (c_out of Karras et al. 2022, EDM
 Table 1), so that no level outweighs the others. Half of the clips are near pure noise, because one step from there is
 what most people run; the rest is even in the logarithm of sigma.
 """
@@ -16,22 +16,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.methods.tiny import TINY_SIGMA_MAX, TINY_WEIGHTS
+from limpid.methods.tiny import TINY_FILE, TINY_SIGMA_MAX
 from limpid.priors.tiny import (
     TinyConfig,
     TinyNetwork,
     bicubic_patches,
     from_latent,
-    load_tiny,
     save_tiny,
     to_latent,
     wiener_prediction,
 )
 from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.pixels import charbonnier
 from limpid.train.stage import Stage, Start
+from limpid.train.starts.tiny import start_tiny
 from limpid.types import SettingsError
-
-TINY_FILE = "tiny.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,23 +53,8 @@ class TinyDenoising:
     def learner(self, start: Start, stage: Stage) -> TinyLearner:
         if stage.clips.scale != self.config.scale:
             raise SettingsError(f"clips shrink {stage.clips.scale} times, tiny enlarges {self.config.scale} times")
-        network = begin(self.config, start)
+        network = start_tiny(self.config, start)
         return TinyLearner(self, network.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-
-
-def begin(config: TinyConfig, start: Start) -> TinyNetwork:
-    """The network of the stage before, or of a weight file, or a new one with the units of the shipped one."""
-    given = start.previous or start.weights
-    if given is not None:
-        return load_tiny(given / TINY_FILE if given.is_dir() else given)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(start.seed)
-        network = TinyNetwork(config)
-    shipped = load_tiny(TINY_WEIGHTS)
-    if shipped.config.latent_channels == config.latent_channels:
-        network.data_scale.copy_(shipped.data_scale)
-        network.spread_scale.copy_(shipped.spread_scale)
-    return network
 
 
 class TinyLearner:
@@ -89,14 +73,14 @@ class TinyLearner:
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         o, (count, frames) = self.objective, batch.hr.shape[:2]
-        x0, patches = latents(batch, self.network.config)
+        x0, patches = tiny_latents(batch, self.network.config)
         sigma = noise_levels(o, random).to(x0.device)
         noise = random.normal("noise", (frames, *x0.shape[1:]), x0.device).flatten(0, 1)
-        error = predict(self.network, x0, noise, sigma, patches, frames) - x0
+        error = predict_tiny(self.network, x0, noise, sigma, patches, frames) - x0
         pixels = inner(from_latent(error, self.network.config) * self.network.config.latent_scale, o.border)
         c_out = sigma * o.typical_sigma / (sigma**2 + o.typical_sigma**2).sqrt()
         relative = pixels.reshape(count, frames, *pixels.shape[1:]) / c_out[:, None, None, None, None]
-        return {"charbonnier": (relative**2 + o.smooth).sqrt().mean()}
+        return {"charbonnier": charbonnier(relative, o.smooth).mean()}
 
     def save(self, folder: Path) -> None:
         save_tiny(self.network, folder / TINY_FILE)
@@ -104,23 +88,25 @@ class TinyLearner:
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """One step from pure noise, as most people run it."""
         config, (count, frames) = self.network.config, batch.hr.shape[:2]
-        x0, patches = latents(batch, config)
+        x0, patches = tiny_latents(batch, config)
         sigma = torch.full((count,), self.objective.sigma_max, device=x0.device)
         noise = random.normal("preview", (frames, *x0.shape[1:]), x0.device).flatten(0, 1)
-        clean = predict(self.network, torch.zeros_like(x0), noise, sigma, patches, frames)
+        clean = predict_tiny(self.network, torch.zeros_like(x0), noise, sigma, patches, frames)
         base = bicubic_patches(batch.lr.flatten(0, 1), config.scale, config.patch_px)
         pictures = F.pixel_shuffle(base + from_latent(clean, config), config.patch_px * config.scale)
         return pictures.clamp(0, 1).reshape(count, frames, *pictures.shape[1:])
 
 
-def predict(network: TinyNetwork, x0: Tensor, noise: Tensor, sigma: Tensor, patches: Tensor, frames: int) -> Tensor:
+def predict_tiny(
+    network: TinyNetwork, x0: Tensor, noise: Tensor, sigma: Tensor, patches: Tensor, frames: int
+) -> Tensor:
     """The clean latent that the network sees in ``x0 + sigma noise``; ``sigma``: ``b``, the rest ``(b t) c h w``."""
     each = sigma.repeat_interleave(frames)
     z = x0 + each[:, None, None, None] * noise
     return wiener_prediction(network, z.contiguous(memory_format=torch.channels_last), each, patches, frames)
 
 
-def latents(batch: ClipBatch, config: TinyConfig) -> tuple[Tensor, Tensor]:
+def tiny_latents(batch: ClipBatch, config: TinyConfig) -> tuple[Tensor, Tensor]:
     """Clean latents ``(b t) 192 h w`` and LR patches ``(b t) 12 h w`` around 0."""
     hr, lr = batch.hr.flatten(0, 1), batch.lr.flatten(0, 1)
     base = bicubic_patches(lr, config.scale, config.patch_px)

@@ -12,13 +12,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.diffusion.schedules import karras_steps
+from limpid.methods.tiny import TINY_FILE
 from limpid.priors.tiny import bicubic_patches, from_latent, save_tiny, wiener_prediction
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.diffusion import edm_weight
-from limpid.train.objectives.denoising import DenoisingLearner, Levels, Predicts, clean_latent, edm_levels, prepared
+from limpid.train.objectives.denoising import (
+    DenoisingLearner,
+    Levels,
+    Predicts,
+    clean_latent,
+    edm_levels,
+    ready_to_train,
+)
 from limpid.train.objectives.distillation import jump
-from limpid.train.objectives.tiny import TINY_FILE, TinyDenoising, begin, latents, noise_levels
+from limpid.train.objectives.tiny import TinyDenoising, noise_levels, tiny_latents
 from limpid.train.stage import Stage, Start
+from limpid.train.starts.tiny import start_tiny
 from limpid.types import SettingsError, Step
 
 PREVIEW_STEPS = 2
@@ -36,14 +44,14 @@ class TinyTeaching:
     """Where the last step leaves from."""
 
     def system(self, start: Start, stage: Stage) -> TinySystem:
-        network = begin(self.denoising.config, start)
-        return TinySystem(network=prepared(network, start.device), teaching=self)
+        network = start_tiny(self.denoising.config, start)
+        return TinySystem(network=ready_to_train(network, start.device), teaching=self)
 
     def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
         return DenoisingLearner(self.system(start, stage))
 
 
-class Told(NamedTuple):
+class TinyTold(NamedTuple):
     """LR patches ``(b t) 12 h w`` around 0, and how many frames a clip has."""
 
     patches: Tensor
@@ -65,23 +73,24 @@ class TinySystem:
         return edm_levels(noise_levels(self.teaching.denoising, random))
 
     def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
-        return as_clips(latents(batch, self.network.config)[0], batch.hr.shape[1])
+        return pictures_to_clips(tiny_latents(batch, self.network.config)[0], batch.hr.shape[1])
 
-    def condition(self, batch: ClipBatch, random: ClipRandom) -> Told:
-        return Told(latents(batch, self.network.config)[1], batch.hr.shape[1])
+    def condition(self, batch: ClipBatch, random: ClipRandom) -> TinyTold:
+        return TinyTold(tiny_latents(batch, self.network.config)[1], batch.hr.shape[1])
 
-    def unconditional(self, condition: Told) -> Told:
+    def unconditional(self, condition: TinyTold) -> TinyTold:
         raise SettingsError("tiny knows no guidance; its teacher's guidance scale is 1")
 
-    def raw(self, z: Tensor, levels: Levels, condition: Told) -> Tensor:
+    def raw(self, z: Tensor, levels: Levels, condition: TinyTold) -> Tensor:
         pictures = z.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         sigma = levels.sigma.repeat_interleave(condition.frames)
-        return as_clips(
+        return pictures_to_clips(
             wiener_prediction(self.network, pictures, sigma, condition.patches, condition.frames), condition.frames
         )
 
-    def weight(self, levels: Levels) -> Tensor:
-        return edm_weight(levels.sigma, self.teaching.denoising.typical_sigma)
+    @property
+    def sigma_data(self) -> float:
+        return self.teaching.denoising.typical_sigma
 
     def schedule(self, num_steps: int) -> Sequence[Step]:
         return karras_steps(num_steps, self.teaching.sigma_min, self.teaching.sigma_max)
@@ -117,6 +126,6 @@ class TinySystem:
         return pictures.reshape(*batch.hr.shape[:2], *pictures.shape[1:])
 
 
-def as_clips(pictures: Tensor, frames: int) -> Tensor:
+def pictures_to_clips(pictures: Tensor, frames: int) -> Tensor:
     """``(b t) c h w`` -> ``b c t h w``."""
     return pictures.reshape(-1, frames, *pictures.shape[1:]).transpose(1, 2)

@@ -1,6 +1,6 @@
-"""Teaching the U-Net of the SD x4 upscaler family: Upscale-A-Video section 3.2, DiffVSR section 3.4.
+"""Teaching the U-Net of the SD x4 upscaler family: UAV section 3.2, DiffVSR section 3.5.
 
-The network is told of the LR clip with noise of a random level (section 3.4 of Upscale-A-Video; the image model was
+The network is told of the LR clip with noise of a random level (UAV section 3.1; the image model was
 trained with levels 0 to 350), and of a text, which is left empty for some clips so that guidance works later.
 """
 
@@ -16,33 +16,37 @@ from torch import Tensor
 
 from limpid.checkpoints.folders import read_card
 from limpid.convert.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
-from limpid.convert.start_unet import make_identity, trainable_kinds
+from limpid.convert.start_unet import unet_kinds
 from limpid.diffusion.schedules import Betas, vp_steps
 from limpid.networks.by_name import make_official
-from limpid.networks.unet.temporal_unet import TemporalUNet
 from limpid.priors.load.schedule_config import ScheduleConfig, read_betas, read_schedule, rewrite_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_autoencoder
-from limpid.priors.upscaler import MAX_NOISE_LEVEL, UpscalerPrior
+from limpid.priors.upscaler import UpscalerPrior
+from limpid.settings import MAX_NOISE_LEVEL
 from limpid.train.freezing import sizes
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import noised
-from limpid.train.objectives.autoencoder_start import Network, begin
 from limpid.train.objectives.denoising import (
     DenoisingLearner,
+    EmptyPrompts,
     Levels,
+    NetworksInMemory,
     Predicts,
-    drawn_latents,
     each_restored,
+    encoded_clips,
     even_timesteps,
-    prepared,
+    ready_to_train,
     sample,
+    told_by_keywords,
 )
 from limpid.train.objectives.folders import copy_rest, finish_folder, starting_folder
 from limpid.train.objectives.texts import Texts
 from limpid.train.stage import Stage, Start
-from limpid.types import Placement, Scene, Step, WeightsError
+from limpid.train.starts.autoencoder import AutoencoderChoice, start_autoencoder
+from limpid.train.starts.upscaler_unet import start_upscaler_unet
+from limpid.types import Placement, Scene, Step
 
-BASE = "sd-x4-upscaler"
+UPSCALER_BASE = "sd-x4-upscaler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ class UpscalerDenoising:
     drop_captions: float = 0.1
     """Share of clips whose caption is left out."""
     preview_steps: int = 4
-    autoencoder: Network | None = None
+    autoencoder: AutoencoderChoice | None = None
     """Of the method, made from the image autoencoder where the weights have none yet, so that what is saved runs."""
     unet_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,28 +77,11 @@ class UpscalerDenoising:
     def parameter_table(self) -> dict[str, int]:
         """Parameters of the full network by kind of layer, counted without its weights."""
         unet = make_official("unet", DIFFVSR_UNET_CONFIG if self.multi_scale else UNET_CONFIG)
-        return sizes(unet, trainable_kinds(unet))
+        return sizes(unet, unet_kinds(unet))
 
     def system(self, start: Start, stage: Stage) -> UpscalerSystem:
-        folder = starting_folder(self.method, (self.method, BASE), start, stage)
+        folder = starting_folder(self.method, (self.method, UPSCALER_BASE), start, stage)
         return UpscalerSystem.load(self, folder, read_card(folder).name, start, stage)
-
-
-def start_unet(objective: UpscalerDenoising, folder: Path, name: str) -> TemporalUNet:
-    """The U-Net of a converted folder; that of the image model gets temporal layers which are the identity."""
-    found: TemporalUNet = TemporalUNet.from_pretrained(
-        folder / "unet", local_files_only=True, torch_dtype=torch.float32
-    )
-    wanted = {"temporal": True, "msta": found.config["msta"] or objective.multi_scale, **objective.unet_options}
-    if all(found.config[key] == value for key, value in wanted.items()):
-        return found
-    if name == objective.method:
-        raise WeightsError(f"the U-Net in {folder} has other layers than the recipe asks for ({wanted})")
-    values = {key: value for key, value in found.config.items() if not key.startswith("_")}
-    unet: TemporalUNet = TemporalUNet(**{**values, "norm_scope": "window", **wanted})
-    unet.load_state_dict(found.state_dict(), strict=False)
-    make_identity(unet)
-    return unet
 
 
 @dataclass(kw_only=True)
@@ -111,17 +98,20 @@ class UpscalerSystem:
     device: torch.device
     random_weights: bool
     predicts: Predicts = "v"
+    sigma_data: float = 1.0
 
     @classmethod
     def load(cls, objective: UpscalerDenoising, folder: Path, name: str, start: Start, stage: Stage) -> UpscalerSystem:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(start.seed)
-            unet = start_unet(objective, folder, name)
+            unet = start_upscaler_unet(
+                folder, own=name == objective.method, multi_scale=objective.multi_scale, options=objective.unet_options
+            )
         placement = Placement(device=start.device, dtype=torch.float32)
         low_res = read_betas(folder / "low_res_scheduler", force_linear=False)
         return cls(
             objective=objective,
-            network=prepared(unet, start.device),
+            network=ready_to_train(unet, start.device),
             vae=load_autoencoder(UpscalerFiles(folder=folder), placement).to(start.device),
             texts=Texts(folder, start.device, keep=stage.clips.captions),
             betas=read_betas(folder / "scheduler", force_linear=objective.linear_betas),
@@ -132,15 +122,13 @@ class UpscalerSystem:
         )
 
     def kinds(self) -> Mapping[str, Sequence[str]]:
-        return trainable_kinds(self.network)
+        return unet_kinds(self.network)
 
     def levels(self, random: ClipRandom) -> Levels:
         return even_timesteps(self.betas, random)
 
     def clean(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
-        t = batch.hr.shape[1]
-        mean, logvar = self.vae.encode(batch.hr.flatten(0, 1) * 2 - 1, num_frames=t)
-        return drawn_latents(mean, logvar, t, float(self.vae.config.scaling_factor), random)
+        return encoded_clips(self.vae, batch, random)
 
     def condition(self, batch: ClipBatch, random: ClipRandom) -> dict[str, Tensor]:
         level = random.integers("noise level", *self.objective.noise_levels)
@@ -168,11 +156,7 @@ class UpscalerSystem:
         return read_schedule(self.folder / "scheduler")
 
     def raw(self, z: Tensor, levels: Levels, condition: dict[str, Tensor]) -> Tensor:
-        out: Tensor = self.network(z, levels.t, **condition)
-        return out
-
-    def weight(self, levels: Levels) -> Tensor:
-        return torch.ones_like(levels.sigma)
+        return told_by_keywords(self.network, z, levels, condition)
 
     def save(self, folder: Path) -> None:
         copy_rest(self.folder, folder, without=("unet",))
@@ -185,7 +169,7 @@ class UpscalerSystem:
         if wanted is not None and not (folder / wanted.folder).exists():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)  # new layers are random behind maps that are zero; equal runs give equal files
-                begin(wanted, self.folder).save_pretrained(folder / wanted.folder)
+                start_autoencoder(wanted, self.folder).save_pretrained(folder / wanted.folder)
             notes += (f"{wanted.folder} is the image autoencoder with new layers that do nothing yet",)
         finish_folder(
             folder,
@@ -207,8 +191,8 @@ class UpscalerSystem:
 
     def _restore_one(self, lr: Tensor, number: int, seed: int) -> Tensor:
         prior = UpscalerPrior(
-            networks=self,
-            prompts=self,
+            networks=NetworksInMemory({"unet": self.network, "vae": self.vae}),
+            prompts=EmptyPrompts(self.texts),
             low_res_alphas_cumprod=self.low_res_alphas,
             noise_level=min(120, self.objective.noise_levels[1] - 1),
             device=self.device,
@@ -219,14 +203,3 @@ class UpscalerSystem:
         shape = (prior.latent_channels, len(lr), *prior.latent_size(*lr.shape[-2:]))
         z = ClipRandom(seed, (number,)).normal("preview", shape, self.device)
         return prior.decode(sample(prior, z, self.schedule(self.objective.preview_steps), condition), condition)
-
-    # What `UpscalerPrior` asks for: networks, and texts (previews are made without one).
-
-    def use(self, name: Literal["unet", "vae"]) -> Any:
-        return self.network if name == "unet" else self.vae
-
-    def positive(self, shot: int) -> Tensor:
-        return self.texts.embed([""])
-
-    def negative(self) -> Tensor:
-        return self.texts.embed([""])

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from limpid.train.stage import Recipe
 
 RECIPES = {
-    "tiny": ".tiny:tiny",
-    "tiny/few-step": ".few_step:tiny",
-    "upscale-a-video/unet": ".upscaler_unet:upscale_a_video",
-    "upscale-a-video/vae": ".autoencoders:upscale_a_video",
-    "upscale-a-video/few-step": ".few_step:upscale_a_video",
-    "upscale-a-video/light-decoder": ".light_decoder:upscale_a_video",
-    "diffvsr/unet": ".upscaler_unet:diffvsr",
-    "diffvsr/vae": ".autoencoders:diffvsr",
-    "diffvsr/few-step": ".few_step:diffvsr",
-    "diffvsr/light-decoder": ".light_decoder:diffvsr",
-    "mgld-vsr/unet": ".mgld_vsr_unet:mgld",
-    "mgld-vsr/vae": ".autoencoders:mgld",
-    "dc-vsr/unet": ".dc_vsr_unet:dc_vsr",
-    "dc-vsr/few-step": ".few_step:dc_vsr",
+    "tiny": ".tiny:tiny_denoiser",
+    "tiny/few-step": ".few_step:tiny_few_step",
+    "upscale-a-video/unet": ".upscaler_unet:upscale_a_video_unet",
+    "upscale-a-video/vae": ".autoencoders:upscale_a_video_autoencoder",
+    "upscale-a-video/few-step": ".few_step:upscale_a_video_few_step",
+    "upscale-a-video/light-decoder": ".light_decoder:upscale_a_video_light_decoder",
+    "diffvsr/unet": ".upscaler_unet:diffvsr_unet",
+    "diffvsr/vae": ".autoencoders:diffvsr_autoencoder",
+    "diffvsr/few-step": ".few_step:diffvsr_few_step",
+    "diffvsr/light-decoder": ".light_decoder:diffvsr_light_decoder",
+    "mgld-vsr/unet": ".mgld_vsr_unet:mgld_vsr_unet_recipe",
+    "mgld-vsr/vae": ".autoencoders:mgld_vsr_autoencoder",
+    "dc-vsr/unet": ".dc_vsr_unet:dc_vsr_unet_recipe",
+    "dc-vsr/few-step": ".few_step:dc_vsr_few_step",
 }
 """Name -> module and function; nothing is imported before it is asked for."""
 

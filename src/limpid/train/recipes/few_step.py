@@ -7,23 +7,24 @@ from functools import partial
 from typing import Any, cast
 
 from limpid.priors.tiny import TinyConfig
-from limpid.train.objectives.dc_vsr import VideoDenoising
+from limpid.train.objectives.dc_vsr import DCVSRDenoising
 from limpid.train.objectives.distillation import FewSteps, Teaching
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_system import TinyTeaching
-from limpid.train.objectives.upscaler import BASE, UpscalerDenoising
-from limpid.train.recipes.autoencoders import UPSCALE_A_VIDEO as UAV_VAE
-from limpid.train.recipes.dc_vsr_unet import CLIPS as DC_CLIPS
-from limpid.train.recipes.small import briefly, random_converted
-from limpid.train.recipes.upscaler_unet import CLIPS
+from limpid.train.objectives.upscaler import UPSCALER_BASE, UpscalerDenoising
+from limpid.train.recipes.autoencoders import UPSCALE_A_VIDEO_AUTOENCODER as UAV_VAE
+from limpid.train.recipes.dc_vsr_unet import DC_VSR_CLIPS as DC_CLIPS
+from limpid.train.recipes.small import briefly
+from limpid.train.recipes.upscaler_unet import UPSCALER_CLIPS
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
+from limpid.train.starts.random import random_converted
 
-STEPS = 4
+_STEPS = 4
 ADAM = Optimizer(rate=2e-5, betas=(0.9, 0.99), warmup_steps=500)
 """Lower rates than for denoising: the targets come from the student itself."""
 
 
-def upscale_a_video() -> Recipe:
+def upscale_a_video_few_step() -> Recipe:
     """Guided by 6, as the method is by default."""
     teaching = UpscalerDenoising(
         method="upscale-a-video", autoencoder=UAV_VAE, drop_captions=0.0, noise_levels=(20, 250)
@@ -31,16 +32,16 @@ def upscale_a_video() -> Recipe:
     return _large("upscale-a-video", teaching, guidance_scale=6.0)
 
 
-def diffvsr() -> Recipe:
+def diffvsr_few_step() -> Recipe:
     teaching = UpscalerDenoising(
         method="diffvsr", multi_scale=True, linear_betas=True, drop_captions=0.0, noise_levels=(20, 250)
     )
     return _large("diffvsr", teaching, guidance_scale=5.0)
 
 
-def dc_vsr() -> Recipe:
+def dc_vsr_few_step() -> Recipe:
     """Guided by 2 as the method is by default, but without DSSAG, which has no place in a teacher's single call."""
-    teaching = VideoDenoising(drop_condition=0.0)
+    teaching = DCVSRDenoising(drop_condition=0.0)
     return _large("dc-vsr", teaching, guidance_scale=2.0, clips=DC_CLIPS, start="dc-vsr", small_rate=2e-6)
 
 
@@ -49,14 +50,14 @@ def _large(
     teaching: Teaching,
     *,
     guidance_scale: float = 1.0,
-    clips: ClipSpec = CLIPS,
-    start: str = BASE,
+    clips: ClipSpec = UPSCALER_CLIPS,
+    start: str = UPSCALER_BASE,
     small_rate: float = 2e-5,
 ) -> Recipe:
     """``start`` and ``small_rate`` are those of the small version."""
     stage = Stage(
         name="few-step",
-        objective=FewSteps(teaching=teaching, steps=STEPS, teacher_steps=64, guidance_scale=guidance_scale),
+        objective=FewSteps(teaching=teaching, steps=_STEPS, teacher_steps=64, guidance_scale=guidance_scale),
         trainable=("all",),
         clips=clips,
         steps=20_000,
@@ -68,14 +69,14 @@ def _large(
     )
     recipe = Recipe(
         name=f"{name}/few-step",
-        summary=f"{name} in {STEPS} steps without guidance, from its trained weights",
+        summary=f"{name} in {_STEPS} steps without guidance, from its trained weights",
         stages=(stage,),
         needs=(f"weights of {name} (--start)",),
     )
     return replace(recipe, small=lambda: _small(recipe, start, small_rate))
 
 
-def tiny(steps: int = STEPS) -> Recipe:
+def tiny_few_step(steps: int = _STEPS) -> Recipe:
     stage = Stage(
         name="few-step",
         objective=FewSteps(teaching=TinyTeaching(), steps=steps, teacher_steps=33),
@@ -93,7 +94,7 @@ def tiny(steps: int = STEPS) -> Recipe:
 
 def small_tiny() -> Recipe:
     """Two steps from nine, on 16 channels."""
-    recipe = tiny(steps=2)
+    recipe = tiny_few_step(steps=2)
     teaching = TinyTeaching(denoising=TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,))))
     objective = FewSteps(teaching=teaching, steps=2, teacher_steps=9)
     return _with(briefly(recipe, crop_px=64, frames=3, steps=8), objective)

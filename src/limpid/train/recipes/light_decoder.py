@@ -6,15 +6,16 @@ from dataclasses import replace
 from functools import partial
 
 from limpid.train.objectives.light_decoder import LightDecoder
-from limpid.train.recipes.small import briefly, random_converted
+from limpid.train.recipes.small import briefly
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
+from limpid.train.starts.random import random_converted
 
 
-def upscale_a_video() -> Recipe:
+def upscale_a_video_light_decoder() -> Recipe:
     return light("upscale-a-video", teacher="video_vae")
 
 
-def diffvsr() -> Recipe:
+def diffvsr_light_decoder() -> Recipe:
     return light("diffvsr", teacher="vae")
 
 
@@ -43,11 +44,11 @@ def light(method: str, teacher: str) -> Recipe:
             "latents of the denoiser (folder latents in --assets); without, they are imitated",
             "the files of the metric lpips (--assets); without, another loss takes the place of LPIPS",
         ),
-        small=lambda: small(light(method, teacher)),
+        small=lambda: small_light_decoder(light(method, teacher)),
     )
 
 
-def small(recipe: Recipe) -> Recipe:
+def small_light_decoder(recipe: Recipe) -> Recipe:
     """A narrow student, taught by a tiny teacher of random numbers."""
     brief = briefly(recipe, crop_px=32, frames=3)
     (stage,) = brief.stages

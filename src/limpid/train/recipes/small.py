@@ -1,25 +1,10 @@
-"""Small versions of recipes: a few steps on random weights of tiny networks."""
+"""Small versions of recipes, for tests and trying: a few steps of small clips."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from limpid.train.objectives.upscaler import BASE
 from limpid.train.stage import Recipe
-
-
-def random_start(folder: Path) -> Path:
-    """Random weights of a tiny image model, converted, in the empty ``folder``."""
-    return random_converted(BASE, folder)
-
-
-def random_converted(name: str, folder: Path) -> Path:
-    """Random weights of tiny networks of ``name``, converted, in the empty ``folder``."""
-    from limpid.convert.convert import convert
-    from limpid.convert.random_weights import make_random
-
-    return convert(name, make_random(name, "tiny", folder / "official"), folder / "converted")
 
 
 def briefly(recipe: Recipe, *, crop_px: int, frames: int, steps: int = 6) -> Recipe:

@@ -7,7 +7,7 @@ from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
 
-def tiny() -> Recipe:
+def tiny_denoiser() -> Recipe:
     """Light damage: what `tiny` is for. Heavier ranges make it blur what it could have kept."""
     stage = Stage(
         name="tiny",
@@ -23,10 +23,10 @@ def tiny() -> Recipe:
         source="ours",
     )
     summary = "the small model that ships with Limpid, on photos and clips with light damage"
-    return Recipe(name="tiny", summary=summary, stages=(stage,), small=small)
+    return Recipe(name="tiny", summary=summary, stages=(stage,), small=small_tiny_denoiser)
 
 
-def small() -> Recipe:
+def small_tiny_denoiser() -> Recipe:
     """16 channels, two blocks, 12 steps."""
     stage = Stage(
         name="tiny",

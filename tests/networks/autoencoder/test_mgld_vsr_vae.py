@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.checkpoints.renames import compare, rename_all
-from limpid.convert.vae_keys import MGLD_VAE, SD_X4_VAE
+from limpid.convert.vae_keys import MGLD_VSR_VAE_KEYS, SD_X4_VAE_KEYS
 from limpid.networks.autoencoder import CFWVAE, bands
 
 WIDTHS = (32, 32, 32, 64)
@@ -24,7 +24,7 @@ def official(golden: Any) -> tuple[CFWVAE, Callable[[str], Tensor]]:
     """Our network with the official module's weights, and its inputs and outputs by name."""
     item = golden("mgld_vae")
     vae = CFWVAE(block_out_channels=WIDTHS, layers_per_block=1).eval()
-    vae.load_state_dict(rename_all(item.weights, MGLD_VAE))
+    vae.load_state_dict(rename_all(item.weights, MGLD_VSR_VAE_KEYS))
     return vae, lambda name: item.cases[f"case0/{name}"]
 
 
@@ -54,7 +54,9 @@ def test_real_size_names_map_one_to_one(golden_folder: Path) -> None:
     schema["loss.perceptual_loss.lin0.weight"] = [1]
     with torch.device("meta"):
         vae = CFWVAE()
-    wrong = compare(rename_all(schema, MGLD_VAE), {key: value.shape for key, value in vae.state_dict().items()})
+    wrong = compare(
+        rename_all(schema, MGLD_VSR_VAE_KEYS), {key: value.shape for key, value in vae.state_dict().items()}
+    )
     assert not wrong, wrong.sentence()
 
 
@@ -67,7 +69,7 @@ def resting(randomized: Callable[[nn.Module], nn.Module]) -> tuple[CFWVAE, Any]:
     twin = randomized(AutoencoderKL(block_out_channels=WIDTHS, layers_per_block=1, latent_channels=4, **kinds))
     vae = CFWVAE(block_out_channels=WIDTHS, layers_per_block=1).eval()
     wanted = vae.state_dict()
-    state = rename_all(twin.state_dict(), SD_X4_VAE)
+    state = rename_all(twin.state_dict(), SD_X4_VAE_KEYS)
     missing = vae.load_state_dict({k: v.reshape(wanted[k].shape) for k, v in state.items()}, strict=False)
     assert not missing.unexpected_keys
     assert all(".mixing." in key or key.startswith("fusion.") for key in missing.missing_keys)

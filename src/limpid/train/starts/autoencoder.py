@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 from limpid.networks import autoencoder as autoencoders
 from limpid.networks.autoencoder.official import KEPT
+from limpid.networks.by_name import WEIGHTS_FILE
 from limpid.train.freezing import by_kind
 from limpid.types import WeightsError
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
 IMAGE_FOLDER = "vae"
-KINDS = {
+_KINDS = {
     "encoder": ("encoder.", "quant_conv."),
     "condition": ("condition.", "fusion."),
 }
 """First words of parameter names by kind of layer."""
-TEMPORAL = (
+_TEMPORAL = (
     ".temporal_norm.",
     ".temporal_conv.",
     ".temporal.",
@@ -52,7 +52,7 @@ RESTING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class AutoencoderChoice:
     """Which autoencoder is trained."""
 
     kind: Literal["UpscalerVAE", "TemporalVAE", "CFWVAE"]
@@ -65,20 +65,20 @@ class Network:
     """Begin without the layers that were trained before, of which only the image autoencoder's are kept."""
 
 
-def kind_of(name: str) -> str:
+def autoencoder_layer_kind(name: str) -> str:
     """``encoder``, ``condition`` (layers that look at the input), ``temporal`` or ``spatial``."""
-    for kind, words in KINDS.items():
+    for kind, words in _KINDS.items():
         if name.startswith(words):
             return kind
-    return "temporal" if any(part in name for part in TEMPORAL) else "spatial"
+    return "temporal" if any(part in name for part in _TEMPORAL) else "spatial"
 
 
-def trainable_kinds(vae: nn.Module) -> dict[str, list[str]]:
+def autoencoder_kinds(vae: nn.Module) -> dict[str, list[str]]:
     """Names of the parameters by kind of layer; kinds that the network does not have are left out."""
-    return by_kind(vae, kind_of)
+    return by_kind(vae, autoencoder_layer_kind)
 
 
-def begin(network: Network, folder: Path) -> Any:
+def start_autoencoder(network: AutoencoderChoice, folder: Path) -> Any:
     """The autoencoder in a folder of converted weights, or one made from the image autoencoder in it.
 
     Decoding is then that of the image autoencoder, to rounding; where group norms are pooled over a clip
@@ -97,16 +97,16 @@ def begin(network: Network, folder: Path) -> Any:
     own_kind = values.get("_class_name") == network.kind and place == own
     same = own_kind and _has_layers(values, network) and not network.anew
     if not same:
-        make_identity(vae)
+        silence_new_layers(vae)
     if network.anew:
-        state = {key: tensor for key, tensor in state.items() if kind_of(key) in OLD}
+        state = {key: tensor for key, tensor in state.items() if autoencoder_layer_kind(key) in OLD}
     if not own_kind:
         state = {_image_name(network, key): tensor for key, tensor in state.items()}
     _load(vae, state, place, complete=same)
     return vae
 
 
-def make_identity(vae: nn.Module) -> None:
+def silence_new_layers(vae: nn.Module) -> None:
     """All layers over time, and the condition, do nothing from now on."""
     with torch.no_grad():
         for name, parameter in vae.named_parameters():
@@ -119,17 +119,17 @@ def make_identity(vae: nn.Module) -> None:
 
 def _read(place: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
-        return json.loads((place / "config.json").read_text(encoding="utf-8")), load_file(place / WEIGHTS)
+        return json.loads((place / "config.json").read_text(encoding="utf-8")), load_file(place / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
         raise WeightsError(f"the autoencoder in {place} cannot be read: {error}") from error
 
 
-def _has_layers(values: Mapping[str, Any], network: Network) -> bool:
+def _has_layers(values: Mapping[str, Any], network: AutoencoderChoice) -> bool:
     """Whether a stored configuration has the layers that are asked for."""
     return all(values.get(key) == value for key, value in network.options.items() if key != "norm_scope")
 
 
-def _image_name(network: Network, name: str) -> str:
+def _image_name(network: AutoencoderChoice, name: str) -> str:
     """Where a tensor of the image autoencoder stands in the new one: TE-3DVAE's blocks hold the picture's inside."""
     if network.kind != "TemporalVAE" or not name.startswith("decoder.") or ".resnets." not in name:
         return name
@@ -147,7 +147,7 @@ def _load(vae: nn.Module, state: Mapping[str, Tensor], place: Path, *, complete:
         if name in wanted and _pointwise(tensor) == _pointwise(wanted[name])
     }
     odd = [name for name in state if name not in fitting]
-    missing = [name for name in wanted if name not in fitting and (complete or kind_of(name) in OLD)]
+    missing = [name for name in wanted if name not in fitting and (complete or autoencoder_layer_kind(name) in OLD)]
     if odd or missing:
         raise WeightsError(f"the autoencoder in {place} does not fit: {', '.join((odd + missing)[:3])}")
     vae.load_state_dict(fitting, strict=False)

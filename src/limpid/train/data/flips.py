@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
+class ClipFlip:
     """Transposed first, then mirrored; in any order of frames."""
 
     transposed: bool = False
@@ -39,7 +39,7 @@ class Turn:
         return np.ascontiguousarray(flow[tuple(steps)] * signs[:, None, None])
 
 
-def draw_turn(random: np.random.Generator) -> Turn:
+def draw_flip(random: np.random.Generator) -> ClipFlip:
     """Each of the sixteen is as likely as any other."""
     bits = [bool(bit) for bit in random.integers(0, 2, 4)]
-    return Turn(transposed=bits[0], mirrored=bits[1], upside_down=bits[2], backwards=bits[3])
+    return ClipFlip(transposed=bits[0], mirrored=bits[1], upside_down=bits[2], backwards=bits[3])

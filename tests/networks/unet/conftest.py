@@ -1,9 +1,8 @@
-"""Small U-Nets, and the numbers of the reference implementations where they are at hand."""
+"""Small U-Nets and their inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +18,6 @@ SMALL: dict[str, Any] = {
 }
 Unet = Any
 Inputs = Callable[..., tuple[tuple[Tensor, int], dict[str, Tensor]]]
-
-
-@pytest.fixture
-def golden_folder(repository: Path) -> Path:
-    """Inputs, weights and outputs of the official modules."""
-    folder = repository.parent / "shared" / "golden"
-    if not folder.is_dir():
-        pytest.skip("the golden tensors are not here")
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Time and memory of MGLD-VSR's networks at full size on one window, with random weights.
 
-    python benchmarks/mgld_window.py denoise|decode [--latent 64] [--frames 5] [--dtype float32] [--device cpu]
+    python benchmarks/mgld_vsr_window.py denoise|decode [--latent 64] [--frames 5] [--dtype float32] [--device cpu]
 
 One call of the denoiser (structure encoder included), or of the decoder with the features that it follows. Prints wall
 and processor time of the call, the weights, and the most memory that was used beside them.
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from limpid.networks.autoencoder import CFWVAE
 from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
-from limpid.priors.load.offload import prepare, weight_bytes
+from limpid.priors.load.offload import place_network
 from limpid.types import Placement
 
 MIB = 1 << 20
@@ -33,7 +33,12 @@ def filled(network: nn.Module, placement: Placement) -> nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.uniform_(-0.02, 0.02)
-    return prepare(network, placement).to(placement.device)
+    return place_network(network, placement).to(placement.device)
+
+
+def weight_bytes(module: nn.Module) -> int:
+    """Bytes of all parameters and buffers."""
+    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
 
 
 def denoise(unet: Any, draw: Any, latent: int, frames: int) -> Tensor:

@@ -18,10 +18,10 @@ from torch import Tensor
 from limpid.checkpoints.folders import read_card
 from limpid.checkpoints.pickles import read_pickle
 from limpid.convert import convert as converting
-from limpid.convert.convert import convert
+from limpid.convert.convert import convert_weights
 from limpid.convert.openclip_keys import HEAD_CHANNELS, PREFIX, openclip_text
-from limpid.convert.random_weights import make_random
-from limpid.convert.verify import verify
+from limpid.convert.random_weights import make_random_weights
+from limpid.convert.verify import verify_weights
 from limpid.priors.load.schedule_config import read_schedule
 from limpid.types import WeightsError
 
@@ -30,7 +30,7 @@ BASE = "stable-diffusion-2-1-base"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_random("mgld-vsr", "tiny", tmp_path_factory.mktemp("official") / "mgld")
+    return make_random_weights("mgld-vsr", "tiny", tmp_path_factory.mktemp("official") / "mgld")
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def test_a_file_with_callbacks_and_settings_converts(official: Path, tmp_path: P
     vae = official / "video_vae_cfw.ckpt"
     resave(lightning({**read_pickle(vae)["state_dict"], "loss.logvar": torch.zeros(1)}), vae)
     with pytest.raises(WeightsError, match="not expected"):
-        convert("mgld-vsr", official, tmp_path / "out")  # the autoencoder's file has no such other networks
+        convert_weights("mgld-vsr", official, tmp_path / "out")  # the autoencoder's file has no such other networks
     known = dict(read_pickle(vae)["state_dict"])
     kinds = ("encoder", "decoder", "loss", "quant", "post")
     kept = {name: tensor for name, tensor in known.items() if name.startswith(kinds)}
     resave({**lightning({}), "state_dict": kept}, vae)
-    out = convert("mgld-vsr", official, tmp_path / "out")
-    assert verify(out) == [] and read_card(out).random
-    ours = load_file(out / "unet" / converting.WEIGHTS)
+    out = convert_weights("mgld-vsr", official, tmp_path / "out")
+    assert verify_weights(out) == [] and read_card(out).random
+    ours = load_file(out / "unet" / converting.WEIGHTS_FILE)
     theirs = state["model.diffusion_model.middle_block.4.in_layers.2.weight"]
     assert torch.equal(ours["mid_block.resnets.1.conv1.weight"], theirs)
     assert not [name for name in ours if name.startswith(("betas", "first_stage", "flownet", "model_ema"))]
@@ -109,11 +109,11 @@ def test_a_malicious_file_does_nothing(official: Path, tmp_path: Path) -> None:
     path, mark = official / "mgldvsr_unet.ckpt", tmp_path / "mark"
     whole = lightning(read_pickle(path)["state_dict"])
     resave({**whole, "callbacks": {"x": Attack(mark)}, "loops": Attack(mark)}, path)
-    assert verify(convert("mgld-vsr", official, tmp_path / "out")) == []
+    assert verify_weights(convert_weights("mgld-vsr", official, tmp_path / "out")) == []
     whole["state_dict"]["model.diffusion_model.out.2.bias"] = Attack(mark)
     resave(whole, path)
     with pytest.raises(WeightsError, match="no tensors"):
-        convert("mgld-vsr", official, tmp_path / "out2")
+        convert_weights("mgld-vsr", official, tmp_path / "out2")
     assert not mark.exists()
 
 
@@ -159,8 +159,8 @@ def test_the_text_encoder_of_the_checkpoint_is_that_of_transformers(official: Pa
     text = {f"{PREFIX}{name}": tensor for name, tensor in as_openclip(encoder.state_dict()).items()}
     resave({"state_dict": {**read_pickle(path)["state_dict"], **text}}, path)
     shutil.rmtree(official / BASE / "text_encoder")
-    out = convert("mgld-vsr", official, tmp_path / "out")
-    assert verify(out) == []
+    out = convert_weights("mgld-vsr", official, tmp_path / "out")
+    assert verify_weights(out) == []
     embedded = encode_once(out, ["a street"], "cpu", torch.float32)
     from transformers import CLIPTokenizer
 
@@ -173,15 +173,15 @@ def test_the_text_encoder_of_the_checkpoint_is_that_of_transformers(official: Pa
 def test_without_a_text_encoder_anywhere_it_is_said(official: Path, tmp_path: Path) -> None:
     shutil.rmtree(official / BASE / "text_encoder")
     with pytest.raises(WeightsError, match="has no text encoder; give the folder"):
-        convert("mgld-vsr", official, tmp_path / "out")
+        convert_weights("mgld-vsr", official, tmp_path / "out")
     with pytest.raises(WeightsError, match="nothing"):
         openclip_text({"x": torch.ones(1)}, "nothing")
 
 
 def test_the_image_model_converts_to_start_training_from(tmp_path: Path) -> None:
     """Its denoiser stays the library's."""
-    source = make_random("sd-2-1-base", "tiny", tmp_path / "official")
-    out = convert("sd-2-1-base", source, tmp_path / "out")
-    assert verify(out) == [] and read_schedule(out / "scheduler").prediction_type == "epsilon"
+    source = make_random_weights("sd-2-1-base", "tiny", tmp_path / "official")
+    out = convert_weights("sd-2-1-base", source, tmp_path / "out")
+    assert verify_weights(out) == [] and read_schedule(out / "scheduler").prediction_type == "epsilon"
     kinds = {n: json.loads((out / n / "config.json").read_text())["_class_name"] for n in ("unet", "vae")}
     assert kinds == {"unet": "UNet2DConditionModel", "vae": "UpscalerVAE"}

@@ -7,7 +7,7 @@ from math import cos, pi, sin
 import cv2
 import numpy as np
 
-from limpid.degrade.camera import CameraPath, Filmed, Layer, layered_clip
+from limpid.degrade.camera import CameraPath, Filmed, MovingLayer, layered_clip
 
 PARALLAX_SHARE = 0.4
 """Of the clips; the others move as a whole."""
@@ -15,14 +15,14 @@ MOST_DRIFT = 0.5
 """A camera does not move further than this part of the photo's shorter side."""
 
 
-def film(photo: np.ndarray, random: np.random.Generator, *, num_frames: int, stride: int, crop: int) -> Filmed:
+def film_photo(photo: np.ndarray, random: np.random.Generator, *, num_frames: int, stride: int, crop: int) -> Filmed:
     """Film a photo RGB ``h w 3`` whose sides are at least ``crop``; frames are ``crop`` pixels square."""
     height, width = photo.shape[:2]
     path = _path(random, height, width, (num_frames - 1) * stride, crop)
-    layers = [Layer(path=path)]
+    layers = [MovingLayer(path=path)]
     if random.random() < PARALLAX_SHARE:
         for _ in range(int(random.integers(1, 3))):
-            layers.append(Layer(path=_nearer(random, path), mask=soft_mask(random, height, width)))
+            layers.append(MovingLayer(path=_nearer(random, path), mask=soft_mask(random, height, width)))
     seed = int(random.integers(1 << 31))
     return layered_clip(photo, layers, num_frames=num_frames, stride=stride, width=crop, height=crop, seed=seed)
 

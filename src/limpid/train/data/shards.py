@@ -18,18 +18,18 @@ import cv2
 
 from limpid import __version__
 from limpid.durable.files import write_atomic
-from limpid.train.data.clips import Clips, open_clips
+from limpid.train.data.clips import TrainingClips, open_clips
 from limpid.train.data.degrading import pipeline_of
-from limpid.train.data.pairs import FACTS, facts_of
+from limpid.train.data.pairs import FACTS, pair_facts
 from limpid.train.data.processes import worker_context
 from limpid.train.data.writing import Files, Store, pair_files, write_shard
 from limpid.train.stage import ClipSpec
 from limpid.types import OutputError, ResourceError, SettingsError
 from limpid.video.files import remove, temporary_name, writing
 
-FORMAT = 1
+_FORMAT = 1
 _LIBRARIES = ("numpy", "opencv-python-headless", "av")
-Progress = Callable[[int, int, int], None]
+OnPairs = Callable[[int, int, int], None]
 """Told after each shard: clips that are there, clips in all, clips made by this run."""
 
 
@@ -76,8 +76,8 @@ class Preparation:
         ]
 
 
-def prepare(
-    wanted: Preparation, *, workers: int | None, tell: Callable[[str], None], progress: Progress | None = None
+def prepare_pairs(
+    wanted: Preparation, *, workers: int | None, tell: Callable[[str], None], progress: OnPairs | None = None
 ) -> int:
     """Make what is missing of the shards; gives the number of clips made.
 
@@ -111,12 +111,12 @@ def _refuse_inside(wanted: Preparation) -> None:
         raise SettingsError(f"{wanted.out}: lies inside of the data and would become part of it; choose another folder")
 
 
-def _facts(wanted: Preparation, clips: Clips) -> dict[str, Any]:
+def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
     """What later runs compare, and people want to know."""
     licences = read_licences(wanted.data)
     names = clips.source_names()
     return {
-        "format": FORMAT,
+        "format": _FORMAT,
         "seed": wanted.seed,
         "count": wanted.count,
         "shard": wanted.shard,
@@ -136,11 +136,11 @@ def _facts(wanted: Preparation, clips: Clips) -> dict[str, Any]:
     }
 
 
-def _begin(wanted: Preparation, clips: Clips) -> None:
+def _begin(wanted: Preparation, clips: TrainingClips) -> None:
     """Compare with what is there, and write down what is being made."""
     with writing(wanted.out):
         wanted.out.mkdir(parents=True, exist_ok=True)
-    old, new = facts_of(wanted.out), json.loads(json.dumps(_facts(wanted, clips)))
+    old, new = pair_facts(wanted.out), json.loads(json.dumps(_facts(wanted, clips)))
     if not old and any(path.exists() for path, _ in wanted.shards()):
         raise OutputError(f"{wanted.out}: holds shards without {FACTS}: choose another folder or empty it")
     changed = [
@@ -185,7 +185,7 @@ def _noted(made: Iterator[Made], notes: set[str], tell: Callable[[str], None]) -
 
 
 def _makers(
-    clips: Clips, store: Store, workers: int | None
+    clips: TrainingClips, store: Store, workers: int | None
 ) -> AbstractContextManager[Callable[[range], Iterator[Made]]]:
     workers = max(1, (os.cpu_count() or 2) - 1) if workers is None else workers
     if workers < 0:
@@ -196,7 +196,7 @@ def _makers(
 
 
 class _Pool(AbstractContextManager[Callable[[range], Iterator[Made]]]):
-    def __init__(self, clips: Clips, store: Store, workers: int) -> None:
+    def __init__(self, clips: TrainingClips, store: Store, workers: int) -> None:
         context = worker_context(__name__)
         self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(clips, store))
 
@@ -216,11 +216,11 @@ class _Pool(AbstractContextManager[Callable[[range], Iterator[Made]]]):
             ) from error
 
 
-_here: tuple[Clips, Store] | None = None
+_here: tuple[TrainingClips, Store] | None = None
 """Of a worker process."""
 
 
-def _start(clips: Clips, store: Store) -> None:
+def _start(clips: TrainingClips, store: Store) -> None:
     global _here
     cv2.setNumThreads(1)
     _here = clips, store
@@ -231,6 +231,6 @@ def _make_here(number: int) -> Made:
     return _make(*_here, number)
 
 
-def _make(clips: Clips, store: Store, number: int) -> Made:
+def _make(clips: TrainingClips, store: Store, number: int) -> Made:
     sample = clips.sample(number)
     return pair_files(f"{number:08d}", number, sample, store), sample.notes

@@ -48,14 +48,14 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
+def run_prepare(options: argparse.Namespace) -> int:
     """Do what `add_options` describes; 0 when done, 3 when a checked data set is incomplete. Raises LimpidError."""
     given = {name: value for name in DEFAULTS if (value := getattr(options, name)) is not None}
     if options.check is not None:
         return _check(options, given)
     if options.out is None:
         raise SettingsError("a folder for the shards is missing: limpid train prepare DATA OUT")
-    from limpid.train.data.preparing import Preparation, prepare
+    from limpid.train.data.shards import Preparation, prepare_pairs
 
     values: dict[str, Any] = {
         name: value for name, value in (DEFAULTS | given).items() if name not in ("workers", "strides")
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         data=Path(options.data), out=Path(options.out), strides=_range((DEFAULTS | given)["strides"]), **values
     )
     began = time.monotonic()
-    made = prepare(wanted, workers=given.get("workers"), tell=_tell, progress=_progress(began))
+    made = prepare_pairs(wanted, workers=given.get("workers"), tell=_tell, progress=_progress(began))
     _tell(f"{options.out}: {made} of {wanted.count} clips were made now, the others were there")
     return 0
 

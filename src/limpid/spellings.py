@@ -1,0 +1,55 @@
+"""Options that are texts with a form of their own: a part of a film, names joined by "+", a list of steps, a time."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from limpid.types import SettingsError
+
+CONSISTENCY = ("none", "propagation", "noise", "transition", "motion")
+
+
+def parse_preview(text: str) -> tuple[Fraction, Fraction]:
+    """``"00:01-00:03.5"`` -> ``(1, 7/2)``, in seconds from the first frame shown. Raises SettingsError."""
+    parts = text.split("-")
+    if len(parts) != 2:
+        raise SettingsError(f"preview is {text!r}; write it as START-STOP, for instance 00:01-00:03")
+    start, stop = (parse_time(part) for part in parts)
+    if start >= stop:
+        raise SettingsError(f"preview {text!r} is empty: its start must be before its stop")
+    return start, stop
+
+
+def parse_consistency(text: str) -> frozenset[str]:
+    """``"noise+transition"`` -> those names, ``"none"`` -> nothing. Raises SettingsError."""
+    names = [name.strip() for name in text.split("+")]
+    if any(name not in CONSISTENCY for name in names) or ("none" in names and len(names) > 1):
+        raise SettingsError(f"consistency is {text!r}; it can be none, or {', '.join(CONSISTENCY[1:])} joined by +")
+    return frozenset(names) - {"none"}
+
+
+def parse_steps(text: str) -> tuple[int | float, ...]:
+    """``"24,26,28"`` -> loop indices, ``"0.8,0.9"`` -> fractions of the schedule in [0, 1). Raises SettingsError."""
+    steps: list[int | float] = []
+    for part in (p.strip() for p in text.split(",") if p.strip()):
+        if re.fullmatch(r"\d+", part):
+            steps.append(int(part))
+        elif re.fullmatch(r"0?\.\d+", part):
+            steps.append(float(part))
+        else:
+            raise SettingsError(f"{part!r} is not a step; write loop indices (24,26,28) or fractions (0.8,0.9)")
+    return tuple(steps)
+
+
+def parse_time(text: str) -> Fraction:
+    """``"01:02:03.5"``, ``"02:03.5"`` or ``"3.5"`` -> seconds, exactly. Raises SettingsError."""
+    fields = text.strip().split(":")
+    whole, last = fields[:-1], fields[-1]
+    good = all(re.fullmatch(r"\d+", f) for f in whole) and re.fullmatch(r"\d+(\.\d*)?|\.\d+", last)
+    if len(fields) > 3 or not good:
+        raise SettingsError(f"{text!r} is not a time; write hours:minutes:seconds, for instance 00:01:02.5")
+    seconds = Fraction(0)
+    for value in fields:
+        seconds = seconds * 60 + Fraction(value.removesuffix("."))
+    return seconds
