@@ -82,7 +82,8 @@ TABLE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("huffyuv", "yuv422p rgb24 bgra", ".avi", {}),
     ("utvideo", "yuv420p yuv422p yuv444p gbrp gbrap", ".avi", {}),
     ("prores_ks", "yuv422p10le yuv444p10le yuva444p10le", ".mov", {}),
-    ("dnxhd", "yuv422p yuv422p10le", ".mov", {"size": (256, 128), "options": {"profile": "dnxhr_hq"}}),
+    ("dnxhd", "yuv422p", ".mov", {"size": (256, 128), "options": {"profile": "dnxhr_hq"}}),
+    ("dnxhd", "yuv422p10le", ".mov", {"size": (256, 128), "options": {"profile": "dnxhr_hqx"}}),
     ("rawvideo", "yuv420p yuyv422 uyvy422 rgb24 bgra gray", ".nut", {}),
     ("v210", "yuv422p10le", ".mov", {}),
     ("qtrle", "rgb24 argb gray", ".mov", {}),
@@ -96,12 +97,7 @@ TABLE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 def cases() -> Iterator[Case]:
     for encoder, formats, suffix, more in TABLE:
         for pix_fmt in formats.split():
-            options = (
-                {"profile": "dnxhr_hqx"} if (encoder, pix_fmt) == ("dnxhd", "yuv422p10le") else more.get("options", {})
-            )
-            yield Case(
-                encoder=encoder, pix_fmt=pix_fmt, suffix=suffix, size=more.get("size", LEAST_SIZE), options=options
-            )
+            yield Case(encoder=encoder, pix_fmt=pix_fmt, suffix=suffix, **more)
 
 
 def picture(index: int, size: tuple[int, int]) -> np.ndarray:

@@ -96,7 +96,7 @@ class Extras(NamedTuple):
     """Of the first frame, ``01:00:00:00``."""
 
 
-class Crop(NamedTuple):
+class HiddenEdges(NamedTuple):
     """Columns and rows of stored pictures that a container says are not to be shown."""
 
     left: int = 0
@@ -105,7 +105,7 @@ class Crop(NamedTuple):
     bottom: int = 0
 
 
-NO_EXTRAS, NO_CROP = Extras(), Crop()
+NO_EXTRAS, NO_HIDDEN_EDGES = Extras(), HiddenEdges()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +142,7 @@ class Clip:
     """Degrees clockwise that the file asks players to turn the picture; already applied to width, height and frames."""
     mirrored: bool = False
     """The file asks players to mirror the picture left to right before turning it; already applied to frames."""
-    crop: Crop = NO_CROP
+    crop: HiddenEdges = NO_HIDDEN_EDGES
     """What the container hides of the stored picture; already applied to width, height and frames."""
     color: ColorTags = ColorTags()
     has_alpha: bool = False

@@ -22,7 +22,7 @@ Cli = Callable[..., Any]
 
 def test_every_setting_is_an_option_and_the_other_way_round() -> None:
     """Beside the settings the command has only what is about files and what is shown."""
-    own = {"help", "names", "output", "sidecar", "overwrite", "skip_existing", "work_dir", "keep_work"}
+    own = {"help", "names", "output", "sidecar", "recursive", "overwrite", "skip_existing", "work_dir", "keep_work"}
     shown = {"dry_run", "json", "quiet", "traceback"}
     actions = {action.dest for action in make_parser()._actions}
     assert actions - own - shown == {f.name for f in fields(Settings)} and own | shown < actions

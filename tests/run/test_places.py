@@ -31,7 +31,7 @@ def clip_at(path: Path, **changes: Any) -> Clip:
 
 
 @pytest.mark.parametrize(
-    ("source", "options", "images", "name"),
+    ("source", "options", "kind", "name"),
     [
         ("film.mp4", {}, "film", "film_x4.mp4"),
         ("film.MKV", {}, "film", "film_x4.mkv"),

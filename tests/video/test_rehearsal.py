@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -51,7 +52,7 @@ def test_the_trial_reads_the_beginning_and_the_end(tmp_path: Path) -> None:
     with av.open(str(source)) as container:
         stream = container.streams.audio[0]
         times = [float(packet.pts * packet.time_base) for packet in _some(container, [stream])]
-    assert 3 < times[-1] < 8 and max(b - a for a, b in zip(times, times[1:], strict=False)) < 0.2
+    assert 3 < times[-1] < 25 and max(b - a for a, b in pairwise(times)) < 0.2
 
 
 def test_a_refusing_container_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,16 +73,23 @@ def _weave_late_field_first(index: int) -> np.ndarray:
 
 def test_both_fields_become_frames(tmp_path: Path) -> None:
     path = make_video(
-        tmp_path / "i.mkv", frames=10, draw=_weave_late_field_first, options={"x264-params": "bff=1:interlaced=1"}
+        tmp_path / "i.mkv",
+        frames=10,
+        pix_fmt="yuv444p",
+        draw=_weave_late_field_first,
+        options={"x264-params": "bff=1:interlaced=1", "qp": "0"},
     )
     clip = probe(path)
     timeline = scan(clip, deinterlace="double")
     assert timeline.num_frames == 20
-    steps = {(b - a) * timeline.time_base for a, b in zip(timeline.pts, timeline.pts[1:], strict=False)}
+    steps = {(b - a) * timeline.time_base for a, b in pairwise(timeline.pts)}
     assert steps == {Fraction(1, 50)}
     with FrameReader(clip, timeline, deinterlace="double") as reader:
         frames = [f.pixels.astype(int) for f in reader.read(Window(start=0, stop=20))]
         again = reader.read(Window(start=4, stop=5))[0].pixels
     assert np.array_equal(frames[4], again)
-    nearest = [min(range(20), key=lambda k: np.abs(f - picture(k, 64, 48, stamp=False)).mean()) for f in frames[2:18]]
-    assert nearest == list(range(2, 18))
+    for number in range(2, 18):
+        own = slice(1 - number % 2, None, 2)  # the lines of the field, which are not touched
+        moments = [picture(k, 64, 48, stamp=False)[own].astype(int) for k in range(20)]
+        away = [float(np.abs(frames[number][own] - moment).mean()) for moment in moments]
+        assert away.index(min(away)) == number

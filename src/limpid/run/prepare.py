@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 from fractions import Fraction
 
 from limpid.diffusion.schedules import truncate

@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from limpid.types import Crop
+from limpid.types import HiddenEdges
 from limpid.video.opening import is_cover
 
 _MOST_ELEMENTS = 20_000
@@ -31,7 +31,7 @@ _BOTTOM, _TOP, _LEFT, _RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 class Hidden:
     """``aspect``: the shape of the pixels that are shown, where the container states it with the crop."""
 
-    crop: Crop
+    crop: HiddenEdges
     aspect: Fraction | None = None
 
 
@@ -64,7 +64,7 @@ def _of_matroska(file: BinaryIO, number: int) -> Hidden | None:
     video = {
         key: int.from_bytes(data, "big") for key, data in _elements(films[number].get(_VIDEO, b"")) if len(data) <= 8
     }
-    crop = Crop(*(video.get(key, 0) for key in (_LEFT, _TOP, _RIGHT, _BOTTOM)))
+    crop = HiddenEdges(*(video.get(key, 0) for key in (_LEFT, _TOP, _RIGHT, _BOTTOM)))
     width, height = video.get(_WIDTH, 0) - crop.left - crop.right, video.get(_HEIGHT, 0) - crop.top - crop.bottom
     if width < 1 or height < 1:
         return None
@@ -180,4 +180,4 @@ def _aperture(file: BinaryIO, start: int, stop: int) -> Hidden | None:
     values = struct.unpack(">IIIIiIiI", file.read(32))
     w, h, x, y = (Fraction(values[i], values[i + 1]) for i in (0, 2, 4, 6))
     left, top = math.floor((width - w) / 2 + x), math.floor((height - h) / 2 + y)
-    return Hidden(crop=Crop(left, top, width - left - math.floor(w), height - top - math.floor(h)))
+    return Hidden(crop=HiddenEdges(left, top, width - left - math.floor(w), height - top - math.floor(h)))

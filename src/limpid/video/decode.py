@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import av
 
 from limpid.types import LimpidError
-from limpid.video.deinterlace import Deinterlacer, Frames
+from limpid.video.deinterlace import Deinterlacer, FieldMode
 from limpid.video.opening import choose_video, open_container
 
 _MAX_READ_ERRORS = 50
@@ -76,7 +76,7 @@ class Decoder:
         path: str | Path,
         *,
         threads: int = 0,
-        deinterlace: Frames | None = None,
+        deinterlace: FieldMode | None = None,
         all_streams: bool = False,
         stream_index: int | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from av.filter import Graph
 from limpid.types import SettingsError, Timeline
 
 Mode = Literal["auto", "on", "off", "double"]
-Frames = Literal["all", "interlaced", "fields"]
+FieldMode = Literal["all", "interlaced", "fields"]
 """Every frame, those that are marked, or every frame as two."""
 Tag = TypeVar("Tag")
 _MIN_SIZE = 16
@@ -24,7 +24,7 @@ def check_mode(mode: str) -> None:
         raise SettingsError(f"--deinterlace {mode}: must be auto, on, off or double")
 
 
-def wanted(mode: str, timeline: Timeline) -> Frames | None:
+def wanted(mode: str, timeline: Timeline) -> FieldMode | None:
     """Which frames to deinterlace: all, those that the stream marks, or none."""
     check_mode(mode)
     if mode == "double":
@@ -35,13 +35,13 @@ def wanted(mode: str, timeline: Timeline) -> Frames | None:
 
 
 class Deinterlacer(Generic[Tag]):
-    """Frames in, frames out in the same order and number (twice as many of "fields"); each carries its input's tag.
+    """FieldMode in, frames out in the same order and number (twice as many of "fields"); each carries its input's tag.
 
     ``frames``: "all" or only the "interlaced" ones, the others pass unchanged. So do frames of fewer than 16 lines or
     columns, whose chroma may be too small for the filter.
     """
 
-    def __init__(self, frames: Frames) -> None:
+    def __init__(self, frames: FieldMode) -> None:
         self._frames = frames
         self._copies = 2 if frames == "fields" else 1
         self._graph: Graph | None = None

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 _FILMS = ("mp4", "mov", "mkv")
-MOST_BYTES = 16 << 20
+_MOST_BYTES = 16 << 20
 """A profile or an EXIF block beyond this is left alone."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
@@ -41,8 +41,8 @@ def read_tags(path: Path | str) -> ImageTags:
     with contextlib.suppress(OSError, struct.error, zlib.error, ValueError, IndexError, cv2.error):
         data = Path(path).read_bytes()
         found = _read(data)
-        icc = found.icc if found.icc[16:20] == b"RGB " and len(found.icc) <= MOST_BYTES else b""
-        exif = found.exif if len(found.exif) <= MOST_BYTES else b""
+        icc = found.icc if found.icc[16:20] == b"RGB " and len(found.icc) <= _MOST_BYTES else b""
+        exif = found.exif if len(found.exif) <= _MOST_BYTES else b""
         return replace(found, icc=icc, exif=_upright(exif))
     return ImageTags()
 
@@ -90,7 +90,7 @@ def _from_png(data: bytes) -> ImageTags:
             exif = body
         elif kind == b"iCCP":
             _, _, packed = body.partition(b"\0")
-            icc = zlib.decompressobj().decompress(packed[1:], MOST_BYTES)
+            icc = zlib.decompressobj().decompress(packed[1:], _MOST_BYTES)
         elif kind in _PNG_COLOUR:
             colour.append((kind, body))
     return ImageTags(exif=exif, icc=icc, png=tuple(colour))
@@ -130,7 +130,7 @@ def _tiff_values(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Byte strings of the first directory."""
     order, _, entries = _tiff_entries(data)
     for tag, kind, count, value in entries:
-        if kind in (1, 7) and 4 < count <= MOST_BYTES:
+        if kind in (1, 7) and 4 < count <= _MOST_BYTES:
             at = struct.unpack(order + "I", value)[0]
             yield tag, data[at : at + count]
 

@@ -26,7 +26,7 @@ from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
 from limpid.video.stills import assemble_image, assemble_images, check_replaceable, is_single, kept_names
 from limpid.video.tracks import Range, SideStreams, side_packets
 
-FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+MUXERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _LATE_START_S = 10
 """A file that starts later than this keeps a running clock (broadcast, camera); the output then starts at 0."""
 
@@ -146,7 +146,7 @@ def _write(
         source = _open_source(clip, stack)
         span = _range(timeline, part, preview, source)
         clock = _clock(timeline, part, span.shift)
-        out = open_output(path, FORMATS[spec.container], container_options=_container_options(spec, clock, source))
+        out = open_output(path, MUXERS[spec.container], container_options=_container_options(spec, clock, source))
         try:
             side = _fill(out, segments, spec, clock, source, clip, span, on_progress)
             out.close()
@@ -159,6 +159,7 @@ def _write(
         notes = list(side.notes) if side else []
         if span.shift and not preview:
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
+        notes += without_place(clip, spec) if clip.kind == "images" else ()
         wanted_tags = dict(out.metadata)
     notes += verify(path, spec, clock, wanted_tags)
     return tuple(notes)

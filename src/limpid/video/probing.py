@@ -10,7 +10,7 @@ from typing import Any, Literal
 import av
 from av.format import Flags as FormatFlags
 
-from limpid.types import Clip, Crop, InputError, SettingsError, SideStream
+from limpid.types import Clip, HiddenEdges, InputError, SettingsError, SideStream
 from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
 from limpid.video.extras import extras_of
@@ -84,7 +84,7 @@ def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None, 
     sideways = turn.degrees in (90, 270)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     hidden = hidden_edges(container, stream, path)
-    crop = hidden.crop if hidden is not None else Crop()
+    crop = hidden.crop if hidden is not None else HiddenEdges()
     if hidden is not None and hidden.aspect:
         aspect = hidden.aspect
     width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom

@@ -19,7 +19,7 @@ import numpy as np
 from limpid.types import Clip, OutputSpec
 from limpid.video.encode import FrameEncoder, add_video_stream
 from limpid.video.files import writing
-from limpid.video.mux import FORMATS, lost_tags, mux_packet, without_place
+from limpid.video.mux import MUXERS, lost_tags, mux_packet, without_place
 from limpid.video.opening import choose_video, open_container
 from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
 from limpid.video.tracks import Range, SideStreams, side_packets
@@ -42,7 +42,7 @@ def rehearse(clip: Clip, output: Path, spec: OutputSpec) -> tuple[str, ...]:
     with source, writing(output):
         main = choose_video(source, Path(clip.path), clip.stream_index)
         out: Any = av.open(
-            data, "w", format=FORMATS[spec.container], container_options={"avoid_negative_ts": "disabled"}
+            data, "w", format=MUXERS[spec.container], container_options={"avoid_negative_ts": "disabled"}
         )
         try:
             side = _mux(source, out, main, spec)
