@@ -323,3 +323,32 @@ def test_control_characters_in_names_are_escaped(cli: Cli, fake: Any, tmp_path: 
     ran = cli("upscale", odd)
     assert ran.code == 0 and "\x1b" not in ran.err + ran.out
     assert "a\\nb\\x1b[31m\N{SNOWMAN}_x4.mp4" in ran.out
+
+
+def test_folders_in_folders(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    for name in ("films/a.mp4", "films/deep/b2.mp4", "films/deep/b10.mp4", "films/frames/f1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert cli("upscale", "-r", tmp_path / "films", "-o", tmp_path / "out").code == 0
+    done = [(call["input"].relative_to(tmp_path / "films"), call["output"]) for call in fake.calls]
+    out = tmp_path / "out"
+    assert done == [
+        (Path("a.mp4"), out / "a_x4.mp4"),
+        (Path("deep/b2.mp4"), out / "deep" / "b2_x4.mp4"),
+        (Path("deep/b10.mp4"), out / "deep" / "b10_x4.mp4"),
+        (Path("frames"), out / "frames_x4"),
+    ]
+
+
+def test_a_folder_of_folders_without_r_says_so(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    (tmp_path / "films" / "deep").mkdir(parents=True)
+    (tmp_path / "films" / "deep" / "a.mp4").write_bytes(b"x")
+    ran = cli("upscale", tmp_path / "films")
+    assert ran.code == 3 and "say -r" in ran.err
+
+
+def test_a_name_with_superscripts_in_a_folder(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    for name in ("12²34.mp4", "2.mp4"):
+        (tmp_path / "films" / name).write_bytes(b"x")
+    assert cli("upscale", tmp_path / "films").code == 0

@@ -34,6 +34,11 @@ class Hidden:
     crop: HiddenEdges
     aspect: Fraction | None = None
 
+    def fits(self, width: int, height: int) -> bool:
+        """Whether anything is left of a picture of this size."""
+        left, top, right, bottom = self.crop
+        return left + right < width and top + bottom < height
+
 
 def hidden_edges(container: Any, stream: Any, path: Path) -> Hidden | None:
     """What the container hides of the pictures of a video stream; None when it hides nothing."""

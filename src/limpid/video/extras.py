@@ -47,7 +47,8 @@ def extras_of(frame: av.VideoFrame, container: Any, stream: Any) -> Extras:
     """What the first frame and the headers say that can be passed on."""
     data = side_data_of(frame)
     light = data.get(Type.CONTENT_LIGHT_LEVEL, b"")
-    codes = [source.metadata.get("timecode") for source in (container, stream, *container.streams)]
+    sources = (container, stream, *container.streams)
+    codes = [value for source in sources for key, value in source.metadata.items() if key.lower() == "timecode"]
     return Extras(
         mastering=_mastering(data.get(Type.MASTERING_DISPLAY_METADATA, b"")),
         light_level=struct.unpack("2I", light[:8]) if len(light) >= 8 else None,

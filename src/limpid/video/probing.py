@@ -84,12 +84,10 @@ def _describe(path: Path, decoder: Decoder, first: Shown, fps: Fraction | None, 
     sideways = turn.degrees in (90, 270)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     hidden = hidden_edges(container, stream, path)
-    crop = hidden.crop if hidden is not None else HiddenEdges()
-    if hidden is not None and hidden.aspect:
-        aspect = hidden.aspect
-    width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
-    if min(width, height) < 1:
-        raise InputError(f"{path}: the container hides the whole picture ({crop}); it is damaged")
+    crop, width, height = HiddenEdges(), frame.width, frame.height
+    if hidden is not None and hidden.fits(width, height):
+        crop, aspect = hidden.crop, hidden.aspect or aspect
+        width, height = width - crop.left - crop.right, height - crop.top - crop.bottom
     return Clip(
         path=str(path),
         kind="video",
