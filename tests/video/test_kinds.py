@@ -16,6 +16,7 @@ from passing import frame_times, pass_through, pitch, sound
 
 from limpid.types import HiddenEdges
 from limpid.video import probe
+from limpid.video.audio import AudioTranscoder
 
 CASES = Path(__file__).parent / "cases"
 
@@ -107,3 +108,34 @@ def test_transparency_in_quicktime_is_kept_by_default(tmp_path: Path) -> None:
 def test_names_are_names(tmp_path: Path, name: str) -> None:
     shutil.copy(CASES / "06_start_1s.mkv", tmp_path / name)
     assert len(frame_times(pass_through(tmp_path / name, tmp_path / f"out-{name}").output)) == 10
+
+
+def test_a_fault_in_one_stream_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sounds that must be re-encoded; the first breaks after three packets."""
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as out:
+        video = out.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
+        sounds = [out.add_stream("mp2", rate=48000, layout="stereo") for _ in range(2)]
+        for i in range(25):
+            frame = av.VideoFrame.from_ndarray(picture(i), format="rgb24").reformat(format="yuv420p")
+            frame.pts = i
+            out.mux(video.encode(frame))
+            for stream in sounds:
+                piece = av.AudioFrame.from_ndarray(np.zeros((1, 3840), np.int16), format="s16", layout="stereo")
+                piece.sample_rate, piece.pts = 48000, 1920 * i
+                out.mux(stream.encode(piece))
+        for stream in [video, *sounds]:
+            out.mux(stream.encode(None))
+    decode, calls = AudioTranscoder._decode, []
+
+    def breaking(self: AudioTranscoder, packet: object) -> list[object]:
+        calls.append(self._source.index)
+        if self._source.index == 1 and calls.count(1) > 3:
+            raise av.error.ArgumentError(22, "broken")
+        return decode(self, packet)
+
+    monkeypatch.setattr(AudioTranscoder, "_decode", breaking)
+    passed = pass_through(source, tmp_path / "out.mov")
+    assert passed.says("audio stream 1 is left out after 0.1 s")
+    assert sound(passed.output, 1)[0].shape[1] / 48000 == pytest.approx(1.0, abs=0.05)
+    assert len(frame_times(passed.output)) == 25

@@ -167,11 +167,15 @@ def _folders_under(folder: Path) -> list[Path]:
 
 
 def _has_images(folder: Path) -> bool:
+    from limpid.video import is_image_name
+
     return any(is_image_name(path) and path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _say_where_films_are(folder: Path) -> None:
     """Raises InputError when a folder has videos or images in its folders only."""
+    from limpid.video import is_image_name
+
     for number, (where, _, files) in enumerate(os.walk(folder)):
         names = [Path(name) for name in files if not name.startswith(".")]
         if any(name.suffix.lower() in VIDEO_SUFFIXES or is_image_name(name) for name in names):
@@ -188,6 +192,8 @@ def _videos_in(folder: Path) -> list[Path]:
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     except OSError as error:
         raise InputError(f"{shown(folder)}: the folder cannot be read ({error.strerror})") from error
+    from limpid.video import is_image_name, natural_key  # loads OpenCV
+
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     images = sum(map(is_image_name, files))
     if videos and images:
@@ -195,12 +201,4 @@ def _videos_in(folder: Path) -> list[Path]:
             f"{shown(folder)} holds {len(videos)} videos and {images} images; name the videos one by one, "
             "or keep the images in a folder of their own"
         )
-    from limpid.video import natural_key
-
     return sorted(videos, key=natural_key)
-
-
-def is_image_name(path: Path) -> bool:
-    from limpid.video import IMAGE_SUFFIXES  # loads OpenCV
-
-    return path.suffix.lower() in IMAGE_SUFFIXES

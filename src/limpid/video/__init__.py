@@ -8,6 +8,7 @@ from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from limpid.video.images import is_image_name as is_image_name
     from limpid.video.images import is_still_name as is_still_name
     from limpid.video.images import list_images as list_images
     from limpid.video.images import natural_key as natural_key
@@ -31,6 +32,7 @@ _HOME = {
     "alpha_of": ".tensors",
     "list_images": ".images",
     "IMAGE_SUFFIXES": ".images",
+    "is_image_name": ".images",
     "is_still_name": ".images",
     "natural_key": ".images",
     # output
