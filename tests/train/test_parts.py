@@ -122,6 +122,7 @@ def test_precision_and_device() -> None:
     assert choose_precision("bf16", CPU) == torch.bfloat16 and choose_precision("float32", CPU) == torch.float32
     assert choose_precision("auto", CPU) in (torch.bfloat16, torch.float32)
     assert choose_precision("auto", torch.device("mps")) == torch.float32
+    assert choose_precision("auto", CPU, frames=2) == torch.float32
     with pytest.raises(SettingsError, match="precision 'half' is unknown; there are auto, float32, bf16"):
         choose_precision("half", CPU)
     assert Alone("cpu").device == CPU

@@ -182,7 +182,7 @@ def _run_stage(run: Run, world: World, interrupts: Interrupts, index: int, sourc
         source=source,
         validation=run.open_validation(stage),
         world=world,
-        precision=choose_precision(run.precision, world.device),
+        precision=choose_precision(run.precision, world.device, stage.clips.frames),
         seed=run.seed * 1000 + index,
         save_every_s=run.save_every_s,
         log_every=run.log_every,

@@ -146,10 +146,16 @@ def like(value: Tensor, example: Tensor) -> Tensor:
     return distribute_tensor(value.to(example.device), example.device_mesh, example.placements)
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
+LEAST_BF16_FRAMES = 3
+"""A convolution over three frames, on clips of two, gets a gradient in bfloat16 that oneDNN computes from memory which
+nobody wrote (PyTorch 2.13 on a Zen 5: not a number 30 times of 30; with three frames and more it is right)."""
+
+
+def choose_precision(name: str, device: torch.device, frames: int = LEAST_BF16_FRAMES) -> torch.dtype:
     """Number format of the forward passes; weights, gradients and averages are float32 in any case.
 
-    "auto": bfloat16 where the device has instructions for it. Raises SettingsError for names that are none.
+    "auto": bfloat16 where the device has instructions for it, but not on a processor for clips of fewer ``frames`` than
+    `LEAST_BF16_FRAMES`. Raises SettingsError for names that are none.
     """
     if name not in PRECISIONS:
         raise SettingsError(f"precision {name!r} is unknown; there are {', '.join(PRECISIONS)}")
@@ -158,5 +164,5 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = device.type == "cpu" and cpu_has_fast_bf16()
+        fast = device.type == "cpu" and frames >= LEAST_BF16_FRAMES and cpu_has_fast_bf16()
     return torch.bfloat16 if fast else torch.float32

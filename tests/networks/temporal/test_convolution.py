@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from limpid.networks.temporal.convolution import as_clips, as_frames, convolve_clip
+from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
+from limpid.train.networks.critics import spectral_norm
 
 
 def folded(clips: int, frames: int) -> torch.Tensor:
@@ -39,3 +41,16 @@ def test_clips_are_a_view(clips: int, frames: int) -> None:
 def test_frames_that_are_not_whole_clips_are_refused() -> None:
     with pytest.raises(ValueError, match="4 frames are not whole clips of 3"):
         as_clips(folded(1, 4), 3)
+
+
+def test_a_learned_share_is_mixed_in_under_autocast() -> None:
+    """Convolutions then give bfloat16 while the share stays in float32; and critics are normed in full precision."""
+    mixing = TemporalMixing(8)
+    torch.nn.init.ones_(mixing.alpha)
+    x = torch.randn(4, 8, 3, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = mixing(x, 4)
+        norm = spectral_norm(mixing.conv.weight)
+    assert mixed.dtype == x.dtype
+    torch.testing.assert_close(mixed, mixing(x, 4), rtol=0.05, atol=0.05)
+    assert norm.dtype == torch.float32

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.networks.autoencoder.layers import Pointwise
-from limpid.networks.temporal.layout import as_maps, as_tokens
+from limpid.networks.temporal.layout import as_maps, as_tokens, mixed
 from limpid.networks.temporal.norm import WindowGroupNorm
 
 _EPS = 1e-6
@@ -61,7 +61,7 @@ class SpaceTimeAttention(SpatialAttention):
         temporal = self.over_time((torch.unflatten(spatial, 0, (-1, num_frames)) + embedding[:, None]).transpose(1, 2))
         temporal = temporal.transpose(1, 2).flatten(0, 1)
         # s spatial + (1 - s) temporal
-        tokens = self.to_out(torch.lerp(temporal, spatial, torch.sigmoid(self.mix_factor)))
+        tokens = self.to_out(mixed(temporal, spatial, torch.sigmoid(self.mix_factor)))
         return x + as_maps(tokens, *x.shape[2:])
 
 

@@ -1,4 +1,4 @@
-"""Maps ``n c h w`` in channels_last and tokens ``n (h w) c``: one memory, two readings."""
+"""Maps ``n c h w`` in channels_last and tokens ``n (h w) c``: one memory, two readings; and mixing one into another."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ def as_maps(tokens: Tensor, height: int, width: int) -> Tensor:
 def channels_last(maps: Tensor) -> Tensor:
     """Maps in channels_last memory; nothing is done when they are."""
     return maps.contiguous(memory_format=torch.channels_last)
+
+
+def mixed(x: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """``x + share (other - x)`` in the number format of ``x``.
+
+    Under autocast layers compute in bfloat16 while a learned ``share`` stays in float32; ``lerp`` wants one format.
+    """
+    return torch.lerp(x, other.to(x.dtype), share.to(x.dtype))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from limpid.networks.temporal.layout import mixed
 from limpid.networks.temporal.resnet import TemporalConv
 
 
@@ -21,4 +22,4 @@ class TemporalMixing(nn.Module):
 
     def forward(self, x: Tensor, num_frames: int) -> Tensor:
         """``(b t) c h w`` in channels_last memory to the same, a new tensor; zeros before and after each clip."""
-        return torch.lerp(x, self.conv(x, num_frames), self.alpha)
+        return mixed(x, self.conv(x, num_frames), self.alpha)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from limpid.networks.temporal.attention import TemporalAttention
 from limpid.networks.temporal.convolution import as_clips, as_frames
-from limpid.networks.temporal.layout import as_maps, as_tokens, channels_last
+from limpid.networks.temporal.layout import as_maps, as_tokens, channels_last, mixed
 from limpid.networks.temporal.mgld_vsr_mixing import TemporalMixing
 from limpid.networks.temporal.norm import WindowGroupNorm
 from limpid.networks.temporal.positions import FramePositions, frame_positions
@@ -64,8 +64,8 @@ class MixedAttention(nn.Module):
     def forward(self, x: Tensor, positions: FramePositions) -> Tensor:
         """``(b t) c h w`` channels_last to the same, a new tensor."""
         tokens = as_tokens(x)
-        mixed = torch.lerp(tokens, self.attn(self.norm(tokens), positions), self.alpha)
-        return channels_last(as_maps(mixed, *x.shape[-2:]))
+        tokens = mixed(tokens, self.attn(self.norm(tokens), positions), self.alpha)
+        return channels_last(as_maps(tokens, *x.shape[-2:]))
 
 
 class TemporalMiddle(UNetBlock):

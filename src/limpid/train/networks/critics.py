@@ -22,12 +22,14 @@ def spectral_norm(weight: Tensor) -> Tensor:
     From the largest eigenvector of the small matrix ``W W^T``; the vectors count as constants, which gives the exact
     gradient ``u v^T``.
     """
-    matrix = weight.flatten(1)
-    with torch.no_grad(), torch.autocast(weight.device.type, enabled=False):
-        full = matrix.float()
-        left = torch.linalg.eigh(full @ full.mT).eigenvectors[:, -1]
-        right = F.normalize(full.mT @ left, dim=0)
-    return torch.dot(left.to(matrix), matrix @ right.to(matrix))
+    # In full precision wherever it is called: autocast would multiply in bfloat16, which is no norm any more.
+    with torch.autocast(weight.device.type, enabled=False):
+        matrix = weight.flatten(1)
+        with torch.no_grad():
+            full = matrix.float()
+            left = torch.linalg.eigh(full @ full.mT).eigenvectors[:, -1]
+            right = F.normalize(full.mT @ left, dim=0)
+        return torch.dot(left.to(matrix), matrix @ right.to(matrix))
 
 
 class NormedConv2d(nn.Conv2d):
