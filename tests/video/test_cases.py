@@ -211,4 +211,5 @@ def test_stereo_layout(tmp_path: Path, extension: str, kept: bool) -> None:
     passed = pass_through(CASES / "14_side_by_side.mkv", tmp_path / f"out.{extension}")
     data = _first_side_data(passed.output).get(Type.STEREO3D)
     assert (data is not None and data[:4] == b"\x01\0\0\0") == kept
+    assert probe(passed.output).sample_aspect == 2  # FFmpeg counts one view as the picture
     assert passed.says("stereo") != kept

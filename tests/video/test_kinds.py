@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media import make_video, picture
+from media import image_folder, make_video, picture
 from passing import frame_times, pass_through, pitch, sound
 
 from limpid.types import HiddenEdges
-from limpid.video import probe
+from limpid.video import probe, rate_varies
 from limpid.video.audio import AudioTranscoder
 
 CASES = Path(__file__).parent / "cases"
@@ -139,3 +139,12 @@ def test_a_fault_in_one_stream_ends_no_other(tmp_path: Path, monkeypatch: pytest
     assert passed.says("audio stream 1 is left out after 0.1 s")
     assert sound(passed.output, 1)[0].shape[1] / 48000 == pytest.approx(1.0, abs=0.05)
     assert len(frame_times(passed.output)) == 25
+
+
+def test_a_variable_rate_is_seen_in_the_packets(tmp_path: Path) -> None:
+    even = make_video(tmp_path / "a.mkv", frames=40)
+    uneven = [40 * i + (15 if i % 3 == 0 else 0) for i in range(40)]
+    odd = make_video(tmp_path / "b.mkv", frames=40, pts=uneven, time_base=Fraction(1, 1000))
+    ntsc = make_video(tmp_path / "c.mkv", frames=40, fps=Fraction(30000, 1001))  # in whole milliseconds
+    assert [rate_varies(probe(path)) for path in (even, odd, ntsc)] == [False, True, False]
+    assert not rate_varies(probe(image_folder(tmp_path / "f", frames=2)))

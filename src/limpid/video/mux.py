@@ -155,7 +155,7 @@ def _write(
                 out.close()
             raise
         if _needs_aspect(spec):
-            set_aspect(path, spec.sample_aspect * spec.width / spec.height)
+            set_aspect(path, _view_aspect(spec))
         notes = list(side.notes) if side else []
         if span.shift and not preview:
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
@@ -230,6 +230,15 @@ def mux_packet(out: Any, packet: Any, side: SideStreams | None) -> None:
 
 def _needs_aspect(spec: OutputSpec) -> bool:
     return spec.container == "mkv" and spec.sample_aspect != 1
+
+
+def _view_aspect(spec: OutputSpec) -> Fraction:
+    """Width over height of what is seen: of one view, where two lie in the picture."""
+    whole = spec.sample_aspect * spec.width / spec.height
+    layout = spec.extras.stereo or ""
+    if layout in ("left_right", "right_left") or layout.startswith("col_interleaved"):
+        return whole / 2
+    return whole * 2 if layout in ("top_bottom", "bottom_top") or layout.startswith("row_interleaved") else whole
 
 
 def _timed(packets: Iterator[Any], on_progress: Callable[[int], None] | None) -> Iterator[tuple[Fraction, Any]]:
