@@ -5,11 +5,14 @@ Everything here works without PyTorch, so that the command line can ask before i
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from limpid.run.places import check_folder, choose_places
 from limpid.settings import Settings
-from limpid.types import Clip, Timeline
+from limpid.types import Clip, SettingsError, Timeline
 from limpid.video import probe, rehearse, resolve_output
 
 _USUAL_SCALE = 4
@@ -47,10 +50,21 @@ def check_early(
 
 def look_ahead(source: str | Path, output: str | Path | None, settings: Settings) -> tuple[str, ...]:
     """`check_early` for the names on a command line."""
+    check_device_name(settings.device)
     clip = probe_for(source, settings)
     places = choose_places(clip, output, settings, None)
     check_folder(places.output.parent)
     return check_early(clip, places.output, settings)
+
+
+def check_device_name(device: str) -> None:
+    """Raises SettingsError for a device that cannot be here, as far as names tell; the rest PyTorch says later."""
+    if device.startswith("mps") and sys.platform != "darwin":
+        raise SettingsError("device is mps, but this is no Apple computer; use --device cpu")
+    with contextlib.suppress(PackageNotFoundError):
+        if device.startswith("cuda") and version("torch").endswith("+cpu"):
+            hint = "this PyTorch was built without CUDA"
+            raise SettingsError(f"device is {device}, but {hint}; use --device cpu, or see `limpid doctor`")
 
 
 def _size(clip: Clip, settings: Settings) -> tuple[int, int]:
