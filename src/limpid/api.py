@@ -10,14 +10,16 @@ from typing import Any
 from limpid.bounded import fraction
 from limpid.durable.interrupt import stopping_cleanly
 from limpid.methods import find_method
-from limpid.plan.device import computing
+from limpid.plan.device import choose_device, computing
+from limpid.restoration.restorer import target_size
 from limpid.restoration.stream import restore_stream
+from limpid.run.early import check_early, probe_for
 from limpid.run.events import Teller
 from limpid.run.executor import run_segments
 from limpid.run.finish import Report, dry_run_of, finish_former, join_segments, tell_done
 from limpid.run.identity import input_identity
 from limpid.run.places import check_output, choose_places
-from limpid.run.prepare import check_clip, check_options, tell_clip
+from limpid.run.prepare import as_shown, check_clip, check_options, tell_clip
 from limpid.run.resume import is_complete, recall, refuse_existing, resume_or_begin, scan_once
 from limpid.run.session import make_session
 from limpid.run.sidecar import from_sidecar
@@ -25,7 +27,7 @@ from limpid.run.texts import with_prompts_read, with_texts
 from limpid.run.workspace import workspace
 from limpid.settings import Settings
 from limpid.types import Progress, SettingsError
-from limpid.video import FrameReader, probe
+from limpid.video import FrameReader
 
 __all__ = ["Report", "from_sidecar", "restore", "upscale"]
 
@@ -64,16 +66,22 @@ def upscale(
     method = find_method(settings.method, settings)
     check_options(method, settings)
     teller.stage("probe")
-    clip = probe(input, fps=settings.fps)
+    clip = probe_for(input, settings)
     check_clip(clip)
     tell_clip(clip, teller)
     places = choose_places(clip, output, settings, work_dir)
     check_output(places, clip, overwrite=overwrite)
+    choose_device(settings.device)
+    for note in check_early(
+        clip, places.output, settings, size=target_size(clip.width, clip.height, method.scale, settings)
+    ):
+        teller.note(note)
     with stopping_cleanly() as interrupts, workspace(places, dry_run=dry_run, keep=keep_work) as space:
         with interrupts.interruptible():
             teller.stage("scan")
             identity = input_identity(clip)
             timeline = scan_once(clip, identity, settings, space.folder, teller)
+            clip = as_shown(clip, settings)
         settings = with_texts(settings, clip, timeline, identity, space.folder, teller)
         method = find_method(settings.method, settings)
         teller.stage("plan")

@@ -20,7 +20,7 @@ from limpid.spellings import parse_consistency, parse_preview, parse_steps
 Color = Literal["wavelet", "adain", "none"]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
-Deinterlace = Literal["auto", "on", "off"]
+Deinterlace = Literal["auto", "on", "off", "double"]
 
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft"]
@@ -289,10 +289,14 @@ class Settings(Options):
         "auto",
         READING,
         "files",
-        "one frame out per frame in",
-        in_key=False,
+        "one frame out per frame in; double: two, 50i becomes 50p",
         needs=Needs("deinterlace has no effect on a folder of images", {"input": ("video",)}),
     )
+    """"auto" deinterlaces what is marked, "on" everything, "double" makes a frame of each field."""
+    video_stream: int | None = option(
+        None, READING, "files", "which video stream, where a file has several", least=0, most=10_000
+    )
+    """Its number, as `limpid probe` shows it; None takes the best."""
     fps: Fraction | None = option(
         None,
         READING,

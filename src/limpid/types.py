@@ -83,6 +83,31 @@ class ColorTags:
     full_range: bool = False
 
 
+class Extras(NamedTuple):
+    """What a film says of itself besides pixels and colours, as far as it can be passed on."""
+
+    mastering: str | None = None
+    """The mastering display, ``G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)`` in units of 1/50000 and 1/10000 cd/m2."""
+    light_level: tuple[int, int] | None = None
+    """Brightest pixel and brightest average of a frame (MaxCLL, MaxFALL), cd/m2."""
+    stereo: str | None = None
+    """How two views lie in the picture, by Matroska's names: ``left_right``."""
+    timecode: str | None = None
+    """Of the first frame, ``01:00:00:00``."""
+
+
+class HiddenEdges(NamedTuple):
+    """Columns and rows of stored pictures that a container says are not to be shown."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+
+NO_EXTRAS, NO_HIDDEN_EDGES = Extras(), HiddenEdges()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SideStream:
     """A stream that is carried over untouched: audio, subtitle, attachment or data."""
@@ -117,6 +142,8 @@ class Clip:
     """Degrees clockwise that the file asks players to turn the picture; already applied to width, height and frames."""
     mirrored: bool = False
     """The file asks players to mirror the picture left to right before turning it; already applied to frames."""
+    crop: HiddenEdges = NO_HIDDEN_EDGES
+    """What the container hides of the stored picture; already applied to width, height and frames."""
     color: ColorTags = ColorTags()
     has_alpha: bool = False
     field_order: Literal["progressive", "tt", "bb", "tb", "bt", "unknown"] = "unknown"
@@ -126,6 +153,11 @@ class Clip:
     size_bytes: int = 0
     side_streams: tuple[SideStream, ...] = ()
     image_paths: tuple[str, ...] = ()
+    extras: Extras = NO_EXTRAS
+    fps_assumed: bool = False
+    """Images without a rate that anyone named: it matters where they become a film."""
+    stream_index: int | None = None
+    """Number of the video stream in the file; None takes the one that `limpid.video.probe` would choose."""
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     """What was assumed or cannot be kept, in sentences; `Timeline.warnings` repeats them."""
@@ -153,6 +185,9 @@ class Timeline:
     """True when decoding from an earlier key frame was seen to be sound for this kind of file."""
     damaged: bool = False
     """True when parts could not be decoded cleanly; decoding then runs on one thread, so that it is repeatable."""
+    clock_shifts: tuple[int, ...] = ()
+    """Joined recordings: what was added to the file's own times after the first, second ... restart of its clock, in
+    ``time_base``; sound and subtitles are moved by the same."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -190,6 +225,8 @@ class OutputSpec:
     alpha: bool = False
     threads: int = 2
     image_format: str = "png"
+    extras: Extras = NO_EXTRAS
+    """What of the source's is written, too."""
 
 
 # ------------------------------------------------------------------------------------------------ plan

@@ -86,6 +86,7 @@ class FakeUpscale:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeUpscale:
     upscale = FakeUpscale()
     monkeypatch.setitem(vars(limpid), "upscale", upscale)
+    monkeypatch.setattr("limpid.run.early.look_ahead", lambda *_: ())  # the inputs of these tests are no media
     monkeypatch.delenv("LIMPID_DEBUG", raising=False)
     return upscale
 

@@ -46,7 +46,12 @@ def test_a_clip_in_words() -> None:
         "25 (25 frames/s)",
     ):
         assert words in text
-    for words in ("1:01, about 1530 frames, 12.3 MB", "mpeg2video, yuv420p, 8 bit", "aac, deu, Ton", "matrix 5"):
+    for words in (
+        "1:01, about 1530 frames, 12.3 MB",
+        "mpeg2video, yuv420p, 8 bit",
+        "aac, deu, Ton",
+        "matrix BT.601 (625)",
+    ):
         assert words in text
 
 

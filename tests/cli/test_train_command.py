@@ -84,9 +84,9 @@ def test_every_recipe_has_its_name_and_a_small_version() -> None:
 
 
 def test_a_recipe_from_a_file(tmp_path: Path, cli: Callable[..., Any]) -> None:
-    text = "from limpid.train.recipes.tiny import tiny\n"
-    (tmp_path / "a.py").write_text(text + "def recipe():\n    return tiny()\n")
-    (tmp_path / "b.py").write_text(text + "RECIPE = tiny()\n")
+    text = "from limpid.train.recipes.tiny import tiny_denoiser\n"
+    (tmp_path / "a.py").write_text(text + "def recipe():\n    return tiny_denoiser()\n")
+    (tmp_path / "b.py").write_text(text + "RECIPE = tiny_denoiser()\n")
     (tmp_path / "c.py").write_text(text)
     assert find_recipe(str(tmp_path / "a.py")).name == find_recipe(str(tmp_path / "b.py")).name == "tiny"
     with pytest.raises(SettingsError, match="neither RECIPE nor a function recipe"):

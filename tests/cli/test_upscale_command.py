@@ -22,7 +22,7 @@ Cli = Callable[..., Any]
 
 def test_every_setting_is_an_option_and_the_other_way_round() -> None:
     """Beside the settings the command has only what is about files and what is shown."""
-    own = {"help", "names", "output", "sidecar", "overwrite", "skip_existing", "work_dir", "keep_work"}
+    own = {"help", "names", "output", "sidecar", "recursive", "overwrite", "skip_existing", "work_dir", "keep_work"}
     own |= {"trust_sidecar"}
     shown = {"dry_run", "json", "quiet", "traceback"}
     actions = {action.dest for action in make_parser()._actions}
@@ -55,6 +55,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "bit_depth": 10,
         "preset": "fast",
         "deinterlace": "on",
+        "video_stream": 2,
         "fps": Fraction(30000, 1001),
         "preview": "00:01-00:03",
         "threads": 2,
@@ -204,7 +205,8 @@ def test_plain_lines_tell_what_happens(cli: Cli, fake: Any, film: Path, tmp_path
 
 def test_quiet_shows_warnings_only(cli: Cli, fake: Any, film: Path) -> None:
     ran = cli("upscale", film, "-q")
-    assert (ran.out, ran.err) == ("", "warning: two packets were damaged\n")
+    assert ran.err == "warning: two packets were damaged\n"
+    assert ran.out == f"{film.with_name('film_x4.mp4')}\n"
 
 
 def test_json_lines(cli: Cli, fake: Any, film: Path) -> None:
@@ -322,3 +324,32 @@ def test_control_characters_in_names_are_escaped(cli: Cli, fake: Any, tmp_path: 
     ran = cli("upscale", odd)
     assert ran.code == 0 and "\x1b" not in ran.err + ran.out
     assert "a\\nb\\x1b[31m\N{SNOWMAN}_x4.mp4" in ran.out
+
+
+def test_folders_in_folders(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    for name in ("films/a.mp4", "films/deep/b2.mp4", "films/deep/b10.mp4", "films/frames/f1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert cli("upscale", "-r", tmp_path / "films", "-o", tmp_path / "out").code == 0
+    done = [(call["input"].relative_to(tmp_path / "films"), call["output"]) for call in fake.calls]
+    out = tmp_path / "out"
+    assert done == [
+        (Path("a.mp4"), out / "a_x4.mp4"),
+        (Path("deep/b2.mp4"), out / "deep" / "b2_x4.mp4"),
+        (Path("deep/b10.mp4"), out / "deep" / "b10_x4.mp4"),
+        (Path("frames"), out / "frames_x4"),
+    ]
+
+
+def test_a_folder_of_folders_without_r_says_so(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    (tmp_path / "films" / "deep").mkdir(parents=True)
+    (tmp_path / "films" / "deep" / "a.mp4").write_bytes(b"x")
+    ran = cli("upscale", tmp_path / "films")
+    assert ran.code == 3 and "say -r" in ran.err
+
+
+def test_a_name_with_superscripts_in_a_folder(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    for name in ("12²34.mp4", "2.mp4"):
+        (tmp_path / "films" / name).write_bytes(b"x")
+    assert cli("upscale", tmp_path / "films").code == 0

@@ -119,3 +119,9 @@ def test_notes_and_refusals_of_convert(cli: Cli, tmp_path: Path) -> None:
     assert ran.code == 0 and ran.err.startswith("note: scheduler/scheduler_config.json is not there")
     assert cli("weights", "verify", tmp_path / "made").code == 6
     assert cli("weights", "verify", tmp_path / "out").code == 0
+
+
+def test_to_verify_nothing_is_no_success(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMPID_WEIGHTS", str(tmp_path))
+    ran = cli("weights", "verify")
+    assert ran.code == 6 and "nothing to verify" in ran.err

@@ -10,30 +10,35 @@ import pytest
 from clips import clip_at
 
 from limpid.run.events import Meter, Teller
-from limpid.run.places import Places, check_output, choose_places, default_output
+from limpid.run.places import Kind, Places, check_output, choose_places, default_output
 from limpid.run.workspace import workspace
 from limpid.settings import Settings
 from limpid.types import OutputError
 
 
 @pytest.mark.parametrize(
-    ("source", "options", "images", "name"),
+    ("source", "options", "kind", "name"),
     [
-        ("film.mp4", {}, False, "film_x4.mp4"),
-        ("film.MKV", {}, False, "film_x4.mkv"),
-        ("film.webm", {}, False, "film_x4.mkv"),
-        ("film.avi", {}, False, "film_x4.mkv"),
-        ("film.mov", {"scale": 1.5}, False, "film_x1.5.mov"),
-        ("film.mp4", {"height": 1080, "preview": "1-2"}, False, "film_1080p_preview.mp4"),
-        ("film.mp4", {"codec": "ffv1"}, False, "film_x4.mkv"),
-        ("film.mp4", {"codec": "prores"}, False, "film_x4.mov"),
-        ("film.mp4", {"codec": "images"}, False, "film_x4"),
-        ("a.b", {}, True, "a.b_x4"),
-        ("frames", {"codec": "h265"}, True, "frames_x4.mp4"),
+        ("film.mp4", {}, "film", "film_x4.mp4"),
+        ("film.MKV", {}, "film", "film_x4.mkv"),
+        ("film.webm", {}, "film", "film_x4.mkv"),
+        ("film.avi", {}, "film", "film_x4.mkv"),
+        ("film.mov", {"scale": 1.5}, "film", "film_x1.5.mov"),
+        ("film.mp4", {"height": 1080, "preview": "1-2"}, "film", "film_1080p_preview.mp4"),
+        ("film.mp4", {"codec": "ffv1"}, "film", "film_x4.mkv"),
+        ("film.mp4", {"codec": "prores"}, "film", "film_x4.mov"),
+        ("film.mp4", {"codec": "images"}, "film", "film_x4"),
+        ("a.b", {}, "folder", "a.b_x4"),
+        ("frames", {"codec": "h265"}, "folder", "frames_x4.mp4"),
+        ("pic.png", {}, "still", "pic_x4.png"),
+        ("pic.JPEG", {"scale": 2}, "still", "pic_x2.jpg"),
+        ("pic.exr", {}, "still", "pic_x4.png"),
+        ("pic.avif", {"codec": "images"}, "still", "pic_x4.avif"),
+        ("pic.png", {"codec": "ffv1"}, "still", "pic_x4.mkv"),
     ],
 )
-def test_default_names(source: str, options: dict[str, Any], images: bool, name: str) -> None:
-    assert default_output(Path("/x") / source, Settings(**options), images=images) == Path("/x") / name
+def test_default_names(source: str, options: dict[str, Any], kind: Kind, name: str) -> None:
+    assert default_output(Path("/x") / source, Settings(**options), kind=kind) == Path("/x") / name
 
 
 def test_work_folders_do_not_meet(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from limpid.types import InputError, Window
-from limpid.video import FrameReader, list_images, probe, scan, to_tensor
+from limpid.video import FrameReader, list_images, probe, resolve_output, scan, to_tensor
 
 
 def _read_all(path: Path, fps: Fraction | None = Fraction(25)) -> tuple:
@@ -34,7 +34,11 @@ def test_missing_rate_is_assumed_and_said(tmp_path: Path) -> None:
     folder = media.image_folder(tmp_path / "f")
     clip, timeline, _ = _read_all(folder, None)
     assert (clip.fps, clip.time_base) == (24, Fraction(1, 24))
-    assert any("24 frames/s is assumed" in text for text in timeline.warnings)
+    assert clip.fps_assumed and timeline.warnings == ()  # said where it matters: when a film is made of them
+    sizes = {"width": clip.width, "height": clip.height, "codec": None, "crf": 16, "bit_depth": None, "threads": 1}
+    _, notes = resolve_output(clip, timeline, tmp_path / "out.mp4", **sizes)
+    assert any("24 frames/s is assumed" in text for text in notes)
+    assert resolve_output(clip, timeline, tmp_path / "out", **sizes)[1] == ()
     assert scan(probe(folder, fps=Fraction(30000, 1001))).warnings == ()
 
 

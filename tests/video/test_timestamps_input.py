@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limpid.video.timestamps import last_duration, missing_frames, repair
+from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
 
 STEP = Fraction(10)
 
@@ -20,7 +20,7 @@ def _fixed(raw: list[int | None]) -> list[int]:
 
 def test_good_times_stay() -> None:
     raw = [-5, 0, 7, 100, 101]
-    assert repair(raw, raw, STEP) == (raw, False, 0)
+    assert repair(raw, raw, STEP) == Repaired(raw, False, 0)
 
 
 def test_no_times_come_from_the_rate_and_do_not_drift() -> None:
@@ -53,6 +53,26 @@ def test_repairs(raw: list[int | None], expected: list[int]) -> None:
     assert _fixed(raw) == expected
 
 
+def test_each_restart_of_the_clock_is_reported_with_its_offset() -> None:
+    first, second = [100, 110, 120, 130], [0, 10, 20, 30]
+    repaired = repair(first + second + second, [None] * 12, STEP)
+    assert repaired.pts == [100 + 10 * i for i in range(12)]
+    assert repaired.restarts == (140, 180)
+
+
+def test_a_short_recording_before_a_long_one_is_not_squeezed() -> None:
+    raw = [*range(0, 100, 10), *range(0, 1000, 10)]
+    assert _fixed(raw) == [10 * i for i in range(110)]
+
+
+def test_a_far_jump_is_a_restart_only_where_the_clock_runs_on() -> None:
+    raw = [0, 10, 20, 5000, 5010, 5020]
+    assert _fixed(raw) == raw
+    repaired = repair(raw, [None] * 6, STEP, longest_gap=1000)
+    assert repaired.pts == [0, 10, 20, 30, 40, 50]
+    assert repaired.restarts == (-4970,)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-1000, 1000)), min_size=1, max_size=80), st.integers(1, 50))
 def test_always_one_strictly_increasing_time_per_frame(raw: list[int | None], step: int) -> None:
@@ -64,7 +84,7 @@ def test_always_one_strictly_increasing_time_per_frame(raw: list[int | None], st
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=80, unique=True).map(sorted))
 def test_strictly_increasing_times_are_never_touched(raw: list[int]) -> None:
-    assert repair(raw, [None] * len(raw), STEP) == (raw, False, 0)
+    assert repair(raw, [None] * len(raw), STEP) == Repaired(raw, False, 0)
 
 
 def test_gaps_count_only_in_a_constant_rate() -> None:

@@ -10,14 +10,13 @@ The rules, also in docs/cli.md:
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import isdir, isfile  # unlike those of Path they are False for impossible names
 from pathlib import Path
 
 from limpid.cli.words import shown
-from limpid.run.places import default_output, is_result, sidecar_of
+from limpid.run.places import default_output, is_result, kind_of, sidecar_of
 from limpid.settings import Settings
 from limpid.types import InputError, OutputError, SettingsError
 
@@ -25,6 +24,9 @@ VIDEO_SUFFIXES = frozenset(
     """.264 .265 .3g2 .3gp .asf .av1 .avi .dv .flv .gif .h264 .h265 .hevc .ivf .m2t .m2ts .m2v .m4v .mjpeg .mkv .mov
     .mp4 .mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m""".split()  # noqa: SIM905
 )
+
+
+_MOST_FOLDERS_TO_ASK = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,11 +41,11 @@ class Job:
 
 def output_of(job: Job, settings: Settings) -> Path:
     """The result of a job, as far as it can be known before the input is opened."""
-    images = isdir(job.input) or is_image_name(job.input)
-    own_name = default_output(job.input.absolute(), settings, images=images)
+    kind = kind_of(job.input)
+    own_name = default_output(job.input.absolute(), settings, kind=kind)
     if job.output is None:
         return own_name
-    makes_images = settings.codec == "images" or (images and settings.codec is None)
+    makes_images = kind != "still" and (settings.codec == "images" or (kind == "folder" and settings.codec is None))
     if not job.into_folder or (job.alone and makes_images):
         return job.output
     return job.output / own_name.name
@@ -60,8 +62,8 @@ def refuse_same_outputs(jobs: Sequence[Job], settings: Settings) -> None:
             raise SettingsError(f"{both} would both be written to {shown(output)}; upscale them one by one with -o")
 
 
-def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list[str]]:
-    """Names as typed -> jobs in order, and sentences on what was left out.
+def plan_jobs(names: Sequence[str], output: str | None, *, recursive: bool = False) -> tuple[list[Job], list[str]]:
+    """Names as typed -> jobs in order, and sentences on what was left out. ``recursive``: folders in folders, too.
 
     Raises:
         SettingsError: no input, or names that cannot be meant together.
@@ -73,10 +75,11 @@ def plan_jobs(names: Sequence[str], output: str | None) -> tuple[list[Job], list
     if output is None and len(names) == 2:
         names, output = names[:1], names[1]
         _refuse_second_input(names[0], output)
-    inputs, notes = _expand(names)
+    inputs, notes = _expand(names, recursive=recursive)
     if output is None:
-        return [Job(input=path) for path in inputs], notes
-    return _with_output(inputs, output, several=len(inputs) > 1 or _is_video_folder(names)), notes
+        return [Job(input=found.path) for found in inputs], notes
+    several = len(inputs) > 1 or any(found.within for found in inputs)
+    return _with_output(inputs, output, several=several), notes
 
 
 def has_sidecar(path: Path) -> bool:
@@ -84,15 +87,24 @@ def has_sidecar(path: Path) -> bool:
     return bool(path.name) and isfile(sidecar_of(path))
 
 
-def _with_output(inputs: list[Path], output: str, *, several: bool) -> list[Job]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """An input; ``within`` says that it stands in a folder that was named, ``under`` in which folder of that one."""
+
+    path: Path
+    within: bool = False
+    under: Path = Path()
+
+
+def _with_output(inputs: list[_Found], output: str, *, several: bool) -> list[Job]:
     path = Path(output)
     if several:
         if path.suffix.lower() in VIDEO_SUFFIXES and not isdir(path):
             raise SettingsError(f"{shown(path)} names one file for {len(inputs)} inputs; give a folder with -o")
-        return [Job(input=each, output=path, into_folder=True, alone=False) for each in inputs]
+        return [Job(input=each.path, output=path / each.under, into_folder=True, alone=False) for each in inputs]
     # A folder of images that Limpid made, or is about to make, is the result itself and no place for results.
     into = (isdir(path) and not is_result(path)) or output.endswith(("/", os.sep))
-    return [Job(input=inputs[0], output=path, into_folder=into)]
+    return [Job(input=inputs[0].path, output=path, into_folder=into)]
 
 
 def _refuse_second_input(first: str, second: str) -> None:
@@ -114,21 +126,65 @@ def _same(first: Path, second: Path) -> bool:
         return False
 
 
-def _expand(names: Sequence[str]) -> tuple[list[Path], list[str]]:
-    inputs: list[Path] = []
+def _expand(names: Sequence[str], *, recursive: bool) -> tuple[list[_Found], list[str]]:
+    inputs: list[_Found] = []
     notes: list[str] = []
-    for name in names:
-        path = Path(name)
-        videos = _videos_in(path) if isdir(path) else []
-        films = [video for video in videos if not has_sidecar(video)]
-        if len(films) < len(videos):
-            notes.append(f"{shown(path)}: {len(videos) - len(films)} results of Limpid in it are not upscaled again")
-        inputs += films or [path]
+    for path in map(Path, names):
+        found = _in_folder(path, recursive=recursive) if isdir(path) else [_Found(path=path)]
+        films = [each for each in found if not (each.within and has_sidecar(each.path))]
+        if len(films) < len(found):
+            notes.append(f"{shown(path)}: {len(found) - len(films)} results of Limpid in it are not upscaled again")
+        inputs += films or [_Found(path=path)]
     return inputs, notes
 
 
-def _is_video_folder(names: Sequence[str]) -> bool:
-    return any(isdir(name) and _videos_in(Path(name)) for name in names)
+def _in_folder(folder: Path, *, recursive: bool) -> list[_Found]:
+    """The videos of a folder; with ``recursive`` those of its folders too, and each folder of images as one clip.
+
+    A folder that has nothing in it but images is one clip: nothing is found *in* it.
+    """
+    if not recursive:
+        videos = _videos_in(folder)
+        if not videos and not _has_images(folder):
+            _say_where_films_are(folder)
+        return [_Found(path=video, within=True) for video in videos]
+    found: list[_Found] = []
+    for where in _folders_under(folder):
+        under = where.relative_to(folder)
+        videos = _videos_in(where)
+        found += [_Found(path=video, within=True, under=under) for video in videos]
+        if not videos and _has_images(where) and where != folder:
+            found.append(_Found(path=where, within=True, under=under.parent))
+    return found
+
+
+def _folders_under(folder: Path) -> list[Path]:
+    """The folder and all in it, in natural order, without hidden ones and links."""
+    from limpid.video import natural_key
+
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_symlink()]
+    folders = sorted((path for path in inside if isdir(path)), key=natural_key)
+    return [folder, *(deeper for path in folders for deeper in _folders_under(path))]
+
+
+def _has_images(folder: Path) -> bool:
+    from limpid.video import is_image_name
+
+    return any(is_image_name(path) and path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _say_where_films_are(folder: Path) -> None:
+    """Raises InputError when a folder has videos or images in its folders only."""
+    from limpid.video import is_image_name
+
+    for number, (where, _, files) in enumerate(os.walk(folder)):
+        names = [Path(name) for name in files if not name.startswith(".")]
+        if any(name.suffix.lower() in VIDEO_SUFFIXES or is_image_name(name) for name in names):
+            raise InputError(
+                f"{shown(folder)} holds no videos or images itself, {shown(where)} does; say -r to take those"
+            )
+        if number > _MOST_FOLDERS_TO_ASK:
+            return
 
 
 def _videos_in(folder: Path) -> list[Path]:
@@ -137,6 +193,8 @@ def _videos_in(folder: Path) -> list[Path]:
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     except OSError as error:
         raise InputError(f"{shown(folder)}: the folder cannot be read ({error.strerror})") from error
+    from limpid.video import is_image_name, natural_key  # loads OpenCV
+
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     images = sum(map(is_image_name, files))
     if videos and images:
@@ -145,14 +203,3 @@ def _videos_in(folder: Path) -> list[Path]:
             "or keep the images in a folder of their own"
         )
     return sorted(videos, key=natural_key)
-
-
-def is_image_name(path: Path) -> bool:
-    from limpid.video import IMAGE_SUFFIXES  # loads OpenCV
-
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """``part2`` before ``part10``."""
-    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)]

@@ -15,6 +15,24 @@ DESCRIPTION = """Show what is known of a video or a folder of images before any 
 Whether all frames can be decoded is found by limpid upscale --dry-run."""
 
 
+PRIMARIES = {1: "BT.709", 2: "unknown", 4: "BT.470M", 5: "BT.601 (625)", 6: "BT.601 (525)", 9: "BT.2020"} | {
+    11: "DCI-P3",
+    12: "Display P3",
+}
+TRANSFERS = {1: "BT.709", 2: "unknown", 4: "gamma 2.2", 5: "gamma 2.8", 6: "BT.601", 8: "linear", 13: "sRGB"} | {
+    14: "BT.2020 (10 bit)",
+    15: "BT.2020 (12 bit)",
+    16: "PQ",
+    18: "HLG",
+}
+MATRICES = {0: "RGB", 1: "BT.709", 2: "unknown", 4: "FCC", 5: "BT.601 (625)", 6: "BT.601 (525)", 7: "SMPTE 240M"} | {
+    8: "YCgCo",
+    9: "BT.2020",
+}
+"""Names for ITU-T H.273's code points."""
+HDR = {16: "HDR (PQ)", 18: "HDR (HLG)"}
+
+
 def command(arguments: list[str]) -> int:
     """Print the facts of each file; raises InputError for one that is no video."""
     parser = Parser("limpid probe", usage="limpid probe FILE... [--json]", description=DESCRIPTION)
@@ -22,11 +40,12 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
     options = parse(parser, arguments)
 
-    from limpid.video import probe
+    from limpid.video import probe, rate_varies
 
     for file in options.files:
         clip = probe(file)
-        print(json.dumps(clip_facts(clip)) if options.json else clip_text(clip))
+        varies = rate_varies(clip)
+        print(json.dumps({**clip_facts(clip), "variable_rate": varies}) if options.json else clip_text(clip, varies))
     return 0
 
 
@@ -36,14 +55,15 @@ def clip_facts(clip: Clip) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Fraction) else value for name, value in values.items()}
 
 
-def clip_text(clip: Clip) -> str:
-    """A few lines for a person."""
+def clip_text(clip: Clip, varies: bool = False) -> str:
+    """A few lines for a person. ``varies``: whether the distance of frames does."""
     rows = {
         "picture": _picture(clip),
-        "rate": f"{clip.fps} ({float(clip.fps):.6g} frames/s)",
+        "rate": f"{clip.fps} ({float(clip.fps):.6g} frames/s{', variable' if varies else ''})",
         "length": _length(clip),
         "stream": f"{clip.codec}, {clip.pix_fmt}, {clip.bit_depth} bit, in {clip.container or clip.kind}",
         "colour": _color(clip),
+        **_extras(clip),
         **{f"{stream.kind} {stream.index}": _stream(stream) for stream in clip.side_streams},
     }
     return "\n".join([shown(clip.path), *(f"  {name:<13} {value}" for name, value in rows.items())])
@@ -71,7 +91,35 @@ def _length(clip: Clip) -> str:
 def _color(clip: Clip) -> str:
     tags = clip.color
     extent = "full" if tags.full_range else "limited"
-    return f"primaries {tags.primaries}, transfer {tags.transfer}, matrix {tags.matrix} (H.273), {extent} range"
+    parts = [
+        f"primaries {_named(PRIMARIES, tags.primaries)}",
+        f"transfer {_named(TRANSFERS, tags.transfer)}",
+        f"matrix {_named(MATRICES, tags.matrix)}",
+        f"{extent} range",
+    ]
+    hdr = HDR.get(tags.transfer)
+    return f"{hdr}: {', '.join(parts)}" if hdr else ", ".join(parts)
+
+
+def _named(names: dict[int, str], code: int) -> str:
+    return names.get(code, f"{code} (H.273)")
+
+
+def _extras(clip: Clip) -> dict[str, str]:
+    """What a film says of itself besides: rows that most films lack."""
+    rows = {}
+    extras = clip.extras
+    if extras.mastering or extras.light_level:
+        level = extras.light_level
+        brightest = f"MaxCLL {level[0]}, MaxFALL {level[1]} cd/m2" if level else "no light level"
+        rows["HDR10"] = f"{brightest}, mastering display {extras.mastering or 'unknown'}"
+    if extras.stereo:
+        rows["stereo"] = extras.stereo.replace("_", " ")
+    if extras.timecode:
+        rows["time code"] = extras.timecode
+    if any(clip.crop):
+        rows["hidden"] = ", ".join(f"{edge} {count}" for edge, count in clip.crop._asdict().items() if count)
+    return rows
 
 
 def _stream(stream: SideStream) -> str:

@@ -66,6 +66,9 @@ def make_parser() -> Parser:
     files.add_argument("-o", "--output", metavar="PATH", help="the result; for several inputs a folder for the results")
     files.add_argument("--from", dest="sidecar", metavar="FILE", help="do again what this .limpid.json says")
     files.add_argument("--trust-sidecar", action="store_true", help="let --from use files outside of its folder")
+    files.add_argument(
+        "-r", "--recursive", action="store_true", help="folders in folders too, with -o as they lie there"
+    )
     files.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     files.add_argument("--skip-existing", action="store_true", help="leave out inputs whose output exists")
     files.add_argument("--work-dir", metavar="DIR", help="finished segments lie here (default: beside the output)")
@@ -74,7 +77,7 @@ def make_parser() -> Parser:
     says = parser.add_argument_group("what is shown")
     says.add_argument("--dry-run", action="store_true", help="show the plan, the time and the disk space, make nothing")
     says.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
-    says.add_argument("-q", "--quiet", action="store_true", help="only warnings and errors")
+    says.add_argument("-q", "--quiet", action="store_true", help="on stderr only warnings and errors")
     says.add_argument("--traceback", action="store_true", help="show where an error comes from")
     return parser
 
@@ -88,7 +91,7 @@ def _work(options: argparse.Namespace) -> tuple[Settings, list[Job], list[str]]:
         raise SettingsError("--trust-sidecar has no effect without --from; leave it out")
     if options.sidecar is None:
         settings = Settings().replace(**changes)
-        jobs, notes = plan_jobs(options.names, options.output)
+        jobs, notes = plan_jobs(options.names, options.output, recursive=options.recursive)
         refuse_same_outputs(jobs, settings)
         return settings, jobs, notes
     if len(options.names) > 1 or (options.names and options.output):
@@ -140,7 +143,15 @@ def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter
         reporter({"event": "skipped", "input": str(job.input), "output": str(output)})
         return Outcome(job=job, skipped=True)
 
+    from limpid.run.early import look_ahead
+
+    told = look_ahead(job.input, None if job.output is None else output, settings)  # before PyTorch is loaded, too
+    for note in told:
+        reporter({"event": "note", "message": note})
+
     def on_event(event: Event) -> None:
+        if event["event"] == "note" and event["message"] in told:
+            return
         reporter(event)
         if options.dry_run and not options.json and event["event"] == "plan":
             print(plan_text(event["plan"]))
@@ -155,7 +166,7 @@ def _upscale(job: Job, settings: Settings, options: argparse.Namespace, reporter
         dry_run=options.dry_run,
         on_event=on_event,
     )
-    if not (options.json or options.quiet or options.dry_run):
+    if not (options.json or options.dry_run):
         print(shown(report.output))
     return Outcome(job=job)
 

@@ -185,8 +185,11 @@ def verify(arguments: list[str]) -> int:
 
     from limpid.convert.verify import verify_weights as verify_folder
 
+    folders = _folders(options.names)
+    if not folders:
+        raise WeightsError(f"there is nothing to verify: no converted weights in {shown(weights_root())}")
     found: dict[str, list[str]] = {}
-    for folder in _folders(options.names):
+    for folder in folders:
         problems = found[str(folder)] = verify_folder(folder)
         if not options.json:
             print(f"{shown(folder)}: {'; '.join(problems) if problems else 'whole'}", flush=True)

@@ -41,6 +41,11 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: cannot be written: {reason}")
 
 
+def is_disk_error(error: Exception) -> bool:
+    """Whether FFmpeg or the operating system could not write at all, so that trying another packet is no use."""
+    return isinstance(error, OSError) and error.errno in _REASONS
+
+
 def exists_error(output: Path) -> OutputError:
     """What a user is told who has not asked to overwrite."""
     return OutputError(f"{output} exists already: choose another name or pass --overwrite")

@@ -122,6 +122,8 @@ def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report,
 def dry_run_of(session: Session, read: Read, teller: Teller, *, trial: bool) -> Report:
     """What a run would do; nothing is written."""
     plan, estimate = make_plan_and_estimate(session, read, teller, trial=trial)
+    _ = session.compute(plan).prior  # weights that are missing or damaged are found now, and not by the run
+    session.tell_warnings(teller)
     return _report(session, plan, estimate.to_dict(), teller, resumed=0, dry_run=True)
 
 

@@ -6,7 +6,9 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from os.path import isdir  # unlike that of Path it is False for impossible names
 from pathlib import Path
+from typing import Literal
 
 from limpid.durable.apart import check_apart
 from limpid.durable.files import NAME_BYTES, existing_parent, hidden_name, planted_error
@@ -64,11 +66,30 @@ def is_result(output: Path) -> bool:
     return bool(output.name) and (os.path.lexists(sidecar_of(output)) or is_unfinished(output))
 
 
-def default_output(source: Path, settings: Settings, *, images: bool) -> Path:
-    """``film.mp4`` -> ``film_x4.mp4`` beside it; ``film_1080p.mp4`` by height; ``film_x4_preview.mp4`` of a preview."""
+Kind = Literal["film", "folder", "still"]
+"""Of an input: a film, a folder of images, one image."""
+STILL_OF = {".jpg": ".jpg", ".jpeg": ".jpg", ".webp": ".webp", ".tif": ".tif", ".tiff": ".tif", ".avif": ".avif"}
+"""Kind of the result of one image by that of the source; others become .png."""
+
+
+def kind_of(source: Path) -> Kind:
+    """What an input is, by its name and without opening it."""
+    from limpid.video import is_still_name  # loads OpenCV
+
+    return "folder" if isdir(source) else "still" if is_still_name(source) else "film"  # noqa: PTH112
+
+
+def default_output(source: Path, settings: Settings, *, kind: Kind) -> Path:
+    """``film.mp4`` -> ``film_x4.mp4`` beside it; ``film_1080p.mp4`` by height; ``film_x4_preview.mp4`` of a preview.
+
+    ``pic.jpg`` -> ``pic_x4.jpg``; ``frames/`` -> ``frames_x4/``.
+    """
     label = f"{settings.height}p" if settings.height else f"x{settings.scale or 4:g}"
+    images = kind == "folder"
     stem = source.name if images else source.stem
     name = f"{stem}_{label}{'_preview' if settings.preview else ''}"
+    if kind == "still" and settings.codec in (None, "images"):
+        return source.with_name(name + STILL_OF.get(source.suffix.lower(), ".png"))
     if settings.codec in CONTAINER_FOR:
         return source.with_name(name + CONTAINER_FOR[settings.codec])
     if images:
@@ -80,7 +101,7 @@ def choose_places(clip: Clip, output: str | Path | None, settings: Settings, wor
     """Resolve the paths of a run. Without ``work_dir`` finished segments lie in a hidden folder beside the output."""
     source = Path(clip.path).absolute()
     if output is None:
-        target = default_output(source.resolve(), settings, images=clip.kind == "images")
+        target = default_output(source.resolve(), settings, kind=kind_of(source))
     else:
         target = Path(output).expanduser().absolute()
     if not target.name or target.name == "..":

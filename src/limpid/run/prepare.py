@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 from fractions import Fraction
 
 from limpid.diffusion.schedules import truncate
@@ -36,6 +37,14 @@ def check_clip(clip: Clip) -> None:
         raise InputError(
             f"{clip.path} is {clip.width}x{clip.height}; the smallest size is {LEAST_PX}x{LEAST_PX} pixels"
         )
+
+
+def as_shown(clip: Clip, settings: Settings) -> Clip:
+    """The clip at the rate at which it is restored: twice its own when both fields become frames."""
+    if settings.deinterlace != "double" or clip.kind == "images":
+        return clip
+    count = 2 * clip.num_frames if clip.num_frames else clip.num_frames
+    return dataclasses.replace(clip, fps=2 * clip.fps, time_base=clip.time_base / 2, num_frames=count)
 
 
 def tell_clip(clip: Clip, teller: Teller) -> None:

@@ -33,7 +33,7 @@ def scan_once(
     clip: Clip, identity: dict[str, Any], settings: Settings, folder: Path | None, teller: Teller
 ) -> Timeline:
     """The timeline of the input, from the work folder when a former run of the same version left it there."""
-    choices = [settings.deinterlace, settings.detect_cuts, str(settings.fps)]
+    choices = [settings.deinterlace, settings.detect_cuts, str(settings.fps), settings.video_stream]
     key = digest_of([identity, choices, versions()])
     known = _recall_scan(folder, key)
     if known is not None:

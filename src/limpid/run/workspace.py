@@ -23,7 +23,8 @@ from limpid.run.journal import NAME as JOURNAL
 from limpid.run.journal import Journal, is_our_name
 from limpid.run.places import Places, done_name
 
-_IMAGE = re.compile(r"\d{8,}\.(png|jpg|tif|webp)")
+_IMAGE = re.compile(r".*\.(png|jpg|tif|webp|avif)")
+"""Numbered in segments; in results they may have the names of those that they were made from."""
 _PART = re.compile(r"part(\.\w+)?")
 """The result: has two names for a moment while it gets its own, and is only ever removed, never written into."""
 _LAST = ("lock", JOURNAL)

@@ -8,10 +8,15 @@ from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from limpid.video.images import is_image_name as is_image_name
+    from limpid.video.images import is_still_name as is_still_name
     from limpid.video.images import list_images as list_images
+    from limpid.video.images import natural_key as natural_key
     from limpid.video.inline import inline_mp4 as inline_mp4
     from limpid.video.probing import probe as probe
+    from limpid.video.probing import rate_varies as rate_varies
     from limpid.video.read import FrameReader as FrameReader
+    from limpid.video.rehearsal import rehearse as rehearse
     from limpid.video.scanning import scan as scan
     from limpid.video.tensors import alpha_of as alpha_of
     from limpid.video.tensors import to_tensor as to_tensor
@@ -20,18 +25,23 @@ _HOME = {
     "available_encoders": ".available",
     # input
     "probe": ".probing",
+    "rate_varies": ".probing",
     "scan": ".scanning",
     "FrameReader": ".read",
     "to_tensor": ".tensors",
     "alpha_of": ".tensors",
     "list_images": ".images",
     "IMAGE_SUFFIXES": ".images",
+    "is_image_name": ".images",
+    "is_still_name": ".images",
+    "natural_key": ".images",
     # output
     "resolve_output": ".output",
     "segment_spec": ".output",
     "SegmentWriter": ".segments",
     "count_frames": ".segments",
     "frame_pts": ".segments",
+    "rehearse": ".rehearsal",
     "assemble": ".mux",
     "check_output": ".mux",
     "inline_mp4": ".inline",

@@ -9,9 +9,11 @@ from typing import Any
 import av
 from av.filter import Graph
 
+from limpid.video.channels import aac_layout, plain_channels
+
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-_AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _BITS_PER_CHANNEL = 96_000
+_BITEXACT = 1 << 23
 
 
 def aac_rate(rate: int) -> int:
@@ -22,57 +24,32 @@ def aac_rate(rate: int) -> int:
 
 class AudioTranscoder:
     """Packets of one source stream -> AAC packets. Gaps and overlaps of the source are filled or trimmed, so that the
-    sound stays where its timestamps put it."""
+    sound stays where its timestamps put it; rate, format and channels of the source may change on the way."""
 
     def __init__(self, source: Any, container: Any) -> None:
         self._source = source
-        context = source.codec_context
-        channels = context.channels
-        layout = _AAC_LAYOUTS.get(channels, "stereo")
-        self.stream = container.add_stream("aac", rate=aac_rate(context.sample_rate))
+        self.channels = plain_channels(source)
+        self.stream = container.add_stream("aac", rate=aac_rate(source.codec_context.sample_rate))
         encoder = self.stream.codec_context
-        encoder.layout = layout
+        encoder.layout = aac_layout(self.channels)
         encoder.bit_rate = _BITS_PER_CHANNEL * encoder.layout.nb_channels
-        encoder.flags |= 1 << 23  # bit exact: no version string in the stream
+        encoder.flags |= _BITEXACT  # no version string in the stream
         encoder.open()
+        self.channels_out = int(encoder.layout.nb_channels)
         self._encoder = encoder
-        self._graph: Any = None
-        self._next = 0
-
-    def _build(self, frame: Any) -> Any:
-        graph = Graph()
-        rate, layout = self._encoder.sample_rate, self._encoder.layout.name
-        source = graph.add_abuffer(
-            sample_rate=frame.sample_rate,
-            format=frame.format.name,
-            layout=frame.layout.name,
-            time_base=Fraction(1, frame.sample_rate),
-        )
-        resample = graph.add("aresample", f"async=1:min_hard_comp=0.05:osr={rate}:ochl={layout}")
-        shape = graph.add("aformat", f"sample_fmts=fltp:sample_rates={rate}:channel_layouts={layout}")
-        chunk = graph.add("asetnsamples", f"n={self._encoder.frame_size}:p=0")
-        sink = graph.add("abuffersink")
-        for left, right in ((source, resample), (resample, shape), (shape, chunk), (chunk, sink)):
-            left.link_to(right)
-        graph.configure()
-        return graph
+        self._shape: tuple[int, str, str] | None = None
+        self._convert: Any = None
+        self._chunk: Any = None
+        self._next = Fraction(0)
 
     def encode(self, packet: Any) -> Iterator[Any]:
         """The AAC packets that one source packet completes; None ends the stream."""
-        frames = self._decode(packet)
-        for frame in frames:
-            if self._graph is None:
-                self._graph = self._build(frame)
-            unit = Fraction(1, frame.sample_rate)
-            if frame.pts is not None:
-                self._next = round(frame.pts * Fraction(frame.time_base) / unit)
-            frame.pts, frame.time_base = self._next, unit  # decoders stamp the first frame of a packet only
-            self._next += frame.samples
-            self._graph.push(frame)
-            yield from self._pull()
-        if packet is None and self._graph is not None:
-            self._graph.push(None)
-            yield from self._pull()
+        for frame in self._decode(packet):
+            yield from self._push(frame)
+        if packet is None and self._convert is not None:
+            yield from self._end_conversion()
+            self._chunk.push(None)
+            yield from self._encoded()
             yield from self._stamp(self._encoder.encode(None))
 
     def _decode(self, packet: Any) -> list[Any]:
@@ -81,15 +58,115 @@ class AudioTranscoder:
         except av.error.InvalidDataError:
             return []  # a damaged packet: the gap is filled with silence
 
-    def _pull(self) -> Iterator[Any]:
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
+    def _push(self, frame: Any) -> Iterator[Any]:
+        shape = (frame.sample_rate, frame.format.name, frame.layout.name)
+        if shape != self._shape:
+            yield from self._end_conversion()
+            self._convert, self._shape = self._conversion(frame), shape
+        unit = Fraction(1, frame.sample_rate)
+        if frame.pts is not None:
+            self._next = frame.pts * Fraction(frame.time_base)
+        frame.pts, frame.time_base = round(self._next / unit), unit  # decoders stamp the first frame of a packet only
+        self._next += frame.samples * unit
+        self._convert.push(frame)
+        yield from self._converted()
+
+    def _conversion(self, frame: Any) -> Any:
+        """From what the decoder gives now to the encoder's rate, channels and numbers."""
+        rate, layout = self._encoder.sample_rate, self._encoder.layout.name
+        graph = Graph()
+        unit = Fraction(1, frame.sample_rate)
+        source = graph.add(
+            "abuffer",
+            f"sample_rate={frame.sample_rate}:sample_fmt={frame.format.name}:time_base={unit}"
+            f":channel_layout={frame.layout.name}",
+        )
+        nodes = [source]
+        if self.channels.order and self.channels.count == frame.layout.nb_channels:
+            order = "|".join(map(str, self.channels.order))
+            nodes.append(graph.add("channelmap", f"map={order}:channel_layout={self.channels.layout}"))
+        nodes += [
+            graph.add("aresample", f"osr={rate}:ochl={layout}"),
+            graph.add("aformat", f"sample_fmts=fltp:sample_rates={rate}:channel_layouts={layout}"),
+            graph.add("abuffersink"),
+        ]
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+    def _chunking(self) -> Any:
+        """One for the whole stream: fills gaps, trims overlaps, and cuts what the encoder takes at a time."""
+        rate, layout = self._encoder.sample_rate, self._encoder.layout.name
+        graph = Graph()
+        graph.link_nodes(
+            graph.add("abuffer", f"sample_rate={rate}:sample_fmt=fltp:time_base=1/{rate}:channel_layout={layout}"),
+            graph.add("aresample", "async=1:min_hard_comp=0.05"),
+            graph.add("asetnsamples", f"n={self._encoder.frame_size}:p=0"),
+            graph.add("abuffersink"),
+        ).configure()
+        return graph
+
+    def _end_conversion(self) -> Iterator[Any]:
+        if self._convert is not None:
+            self._convert.push(None)
+            yield from self._converted()
+
+    def _converted(self) -> Iterator[Any]:
+        if self._chunk is None:
+            self._chunk = self._chunking()
+        for frame in _pulled(self._convert):
+            self._chunk.push(frame)
+            yield from self._encoded()
+
+    def _encoded(self) -> Iterator[Any]:
+        for frame in _pulled(self._chunk):
             yield from self._stamp(self._encoder.encode(frame))
 
     def _stamp(self, packets: list[Any]) -> Iterator[Any]:
         for packet in packets:
             packet.stream = self.stream
             yield packet
+
+
+def _pulled(graph: Any) -> Iterator[Any]:
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+class PcmCutter:
+    """Copies packets of uncompressed sound, each cut where the next one begins: a list of edits may end in a packet.
+
+    QuickTime files store such sound without times of its own, so what is too long would make all that follows late.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._held: Any = None
+
+    def convert(self, packet: Any) -> Iterator[Any]:
+        """The packet before, once it is known where this one begins."""
+        held, self._held = self._held, packet
+        if held is not None:
+            yield self._cut(held, packet)
+
+    def flush(self) -> Iterator[Any]:
+        if self._held is not None:
+            yield self._cut(self._held, None)
+
+    def _cut(self, packet: Any, after: Any) -> Any:
+        if after is not None and packet.duration and packet.size % packet.duration == 0:
+            samples = after.pts - packet.pts
+            if 0 < samples < packet.duration:
+                packet = _first_samples(packet, samples)
+        packet.stream = self._target
+        return packet
+
+
+def _first_samples(packet: Any, samples: int) -> Any:
+    """A packet of which each tick is one sample, shortened."""
+    short = av.Packet(bytes(packet)[: packet.size // packet.duration * samples])
+    short.pts, short.dts, short.time_base = packet.pts, packet.dts, packet.time_base
+    short.duration, short.is_keyframe = samples, True
+    return short

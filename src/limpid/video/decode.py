@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import av
 
-from limpid.types import InputError
-from limpid.video.deinterlace import Deinterlacer
+from limpid.types import LimpidError
+from limpid.video.deinterlace import Deinterlacer, FieldMode
 from limpid.video.opening import choose_video, open_container
 
 _MAX_READ_ERRORS = 50
@@ -23,6 +24,7 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own VP8 and VP9 decoders leave the alpha of WebM out."""
 
 
+_MAX_ASPECTS = 4
 _STEPS_BACK_S = (0, 1, 5, 20)
 
 
@@ -53,6 +55,9 @@ class DecodeStats:
     key_pts: list[int] = field(default_factory=list)
     end_s: float = 0.0
     """The latest end of a packet of any stream."""
+    video_end_s: float = 0.0
+    aspects: list[Fraction] = field(default_factory=list)
+    """The shapes of pixels that the stream asked for, one after the other."""
 
     @property
     def damaged(self) -> bool:
@@ -71,15 +76,16 @@ class Decoder:
         path: str | Path,
         *,
         threads: int = 0,
-        deinterlace: Literal["all", "interlaced"] | None = None,
+        deinterlace: FieldMode | None = None,
         all_streams: bool = False,
+        stream_index: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.stats = DecodeStats()
         self.container = open_container(self.path)
         try:
-            self.stream = choose_video(self.container, self.path)
-        except InputError:
+            self.stream = choose_video(self.container, self.path, stream_index)
+        except LimpidError:
             self.container.close()
             raise
         self._context = self._make_context(threads)
@@ -146,7 +152,14 @@ class Decoder:
         except av.FFmpegError:
             self.stats.lost_packets += 1
             return []
+        if frames:
+            self._note_aspect(self._context.sample_aspect_ratio)
         return frames
+
+    def _note_aspect(self, aspect: Fraction | None) -> None:
+        known = self.stats.aspects
+        if aspect and len(known) < _MAX_ASPECTS and (not known or known[-1] != aspect):
+            known.append(Fraction(aspect))
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the video; reading goes on after an error, as `ffmpeg` does."""
@@ -173,6 +186,8 @@ class Decoder:
         if time is not None and packet.time_base:
             end = float((time + (packet.duration or 0)) * packet.time_base)
             self.stats.end_s = max(self.stats.end_s, end)
+            if packet.stream_index == self.stream.index:
+                self.stats.video_end_s = max(self.stats.video_end_s, end)
 
     def seek_before(self, pts: int) -> int | None:
         """Go to a key frame that has another key frame between itself and ``pts``; give the time of that second one.
@@ -206,6 +221,14 @@ class Decoder:
                 self._pending = _chain(packet, packets)
                 return packet
         return None
+
+
+def field_of(decoder: Decoder) -> Fraction | None:
+    """Half a frame in ticks of a raw MPEG-2 stream, whose pictures say for how many fields they are shown."""
+    rate = decoder.stream.guessed_rate
+    if decoder.stream.codec_context.codec.canonical_name != "mpeg2video" or not rate:
+        return None
+    return 1 / (2 * Fraction(rate) * Fraction(decoder.stream.time_base))
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

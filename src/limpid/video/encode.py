@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from limpid.types import OutputSpec, SettingsError
+from limpid.video.extras import av1_params, x26x_params
 from limpid.video.picture import encodable_color, to_av_frame
 
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -61,6 +62,7 @@ def check_preset(codec: str, preset: str | None) -> str | None:
 def _h264(spec: OutputSpec) -> EncoderSetup:
     # aud: a one-frame segment makes two IDR pictures meet that look alike; a delimiter keeps them apart in any stream.
     params = f"threads={spec.threads}:sliced-threads=0:open-gop=0:stitchable=1:aud=1:scenecut=40"
+    params += x26x_params(spec, "mastering-display", "cll")
     options = {
         "preset": check_preset("h264", spec.preset) or "",
         "crf": str(spec.crf),
@@ -89,7 +91,7 @@ def _h265(spec: OutputSpec) -> EncoderSetup:
     params = (
         f"log-level=error:info=0:open-gop=0:repeat-headers=0:bframes=4:b-pyramid=1:"
         f"pools={spec.threads}:frame-threads={min(spec.threads, 4)}"
-    )
+    ) + x26x_params(spec, "master-display", "max-cll")
     options = {"preset": check_preset("h265", spec.preset) or "", "crf": str(spec.crf), "x265-params": params}
     ten = spec.bit_depth > 8
     tag = "hvc1" if spec.container in ("mp4", "mov") else None  # players by Apple know hvc1 only
@@ -102,7 +104,7 @@ def _av1(spec: OutputSpec) -> EncoderSetup:
     options = {
         "preset": check_preset("av1", spec.preset) or "",
         "crf": str(av1_crf(spec.crf)),
-        "svtav1-params": f"lp={min(spec.threads, 6)}:irefresh-type=2",
+        "svtav1-params": f"lp={min(spec.threads, 6)}:irefresh-type=2{av1_params(spec)}",
     }
     ten = spec.bit_depth > 8
     return EncoderSetup(

@@ -16,7 +16,12 @@ from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
+"""What OpenCV reads, alone or as a folder."""
+STILL_SUFFIXES = IMAGE_SUFFIXES | frozenset(
+    """.exr .tga .heic .heif .hif .dpx .jp2 .j2k .jxl .ppm .pgm .pbm .pnm .pam .sgi .pcx .qoi .hdr .cin .psd""".split()  # noqa: SIM905
+)
+"""Names of single pictures; those beyond `IMAGE_SUFFIXES` are read by FFmpeg."""
 DEFAULT_FPS = Fraction(24)
 _SRGB = ColorTags(primaries=1, transfer=13, matrix=0, full_range=True)
 
@@ -28,8 +33,13 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 
 def is_image_name(path: Path) -> bool:
-    """Whether the name has the ending of an image."""
+    """Whether the name has the ending of an image that OpenCV reads."""
     return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_still_name(path: Path) -> bool:
+    """Whether the name has the ending of a single picture of any kind."""
+    return path.suffix.lower() in STILL_SUFFIXES
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -47,20 +57,20 @@ def probe_folder(folder: Path, fps: Fraction | None) -> Clip:
     if not paths:
         kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
         raise InputError(f"{folder}: the folder holds no images ({kinds})")
-    assumed = () if fps else (f"the folder has no frame rate; {DEFAULT_FPS} frames/s is assumed, --fps sets another",)
-    return _image_clip(folder, paths, fps or DEFAULT_FPS, assumed)
+    return _image_clip(folder, paths, fps)
 
 
 def probe_image(path: Path, fps: Fraction | None) -> Clip | None:
     """One still image as a clip of one frame; None when OpenCV cannot read it or when it is an animation."""
-    if not is_image_name(path) or _is_animated_png(path) or _decode(path, cv2.IMREAD_UNCHANGED) is None:
+    if not is_image_name(path) or _is_animated(path) or _decode(path, cv2.IMREAD_UNCHANGED) is None:
         return None
     if _is_animated_webp(path):
         raise InputError(f"{path}: animated WebP is not supported; convert it to a video or to images first")
-    return _image_clip(path, [path], fps or DEFAULT_FPS, ())
+    return _image_clip(path, [path], fps)
 
 
-def _image_clip(path: Path, paths: Sequence[Path], fps: Fraction, warnings: tuple[str, ...]) -> Clip:
+def _image_clip(path: Path, paths: Sequence[Path], asked_fps: Fraction | None) -> Clip:
+    fps = asked_fps or DEFAULT_FPS
     first, pixels = next(((p, a) for p in paths if (a := _decode(p, cv2.IMREAD_UNCHANGED)) is not None), (None, None))
     if first is None or pixels is None:
         raise InputError(f"{path}: none of its {len(paths)} images can be read")
@@ -91,7 +101,7 @@ def _image_clip(path: Path, paths: Sequence[Path], fps: Fraction, warnings: tupl
         num_frames=len(paths),
         size_bytes=sum(p.stat().st_size for p in paths),
         image_paths=tuple(str(p) for p in paths),
-        warnings=warnings,
+        fps_assumed=asked_fps is None,
     )
 
 
@@ -137,7 +147,19 @@ def _decode(path: Path, flags: int) -> np.ndarray | None:
         return None
     finally:
         log.setLogLevel(level)
-    return np.asarray(pixels) if pixels is not None and pixels.dtype in (np.uint8, np.uint16) else None
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        return None
+    return _full_scale(np.asarray(pixels), data)
+
+
+def _full_scale(pixels: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """AVIF of 10 and 12 bits comes with values of so many bits (its box ``av1C`` says how many)."""
+    head = data[:4096].tobytes()
+    if pixels.dtype != np.uint16 or head[4:8] != b"ftyp" or b"av1C" not in head:
+        return pixels
+    flags = head[head.index(b"av1C") + 6]
+    top = 4095 if flags & 0x20 else 1023 if flags & 0x40 else 65535
+    return np.asarray(np.rint(pixels.astype(np.float32) * np.float32(65535 / top)).astype(np.uint16))
 
 
 def _png_header(path: Path) -> tuple[int, int, int, int] | None:
@@ -154,9 +176,12 @@ def _png_header(path: Path) -> tuple[int, int, int, int] | None:
     return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big"), head[24], head[25]
 
 
-def _is_animated_png(path: Path) -> bool:
+def _is_animated(path: Path) -> bool:
+    """Animated PNG and AVIF sequences are films, for FFmpeg."""
     with path.open("rb") as file:
         head = file.read(4096)
+    if head[4:12] == b"ftypavis":
+        return True
     return head[:4] == b"\x89PNG" and b"acTL" in head.split(b"IDAT")[0]
 
 

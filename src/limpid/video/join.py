@@ -20,6 +20,7 @@ import numpy as np
 
 from limpid.types import OutputError, OutputSpec
 from limpid.video.encode import REORDER_DEPTH, FrameEncoder
+from limpid.video.opening import open_input
 from limpid.video.segments import main_video_stream
 
 
@@ -83,7 +84,7 @@ def joined_packets(segments: Sequence[Path], spec: OutputSpec, clock: Clock, str
 
 def _open_segment(path: Path) -> Any:
     try:
-        return av.open(str(path), container_options={"probesize": "1000000"})
+        return open_input(path, container_options={"probesize": "1000000"})
     except av.error.FFmpegError as error:
         raise OutputError(f"{path}: the segment cannot be read back: {error}") from error
 

@@ -15,6 +15,7 @@ import numpy as np
 from limpid.durable.files import clear_temporary, discard, exists_error, publish, temporary_name
 from limpid.types import OutputError
 from limpid.video.files import writing
+from limpid.video.opening import open_output
 from limpid.video.segments import BITEXACT
 from limpid.video.stills import check_replaceable, replace_folder
 
@@ -48,7 +49,7 @@ class LosslessWriter:
                 self._part.mkdir()
             else:
                 name = FORMATS[self._output.suffix.lower()]
-                self._container = av.open(str(self._part), "w", format=name, container_options=dict(BITEXACT))
+                self._container = open_output(self._part, name, container_options=dict(BITEXACT))
         return self
 
     @property

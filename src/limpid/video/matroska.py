@@ -55,9 +55,16 @@ def _patched(entry: _Element, aspect: Fraction) -> _Element:
     for key, data in _parse(entry[1]):
         if key == _NAME and not name:
             continue
-        out.append(_encode(key, {_NAME: name, _VIDEO: data + shape}.get(key, data)))
+        body = name if key == _NAME else _without_shape(data) + shape if key == _VIDEO else data
+        out.append(_encode(key, body))
     body = b"".join(out)
     return _ENTRY, body + _void(len(entry[1]) - len(body))
+
+
+def _without_shape(video: bytes) -> bytes:
+    """FFmpeg writes the shape of one view where the picture holds two."""
+    own = (_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
+    return b"".join(_encode(key, data) for key, data in _parse(video) if key not in own)
 
 
 def _number(key: bytes, value: int) -> bytes:

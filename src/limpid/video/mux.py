@@ -7,24 +7,35 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import floor, gcd
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 
-from limpid.durable.files import clear_temporary, discard, exists_error, publish, temporary_name
+from limpid.durable.files import clear_temporary, discard, exists_error, is_disk_error, publish, temporary_name
 from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Window
 from limpid.video.encode import add_video_stream
+from limpid.video.extras import TIMECODE_RATES
 from limpid.video.files import writing
+from limpid.video.image_tags import ImageTags, read_tags, what_is_lost
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
-from limpid.video.opening import choose_video
+from limpid.video.opening import choose_video, open_input, open_output
 from limpid.video.segments import main_video_stream
-from limpid.video.side import Range, SideStreams, add_side_streams, copy_chapters, copy_file_tags, side_packets
-from limpid.video.stills import assemble_images, check_replaceable
+from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
+from limpid.video.stills import Growing, assemble_image, assemble_images, check_replaceable, is_single, kept_names
+from limpid.video.tracks import Range, SideStreams, side_packets
 
-_FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
+
+class OnWhole(Protocol):
+    """Told of a result that is whole and has no name yet; see `assemble`."""
+
+    def __call__(self, part: Path, *, notes: tuple[str, ...]) -> None: ...
+
+
+MUXERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _LATE_START_S = 10
 """A file that starts later than this keeps a running clock (broadcast, camera); the output then starts at 0."""
 
@@ -38,7 +49,7 @@ def check_output(
         raise OutputError(f"{output} is the input itself: choose another name for the output")
     if not output.parent.is_dir():
         raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
-    if spec.codec == "images":
+    if spec.codec == "images" and not is_single(output, spec):
         check_replaceable(output, overwrite=overwrite)
     elif output.is_dir():
         raise OutputError(f"{output} is a folder; give the name of a file")
@@ -62,7 +73,7 @@ def assemble(
     overwrite: bool = False,
     on_progress: Callable[[int], None] | None = None,
     temporary: Path | None = None,
-    on_whole: Callable[[Path, tuple[str, ...]], None] | None = None,
+    on_whole: OnWhole | None = None,
 ) -> tuple[str, ...]:
     """Joins ``segments`` in order into ``output`` with the sound and the rest of ``clip``; returns notes for the user.
 
@@ -80,19 +91,10 @@ def assemble(
     if not segments or part.stop > timeline.num_frames:
         raise OutputError(f"{output}: no segments for frames {part.start} to {part.stop} of {timeline.num_frames}")
     if spec.codec == "images":
-        notes = tuple(
-            f"{s.kind} stream {s.index} is not carried over: an image folder has no place" for s in clip.side_streams
-        )
-        assemble_images(
-            segments,
-            output,
-            first_frame=part.start,
-            expected=len(part),
-            overwrite=overwrite,
-            on_progress=on_progress,
-            temporary=temporary,
-            on_whole=None if on_whole is None else lambda folder: on_whole(folder, notes),
-        )
+        notes = without_place(clip, spec)
+        told = None if on_whole is None else partial(on_whole, notes=notes)
+        place = Growing(temporary or temporary_name(output), told, overwrite)
+        _assemble_images(segments, output, spec, clip, timeline, part, place, on_progress)
         return notes
     temporary = temporary or temporary_name(output)
     try:
@@ -100,12 +102,54 @@ def assemble(
             clear_temporary(temporary)
             notes = _write(temporary, segments, spec, clip, timeline, part, frames is not None, on_progress)
             if on_whole is not None:
-                on_whole(temporary, notes)
+                on_whole(temporary, notes=notes)
             publish(temporary, output, overwrite=overwrite)
     except BaseException:
         discard(temporary)
         raise
     return notes
+
+
+def _assemble_images(
+    segments: Sequence[Path],
+    output: Path,
+    spec: OutputSpec,
+    clip: Clip,
+    timeline: Timeline,
+    part: Window,
+    place: Growing,
+    on_progress: Callable[[int], None] | None,
+) -> None:
+    """Images under the names of those that they were made from, with their profile and EXIF."""
+    sources = [clip.image_paths[timeline.pts[n]] for n in range(part.start, part.stop)] if clip.image_paths else []
+
+    def tags(number: int) -> ImageTags:
+        return read_tags(sources[number]) if number < len(sources) else ImageTags()
+
+    if is_single(output, spec):
+        if len(segments) != 1 or len(part) != 1:
+            raise OutputError(f"{output} is one image, and there are {len(part)} frames: give the name of a folder")
+        assemble_image(segments[0], output, tags=tags(0), place=place)
+    else:
+        assemble_images(
+            segments,
+            output,
+            first_frame=part.start,
+            expected=len(part),
+            place=place,
+            names=kept_names(sources, spec.image_format) if Path(clip.path).is_dir() else None,
+            tags=tags,
+            on_progress=on_progress,
+        )
+
+
+def without_place(clip: Clip, spec: OutputSpec) -> tuple[str, ...]:
+    """What images cannot hold of their source; and of images what no film can hold."""
+    notes = [f"{s.kind} stream {s.index} is not carried over: images have no place for it" for s in clip.side_streams]
+    if clip.image_paths:
+        tags = read_tags(clip.image_paths[0])
+        notes += what_is_lost(tags, spec.image_format if spec.codec == "images" else spec.container)
+    return tuple(notes)
 
 
 def _write(
@@ -122,21 +166,20 @@ def _write(
         source = _open_source(clip, stack)
         span = _range(timeline, part, preview, source)
         clock = _clock(timeline, part, span.shift)
-        out = av.open(
-            str(path), "w", format=_FORMATS[spec.container], container_options=_container_options(spec, clock, source)
-        )
+        out = open_output(path, MUXERS[spec.container], container_options=_container_options(spec, clock, source))
         try:
-            side = _fill(out, segments, spec, clock, source, span, on_progress)
+            side = _fill(out, segments, spec, clock, source, clip, span, on_progress)
             out.close()
         except BaseException:
             with contextlib.suppress(Exception):
                 out.close()
             raise
         if _needs_aspect(spec):
-            set_aspect(path, spec.sample_aspect * spec.width / spec.height)
+            set_aspect(path, _view_aspect(spec))
         notes = list(side.notes) if side else []
         if span.shift and not preview:
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
+        notes += without_place(clip, spec) if clip.kind == "images" else ()
         wanted_tags = dict(out.metadata)
     notes += verify(path, spec, clock, wanted_tags)
     return tuple(notes)
@@ -146,7 +189,7 @@ def _open_source(clip: Clip, stack: contextlib.ExitStack) -> Any:
     if clip.kind == "images":
         return None
     try:
-        return stack.enter_context(av.open(f"file:{clip.path}", metadata_errors="replace"))
+        return stack.enter_context(open_input(clip.path))
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(f"{clip.path}: cannot be opened again for its sound: {error}") from error
 
@@ -157,6 +200,7 @@ def _fill(
     spec: OutputSpec,
     clock: Clock,
     source: Any,
+    clip: Clip,
     span: Range,
     on_progress: Callable[[int], None] | None,
 ) -> SideStreams | None:
@@ -164,12 +208,13 @@ def _fill(
     side = None
     others: Iterator[tuple[Fraction, Any]] = iter(())
     if source is not None:
-        main = choose_video(source, Path(source.name))  # the same choice as on the way in
+        main = choose_video(source, Path(clip.path), clip.stream_index)  # the same choice as on the way in
         video.metadata.update({k: v for k, v in main.metadata.items() if k in ("language", "title")})
         side = add_side_streams(source, out, spec.container, main)
         copy_file_tags(source, out)
         copy_chapters(source, out, span)
         others = side_packets(side, span)
+        _tag_extras(video, spec, span)
     if _needs_aspect(spec):
         video.metadata["title"] = reserve(video.metadata.get("title", ""))
     out.start_encoding()
@@ -179,12 +224,41 @@ def _fill(
     make = encoded_packets if is_lossless_stand_in(segments[0], spec) else joined_packets
     pictures = _timed(make(segments, spec, clock, video), on_progress)
     for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
-        out.mux(packet)
+        mux_packet(out, packet, side)
     return side
+
+
+def _tag_extras(video: Any, spec: OutputSpec, span: Range) -> None:
+    """Stereo layout and time code, as tags from which FFmpeg makes what the container has for them."""
+    if spec.extras.stereo:
+        video.metadata["stereo_mode"] = spec.extras.stereo
+    if spec.extras.timecode and span.start is None and spec.fps in TIMECODE_RATES:
+        video.metadata["timecode"] = spec.extras.timecode
+
+
+def mux_packet(out: Any, packet: Any, side: SideStreams | None) -> None:
+    """Write one packet; what the container refuses of a carried stream ends that stream only."""
+    try:
+        out.mux(packet)
+    except av.error.FFmpegError as error:
+        tracks = side.tracks.values() if side is not None else ()
+        track = next((track for track in tracks if track.target.index == packet.stream_index), None)
+        if track is None or side is None or is_disk_error(error):
+            raise
+        side.end(track, error)
 
 
 def _needs_aspect(spec: OutputSpec) -> bool:
     return spec.container == "mkv" and spec.sample_aspect != 1
+
+
+def _view_aspect(spec: OutputSpec) -> Fraction:
+    """Width over height of what is seen: of one view, where two lie in the picture."""
+    whole = spec.sample_aspect * spec.width / spec.height
+    layout = spec.extras.stereo or ""
+    if layout in ("left_right", "right_left") or layout.startswith("col_interleaved"):
+        return whole / 2
+    return whole * 2 if layout in ("top_bottom", "bottom_top") or layout.startswith("row_interleaved") else whole
 
 
 def _timed(packets: Iterator[Any], on_progress: Callable[[int], None] | None) -> Iterator[tuple[Fraction, Any]]:
@@ -198,19 +272,19 @@ def _range(timeline: Timeline, part: Window, preview: bool, source: Any) -> Rang
     """Which time of the source becomes 0, a whole number of the video's ticks."""
     unit = timeline.time_base
     first = timeline.pts[part.start]
+    restarts = tuple(shift * unit for shift in timeline.clock_shifts)
     if preview:
         last = part.stop - 1
         ends = (
             timeline.pts[part.stop] if part.stop < timeline.num_frames else timeline.pts[last] + timeline.last_duration
         )
-        return Range(shift=first * unit, start=first * unit, stop=ends * unit)
+        return Range(shift=first * unit, start=first * unit, stop=ends * unit, restarts=restarts)
     if first < 0:
-        return Range(shift=first * unit)
+        return Range(shift=first * unit, restarts=restarts)
     start = min([first * unit, *_starts(source)])
     running = source is not None and bool(source.format.flags & av.format.Flags.ts_discont.value)
-    if start > 0 and (running or start > _LATE_START_S):
-        return Range(shift=floor(start / unit) * unit)
-    return Range()
+    late = start > 0 and (running or start > _LATE_START_S)
+    return Range(shift=floor(start / unit) * unit if late else Fraction(0), restarts=restarts)
 
 
 def _starts(source: Any) -> list[Fraction]:
@@ -235,7 +309,7 @@ def _container_options(spec: OutputSpec, clock: Clock, source: Any) -> dict[str,
     # Edit lists count in the movie's time scale; with FFmpeg's 1000 they would round away parts of frames.
     scale = clock.time_base.denominator
     for stream in source.streams.audio if source is not None else ():
-        rate = stream.codec_context.sample_rate or 1
+        rate = stream.codec_context.sample_rate or 1 if stream.codec_context is not None else 1
         scale = scale * rate // gcd(scale, rate) if scale * rate // gcd(scale, rate) < 2**31 else scale
     return {
         **options,
@@ -250,9 +324,9 @@ def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> 
 
     Returns a note on metadata that the container did not keep.
     """
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_input(path) as container:
         stream = main_video_stream(container)
-        lost = sorted(k for k in tags if k.lower() not in {t.lower() for t in container.metadata})
+        lost = lost_tags(spec, tags, container)
         unit, shown, last_dts = Fraction(stream.time_base), [], None
         for packet in container.demux(stream):
             if not packet.size or packet.is_discard:
@@ -266,6 +340,12 @@ def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> 
     for index, (found, due) in enumerate(zip(sorted(shown), clock.pts, strict=True)):
         if found * unit != due * clock.time_base and abs(found * unit - due * clock.time_base) > _tolerance(spec, unit):
             raise OutputError(f"{path}: frame {index} is shown at {found * unit} s, not at {due * clock.time_base} s")
+    return lost
+
+
+def lost_tags(spec: OutputSpec, tags: dict[str, str], written: Any) -> list[str]:
+    """A note on metadata that a container did not keep."""
+    lost = sorted(key for key in tags if key.lower() not in {tag.lower() for tag in written.metadata})
     return [f"{spec.container} has no place for these tags of the source: {', '.join(lost)}"] if lost else []
 
 

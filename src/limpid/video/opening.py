@@ -8,7 +8,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from limpid.types import InputError
+from limpid.types import InputError, SettingsError
 from limpid.video.headers import MAX_PIXELS, check_size
 
 _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -40,11 +40,26 @@ def check_readable(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def open_input(path: Path | str, **options: Any) -> Any:
+    """`av.open` of a file for reading. Every path of a user goes through here or `open_output`: FFmpeg would take a
+    name such as ``concat:a.mp4`` or ``rec:01.ts`` for a protocol and open something else, or nothing."""
+    return av.open(_local(path), "r", metadata_errors="replace", **options)
+
+
+def open_output(path: Path | str, format_name: str, **options: Any) -> Any:
+    """`av.open` of a file for writing, whatever its name."""
+    return av.open(_local(path), "w", format=format_name, **options)
+
+
+def _local(path: Path | str) -> str:
+    return f"file:{path}"
+
+
 def open_container(path: Path) -> Any:
     """Open a file with FFmpeg. Raises `InputError` when it is not media."""
     check_readable(path)
     try:
-        container = av.open(f"file:{path}", "r", metadata_errors="replace")
+        container = open_input(path)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(_why_not_opened(path, error)) from error
     if container.format.name in _TEXT_ART:
@@ -65,20 +80,34 @@ def _why_not_opened(path: Path, error: Exception) -> str:
     return f"{path}: is not a video that FFmpeg can read ({reason})"
 
 
-def choose_video(container: Any, path: Path) -> Any:
-    """The stream that FFmpeg takes for the best one, cover pictures aside. Raises `InputError` when there is none."""
+def choose_video(container: Any, path: Path, index: int | None = None) -> Any:
+    """Stream number ``index``, or the stream that FFmpeg takes for the best one, cover pictures aside.
+
+    Raises `InputError` when there is none, `SettingsError` when ``index`` is not a video stream.
+    """
     films = [stream for stream in container.streams.video if not is_cover(stream)]
     if not films:
         what = "only a cover picture" if container.streams.video else "no picture stream"
         others = sorted({stream.type or "unknown" for stream in container.streams if stream.type != "video"})
         beside = f"; it holds {', '.join(others)}" if others else ""
         raise InputError(f"{path}: has no video ({what}{beside})")
-    best = container.streams.best("video")
-    stream = best if best in films else max(films, key=lambda film: film.width * film.height)
-    if stream.codec_context is None:
+    known = [film for film in films if film.codec_context is not None]
+    if not known:
         raise InputError(f"{path}: no decoder for its video is part of this FFmpeg")
+    if index is not None:
+        asked = next((film for film in known if film.index == index), None)
+        if asked is None:
+            numbers = ", ".join(str(film.index) for film in known)
+            raise SettingsError(f"--video-stream {index}: {path} has no such video stream; there is {numbers}")
+        return bounded_stream(asked, path)
+    best = container.streams.best("video")
+    return bounded_stream(best if best in known else max(known, key=lambda film: film.width * film.height), path)
+
+
+def bounded_stream(stream: Any, path: Path) -> Any:
+    """The stream, if its pictures can be handled. Pictures may change their size on the way, and headers need not tell
+    the truth: so FFmpeg is told the limit for every frame."""
     check_size(path, stream.width, stream.height)
-    # Pictures may change their size on the way, and headers need not tell the truth: FFmpeg checks each frame.
     stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(MAX_PIXELS)}
     return stream
 

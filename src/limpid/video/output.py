@@ -16,8 +16,9 @@ import numpy as np
 
 from limpid.types import Clip, ColorTags, OutputError, OutputSpec, SettingsError, Timeline
 from limpid.video.encode import FrameEncoder, add_video_stream, check_preset
+from limpid.video.extras import carried
 from limpid.video.picture import encodable_color
-from limpid.video.stills import ALPHA_FORMATS, DEEP_FORMATS, IMAGE_FORMATS
+from limpid.video.stills import ALPHA_FORMATS, DEEP_FORMATS, FORMAT_OF, IMAGE_FORMATS, can_write
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mkv": "mkv", ".mov": "mov"}
 CODECS = {
@@ -76,7 +77,10 @@ def resolve_output(
     """
     notes: list[str] = []
     depth = _wanted_depth(clip, bit_depth)
-    target = _target(Path(output), codec, depth, notes)
+    target = _target(Path(output), codec, depth, clip.has_alpha, notes)
+    _check_count(Path(output), target, clip, timeline)
+    if clip.fps_assumed and target.codec != "images":
+        notes.append(f"the images have no frame rate; {clip.fps} frames/s is assumed, --fps sets another")
     if not 0 <= crf <= 51:
         raise SettingsError(f"--crf {crf} is out of range: use 0 (best) to 51, 16 is the default")
     if threads < 1:
@@ -86,6 +90,8 @@ def resolve_output(
     if clip.has_alpha and not alpha:
         kind = target.image_format if target.codec == "images" else target.codec
         notes.append(f"the transparency of the source is left out: {kind} has none (ffv1, prores and png do)")
+    extras, lost = carried(clip, target.codec, target.container)
+    notes.extend(lost)
     wide, high = _even_size(target.codec, width, height, alpha, notes)
     _check_size(target.codec, wide, high)
     _check_clock(target, timeline)
@@ -104,6 +110,7 @@ def resolve_output(
         alpha=alpha,
         threads=threads,
         image_format=target.image_format,
+        extras=extras,
     )
     return spec, tuple(notes)
 
@@ -116,7 +123,7 @@ def _wanted_depth(clip: Clip, bit_depth: int | None) -> int:
     return bit_depth
 
 
-def _target(output: Path, codec: str | None, depth: int, notes: list[str]) -> _Target:
+def _target(output: Path, codec: str | None, depth: int, alpha: bool, notes: list[str]) -> _Target:
     name = codec.lower() if codec is not None else None
     name = ALIASES.get(name, name) if name is not None else None
     if name is not None and name not in VIDEO_CODECS + IMAGE_FORMATS:
@@ -126,6 +133,8 @@ def _target(output: Path, codec: str | None, depth: int, notes: list[str]) -> _T
     suffix = output.suffix.lower()
     if suffix == "" or output.is_dir():
         return _folder_target(output, name)
+    if suffix in FORMAT_OF:
+        return _image_target(output, name)
     if suffix not in CONTAINERS:
         known = ", ".join(CONTAINERS)
         raise OutputError(
@@ -134,6 +143,9 @@ def _target(output: Path, codec: str | None, depth: int, notes: list[str]) -> _T
     container = CONTAINERS[suffix]
     if name in IMAGE_FORMATS:
         raise OutputError(f"{output}: {name} images go into a folder: give a name without {suffix}")
+    if name is None and alpha and container == "mov":
+        name = "prores"
+        notes.append("encoded as prores (4444), which keeps the transparency of the source (--codec changes that)")
     if name is None:
         name = "h265" if depth > 8 else "h264"
         if depth > 8:
@@ -145,6 +157,23 @@ def _target(output: Path, codec: str | None, depth: int, notes: list[str]) -> _T
         choice = ", ".join(CODECS[container])
         raise OutputError(f"{output}: {name} does not go into {container}: use {homes}, or a codec of {choice}")
     return _Target(codec=name, container=container)
+
+
+def _image_target(output: Path, name: str | None) -> _Target:
+    """One image, of the kind that its name says."""
+    kind = FORMAT_OF[output.suffix.lower()]
+    if name not in (None, kind, "png"):
+        raise OutputError(f"{output}: the name asks for {kind}, --codec for {name}; leave --codec out")
+    if not can_write(kind):
+        raise OutputError(f"{output}: this build of OpenCV cannot write {kind}; use png")
+    return _Target(codec="images", container="images", image_format=kind)
+
+
+def _check_count(output: Path, target: _Target, clip: Clip, timeline: Timeline) -> None:
+    """One image holds one frame."""
+    frames = max(timeline.num_frames, len(clip.image_paths), clip.num_frames or 0 if clip.kind == "video" else 0)
+    if target.codec == "images" and output.suffix.lower() in FORMAT_OF and not output.is_dir() and frames > 1:
+        raise OutputError(f"{output} is one image, and the input has {frames} frames: give a folder, or a film's name")
 
 
 def _folder_target(output: Path, name: str | None) -> _Target:
@@ -209,6 +238,8 @@ def _colors(color: ColorTags, target: _Target, height: int) -> ColorTags:
     """Tags as in the source; a matrix that is unknown or cannot be encoded becomes the usual one of the size."""
     if target.codec in ("ffv1", "images"):
         return replace(color, matrix=0, full_range=True)
+    if color.matrix == 0:
+        color = replace(color, full_range=False)  # of RGB; players and encoders expect YUV to be limited
     if target.codec == "prores":
         color = replace(color, full_range=False)  # its files have no place to say otherwise
     return encodable_color(color, height)

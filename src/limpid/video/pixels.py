@@ -7,7 +7,7 @@ applied here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import av
@@ -17,6 +17,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from limpid.types import Clip, ColorTags, InputError
+from limpid.video.side_data import side_data_of
 
 Family = Literal["rgb", "gray", "yuv"]
 
@@ -72,6 +73,16 @@ def resolve_color(frame: av.VideoFrame, codec: str) -> tuple[ColorTags, tuple[st
     return ColorTags(primaries=primaries, transfer=transfer, matrix=matrix, full_range=full), notes
 
 
+def _own_color(frame: av.VideoFrame, color: ColorTags) -> ColorTags:
+    """``color`` with the frame's own matrix and range, as far as it has any that can be used."""
+    matrix = frame.colorspace if frame.colorspace in _KR_KB or frame.colorspace == _YCGCO else color.matrix
+    known = frame.color_range in (1, FULL)
+    full = frame.color_range == FULL if known else color.full_range
+    if (matrix, full) == (color.matrix, color.full_range):
+        return color
+    return replace(color, matrix=matrix, full_range=full)
+
+
 def _resolve_matrix(tagged: int, height: int, primaries: int) -> tuple[int, tuple[str, ...]]:
     if tagged in _KR_KB or tagged == _YCGCO:
         return tagged, ()
@@ -116,11 +127,10 @@ class Turn:
 
 def turn_of(frame: av.VideoFrame) -> tuple[Turn, tuple[str, ...]]:
     """Read the display matrix of a frame (nine numbers, ISO 14496-12, 8.2.2); odd angles are named and not applied."""
-    sides: Any = frame.side_data
-    data = next((side for side in sides if side.type is SideDataType.DISPLAYMATRIX), None)
+    data = side_data_of(frame).get(SideDataType.DISPLAYMATRIX)
     if data is None:
         return Turn(), ()
-    a, b, _, c, d = (float(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    a, b, _, c, d = (float(value) for value in np.frombuffer(data, np.int32)[:5])
     mirrored = a * d - b * c < 0
     if mirrored:
         a, b = -a, -b
@@ -130,26 +140,41 @@ def turn_of(frame: av.VideoFrame) -> tuple[Turn, tuple[str, ...]]:
     return Turn(degrees % 360, mirrored), () if abs(angle - degrees) < 1 else (note,)
 
 
+def stored_size(clip: Clip) -> tuple[int, int]:
+    """Width and height of the pictures as they are decoded: before they are cropped and turned."""
+    width, height = (clip.height, clip.width) if clip.rotation in (90, 270) else (clip.width, clip.height)
+    return width + clip.crop.left + clip.crop.right, height + clip.crop.top + clip.crop.bottom
+
+
 class PixelConverter:
     """Turns decoded frames of one clip into upright ``h w 3|4`` uint8 or full-scale uint16 RGB(A)."""
 
     def __init__(self, clip: Clip) -> None:
-        self._color = clip.color
+        self._color = self._clip_color = clip.color
         self._deep, self._alpha = clip.bit_depth > 8, clip.has_alpha
         self._turn = Turn(clip.rotation, clip.mirrored)
-        stored = (clip.height, clip.width) if clip.rotation in (90, 270) else (clip.width, clip.height)
-        self._size = {"width": stored[0], "height": stored[1]}
+        self._crop = clip.crop
+        width, height = stored_size(clip)
+        self._size = {"width": width, "height": height}
         self._white = 65535 if self._deep else 255
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Frames of another size than the clip's (some broadcasts change it) are scaled to the clip's size."""
+        """Frames of another size than the clip's (some broadcasts change it) are scaled to the clip's size.
+
+        Matrix and range are those of the frame where it names any: recordings are joined that differ in them.
+        """
+        self._color = _own_color(frame, self._clip_color)
         try:
-            pixels = self._turn.apply(self._to_rgb(frame))
+            pixels = self._turn.apply(self._shown(self._to_rgb(frame)))
         except av.FFmpegError as error:
             raise InputError(f"pictures of format {frame.format.name} cannot be converted to RGB ({error})") from error
         pixels.flags.writeable = False
         return pixels
+
+    def _shown(self, pixels: np.ndarray) -> np.ndarray:
+        left, top, right, bottom = self._crop
+        return pixels[top : pixels.shape[0] - bottom, left : pixels.shape[1] - right]
 
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         kind = family(frame.format)

@@ -123,7 +123,12 @@ class FrameReader:
             self._restart()
 
     def _open(self) -> Decoder:
-        return Decoder(self._clip.path, threads=int(self._timeline.damaged), deinterlace=self._deinterlace)
+        return Decoder(
+            self._clip.path,
+            threads=int(self._timeline.damaged),
+            deinterlace=self._deinterlace,
+            stream_index=self._clip.stream_index,
+        )
 
     def _restart(self) -> None:
         """From the first frame; a fresh decoder, because a used one may order frames by what it has seen before."""

@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from limpid.video.encode import repeatable_x264
+from limpid.video.opening import open_input
 
 _GLOBAL_HEADER = 1 << 22
 """As in MP4 and Matroska files: headers are not counted as bits of the first frame, nor repeated."""
@@ -130,6 +131,6 @@ def _decode(decoder: Any, packets: Iterable[Any]) -> Iterator[np.ndarray]:
 
 def decode_frames(path: Path, first: int, count: int) -> list[np.ndarray]:
     """``count`` frames from number ``first`` on, RGB uint8 ``h w 3``; fewer where the file ends."""
-    with cast(Any, av.open(str(path))) as container:
+    with open_input(path) as container:
         frames = islice(container.decode(video=0), first, first + count)
         return [frame.to_ndarray(format="rgb24") for frame in frames]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
 
 import av
 import numpy as np
@@ -12,11 +15,13 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from limpid.types import Clip, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
-from limpid.video.decode import Decoder, Shown
+from limpid.video.decode import Decoder, Shown, field_of
 from limpid.video.deinterlace import check_mode
+from limpid.video.extras import LOST, kinds_of
 from limpid.video.images import scan_images
-from limpid.video.pixels import FULL, plane_array
+from limpid.video.pixels import FULL, plane_array, stored_size
 from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
+from limpid.video.tracks import LONGEST_GAP_S
 
 MIN_FRAMES_TO_SEEK = 500
 """Shorter clips are decoded from the start: seeking would save next to nothing."""
@@ -43,7 +48,21 @@ def scan(
     found = _Pass(clip, threads=0, detect_cuts=detect_cuts, on_progress=on_progress)
     if found.damaged:
         found = _Pass(clip, threads=1, detect_cuts=detect_cuts, on_progress=on_progress)
-    return found.timeline(deinterlace)
+    timeline = found.timeline(deinterlace)
+    return doubled(timeline) if deinterlace == "double" else timeline
+
+
+def doubled(timeline: Timeline) -> Timeline:
+    """Every frame as two, the second half way to the next one: an interlaced picture has two moments in it."""
+    ends = [*timeline.pts[1:], timeline.pts[-1] + timeline.last_duration]
+    return replace(
+        timeline,
+        pts=tuple(time for a, b in zip(timeline.pts, ends, strict=True) for time in (2 * a, a + b)),
+        time_base=timeline.time_base / 2,
+        cuts=tuple(2 * cut for cut in timeline.cuts),
+        clock_shifts=tuple(2 * shift for shift in timeline.clock_shifts),
+        seekable=False,
+    )
 
 
 class _Pass:
@@ -53,26 +72,37 @@ class _Pass:
         self.clip = clip
         self.raw: list[int | None] = []
         self.dts: list[int | None] = []
+        self.fields: list[int] = []
+        self.tags: tuple[int, int] | None = None
+        self.retagged_frames = 0
+        self.kinds: set[Any] = set()
         self.checks = array("I")
         self.interlaced_frames = self.resized_frames = 0
         self.final_duration: int | None = None
         self._detector = CutDetector(clip.fps) if detect_cuts else None
         self._shrink = _Shrink(clip)
-        with Decoder(clip.path, threads=threads, all_streams=True) as decoder:
+        with Decoder(clip.path, threads=threads, all_streams=True, stream_index=clip.stream_index) as decoder:
             self.step = 1 / (clip.fps * clip.time_base)
             # Raw streams are counted in frames, whatever times FFmpeg makes up for them.
             self._timed = decoder.stream.time_base == clip.time_base
+            self._field = field_of(decoder) if not self._timed else None
             self.container = decoder.container.format.name
+            running = bool(decoder.container.format.flags & av.format.Flags.ts_discont.value)
+            self.longest_gap = round(LONGEST_GAP_S / self.clip.time_base) if running else None
             self.expected_packets = _expected_packets(decoder)
             for shown in decoder.frames():
                 self._take(shown)
                 if on_progress is not None:
                     on_progress(len(self.raw))
             self.stats = decoder.stats
+            self.lost_packets = _lost_packets(decoder, self.expected_packets)
             self.short_s = _short_by(decoder)
+        if self.fields and set(self.fields) != {2}:
+            self.raw = [0, *accumulate(self.fields[:-1])]
+            self.final_duration = self.fields[-1]
         if not self.raw:
             raise InputError(f"{clip.path}: not one frame can be decoded; the file is damaged")
-        self.repaired: Repaired = repair(self.raw, self.dts, self.step)
+        self.repaired: Repaired = repair(self.raw, self.dts, self.step, longest_gap=self.longest_gap)
         self.gaps, self.missing = missing_frames(self.repaired.pts, self.step)
 
     def _take(self, shown: Shown) -> None:
@@ -82,6 +112,12 @@ class _Pass:
         self.interlaced_frames += frame.interlaced_frame
         self.resized_frames += (frame.width, frame.height) != self._shrink.stored
         self.final_duration = shown.duration if self._timed else None
+        if self._field is not None:
+            self.fields.append(min(12, max(1, round(shown.duration / self._field))))
+        tags = (frame.color_primaries or 2, frame.color_trc or 2)
+        self.tags = self.tags or tags
+        self.retagged_frames += tags != self.tags
+        self.kinds.update(kinds_of(frame))
         self.checks.append(checksum(frame))
         if self._detector is not None:
             self._detector.push(self._shrink(frame))
@@ -93,12 +129,13 @@ class _Pass:
     def timeline(self, deinterlace: str) -> Timeline:
         interlaced = self.interlaced_frames > _INTERLACED_SHARE * len(self.raw)
         clean = not (self.damaged or self.repaired.synthesised or self.repaired.changed)
-        clean = clean and not self.gaps and all(time is not None for time in self.raw)
+        clean = clean and self._timed and not self.gaps and all(time is not None for time in self.raw)
         return Timeline(
             pts=tuple(self.repaired.pts),
             time_base=self.clip.time_base,
             cuts=self._detector.finish() if self._detector is not None else (0,),
             last_duration=last_duration(self.repaired.pts, self.final_duration, self.step),
+            clock_shifts=self.repaired.restarts,
             interlaced=interlaced,
             seekable=clean and _seeking_is_sound(self),
             damaged=self.damaged,
@@ -106,9 +143,9 @@ class _Pass:
         )
 
     def _losses(self) -> Iterable[str]:
-        lost = max(0, self.expected_packets - self.stats.packets)
-        if lost:
-            yield f"the file is cut off: about {lost} of {self.expected_packets} frames are missing at its end"
+        if self.lost_packets:
+            lost, of = self.lost_packets, self.expected_packets
+            yield f"the file is cut off: about {lost} of {of} frames are missing at its end"
         elif self.short_s > 0:
             frames = round(self.short_s * float(self.clip.fps))
             yield f"the file ends {self.short_s:.1f} s before its header says: about {frames} frames are missing"
@@ -118,22 +155,34 @@ class _Pass:
             yield f"the file could not be read cleanly in {_count(self.stats.read_errors, 'place')}"
         if self.stats.corrupt_frames:
             yield f"{_count(self.stats.corrupt_frames, 'damaged frame')}, used as the decoder could mend them"
-        if self.gaps:
+        if self.gaps and self.container != "avi":  # AVI has no times: its gaps are empty chunks, put there on purpose
             gaps = _count(self.gaps, "gap")
             yield f"about {_count(self.missing, 'frame')} missing in {gaps} of an otherwise constant frame rate"
 
     def _repairs(self) -> Iterable[str]:
         if self.repaired.synthesised and self._timed:
             yield f"the frames have no timestamps; {self.clip.fps} frames/s is used"
-        if self.repaired.changed:
-            frames = _count(self.repaired.changed, "frame")
+        if self.repaired.restarts:
+            times = _count(len(self.repaired.restarts), "time")
+            yield f"the clock of the file starts again {times} (joined recordings); the parts follow one another"
+        if self.repaired.changed > len(self.repaired.restarts):
+            frames = _count(self.repaired.changed - len(self.repaired.restarts), "frame")
             yield f"repaired the times of {frames}, which were missing, doubled or out of order"
 
     def _oddities(self, interlaced: bool, deinterlace: str) -> Iterable[str]:
         if self.resized_frames:
             yield f"{_count(self.resized_frames, 'frame')} of another size than the first, scaled to its size"
+        if self.retagged_frames:
+            frames = _count(self.retagged_frames, "frame")
+            yield f"{frames} with other primaries or another transfer curve than the first; all are taken to be like it"
+        yield from dict.fromkeys(LOST[kind] for kind in LOST if kind in self.kinds)
+        if len(self.stats.aspects) > 1:
+            shapes = ", then ".join(map(str, self.stats.aspects))
+            yield f"the shape of the pixels changes ({shapes}); all frames are shown in the first one"
         if interlaced and deinterlace == "off":
             yield "the video is interlaced and --deinterlace is off: its combing will be upscaled too"
+        if not interlaced and deinterlace == "double":
+            yield "no frame is marked as interlaced; --deinterlace double makes two of each all the same"
         if interlaced and deinterlace == "auto":
             yield "the video is interlaced; it is deinterlaced, one frame out for each frame in"
         if not interlaced and deinterlace == "auto" and self.clip.field_order in ("tt", "bb", "tb", "bt"):
@@ -144,8 +193,7 @@ class _Shrink:
     """Frames as small BGR pictures for the search of cuts."""
 
     def __init__(self, clip: Clip) -> None:
-        sideways = clip.rotation in (90, 270)
-        self.stored = (clip.height, clip.width) if sideways else (clip.width, clip.height)
+        self.stored = stored_size(clip)
         self._width, self._height = small_size(*self.stored)
         self._reformatter = VideoReformatter()
 
@@ -181,13 +229,22 @@ def _expected_packets(decoder: Decoder) -> int:
     return int(decoder.stream.frames or 0)
 
 
+def _lost_packets(decoder: Decoder, expected: int) -> int:
+    """How many of them are not there. AVI counts empty chunks too, which say that a picture is shown for longer."""
+    found = decoder.stats.packets
+    if decoder.container.format.name == "avi" and decoder.stream.time_base and decoder.stream.average_rate:
+        found = max(found, round(decoder.stats.video_end_s * decoder.stream.average_rate))
+    return max(0, expected - found)
+
+
 def _short_by(decoder: Decoder) -> float:
     """Seconds by which all streams end before the header's duration; 0 when that is within what rounding explains."""
     container = decoder.container
     if container.duration is None or "mov" in container.format.name or not decoder.stats.end_s:
         return 0.0
     promised = container.duration / av.time_base
-    missing = promised - (decoder.stats.end_s - (container.start_time or 0) / av.time_base)
+    # Some writers count the duration from 0, others from the first frame: only what is missing by both is a loss.
+    missing = promised - max(decoder.stats.end_s, decoder.stats.end_s - (container.start_time or 0) / av.time_base)
     return missing if missing > max(0.3, min(2.0, 0.015 * promised)) else 0.0
 
 
@@ -204,7 +261,7 @@ def _seeking_is_sound(found: _Pass) -> bool:
 
 def _same_from(found: _Pass, numbers: dict[int, int], key: int) -> bool | None:
     """Whether all is the same after a seek to ``key``; None when the file gives no way to get there."""
-    with Decoder(found.clip.path) as decoder:
+    with Decoder(found.clip.path, stream_index=found.clip.stream_index) as decoder:
         trusted = decoder.seek_before(key)
         if trusted is None or key not in numbers:
             return None

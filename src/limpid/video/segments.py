@@ -16,6 +16,7 @@ from limpid.durable.files import discard, fsync_path
 from limpid.types import InputError, OutputSpec
 from limpid.video.encode import REORDER_DEPTH, FrameEncoder, add_video_stream
 from limpid.video.files import writing
+from limpid.video.opening import open_input
 from limpid.video.picture import quantise
 from limpid.video.stills import StillsWriter, image_files
 
@@ -154,7 +155,7 @@ def main_video_stream(container: Any) -> Any:
 
 def _packet_times(path: Path) -> tuple[list[int], Fraction]:
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_input(path) as container:
             stream = main_video_stream(container)
             packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
             if any(p.pts is None for p in packets):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import av
 
-from limpid.video.audio import AudioTranscoder
+from limpid.video.audio import AudioTranscoder, PcmCutter
 from limpid.video.subtitles import TEXT_CODECS, SubtitleConverter
+from limpid.video.tracks import Range, SideStreams, Track
 
 _FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska"}
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts"})
@@ -31,37 +31,6 @@ _STALE_TAGS = (
 )
 _MOV_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
-
-
-@dataclass
-class Track:
-    """One carried stream: how a source packet becomes packets of the output."""
-
-    source: Any
-    target: Any
-    convert: Callable[[Any], Iterator[Any]]
-    flush: Callable[[], Iterator[Any]] = lambda: iter(())
-    last_dts: int | None = None
-    next_pts: int | None = None
-
-
-@dataclass(frozen=True)
-class Range:
-    """The part of the source that is carried: times in seconds, ``shift`` is what becomes 0 in the output."""
-
-    shift: Fraction = Fraction(0)
-    start: Fraction | None = None
-    stop: Fraction | None = None
-
-
-@dataclass
-class SideStreams:
-    """The tracks of one source, with sentences about whatever could not be carried as it is."""
-
-    container: Any
-    tracks: dict[int, Track] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    covers: list[tuple[Any, Any]] = field(default_factory=list)
 
 
 def codec_name(stream: Any) -> str:
@@ -99,7 +68,7 @@ def _header_accepts(stream: Any, format_name: str) -> bool:
 
 def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideStreams:
     """Adds an output stream for every stream of ``source`` that can be carried; ``video`` is the restored one."""
-    side = SideStreams(source)
+    side = SideStreams(source, video)
     for stream in source.streams:
         if stream.type == "audio":
             _add_audio(side, stream, out, container)
@@ -109,9 +78,14 @@ def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideS
             _add_attachment(side, stream, out, container)
         elif stream.type == "video" and stream.index != video.index:
             _add_other_video(side, stream, out, container)
-        elif stream.type != "video":
+        elif stream.type != "video" and not _holds_chapters(stream, source) and "timecode" not in stream.metadata:
             side.notes.append(f"stream {stream.index} ({stream.type}, {codec_name(stream)}) is not carried over")
     return side
+
+
+def _holds_chapters(stream: Any, source: Any) -> bool:
+    """QuickTime keeps the names of chapters in a track, which FFmpeg has read as chapters already."""
+    return codec_name(stream) == "bin_data" and stream.discard == av.stream.Discard.all and bool(source.chapters())
 
 
 def _copy_tags(stream: Any, target: Any) -> None:
@@ -134,10 +108,18 @@ def _copying(target: Any) -> Callable[[Any], Iterator[Any]]:
     return convert
 
 
+def _name(stream: Any) -> str:
+    return f"{stream.type} stream {stream.index}"
+
+
 def _add_copy(side: SideStreams, stream: Any, out: Any) -> None:
     target = out.add_stream_from_template(stream, opaque=True)
     _copy_tags(stream, target)
-    side.tracks[stream.index] = Track(stream, target, _copying(target))
+    track = Track(stream, target, _copying(target), name=_name(stream))
+    if track.is_pcm:
+        cutter = PcmCutter(target)
+        track.convert, track.flush = cutter.convert, cutter.flush
+    side.tracks[stream.index] = track
 
 
 def _add_audio(side: SideStreams, stream: Any, out: Any, container: str) -> None:
@@ -150,10 +132,14 @@ def _add_audio(side: SideStreams, stream: Any, out: Any, container: str) -> None
         return
     coder = AudioTranscoder(stream, out)
     _copy_tags(stream, coder.stream)
+    before, after = coder.channels.count, coder.channels_out
+    fewer = f", and {before} channels become {after}" if before != after else ""
     side.notes.append(
-        f"audio stream {stream.index} is re-encoded from {name} to AAC, since {container} cannot hold {name}"
+        f"audio stream {stream.index} is re-encoded from {name} to AAC, since {container} cannot hold {name}{fewer}"
     )
-    side.tracks[stream.index] = Track(stream, coder.stream, coder.encode, lambda: coder.encode(None))
+    side.tracks[stream.index] = Track(
+        stream, coder.stream, coder.encode, lambda: coder.encode(None), name=_name(stream)
+    )
 
 
 def _add_subtitle(side: SideStreams, stream: Any, out: Any, container: str) -> None:
@@ -168,7 +154,9 @@ def _add_subtitle(side: SideStreams, stream: Any, out: Any, container: str) -> N
     converter = SubtitleConverter(stream, out, target)
     _copy_tags(stream, converter.stream)
     side.notes.append(f"subtitle stream {stream.index} is converted from {name} to {target}, as {container} needs it")
-    side.tracks[stream.index] = Track(stream, converter.stream, lambda packet: iter(converter.convert(packet)))
+    side.tracks[stream.index] = Track(
+        stream, converter.stream, lambda packet: iter(converter.convert(packet)), name=_name(stream)
+    )
 
 
 def _add_attachment(side: SideStreams, stream: Any, out: Any, container: str) -> None:
@@ -215,56 +203,12 @@ def copy_chapters(source: Any, out: Any, part: Range) -> None:
     for chapter in source.chapters():
         unit = Fraction(chapter["time_base"])
         start, stop = chapter["start"] * unit - part.shift, chapter["end"] * unit - part.shift
-        if part.start is not None and part.stop is not None:
-            if stop <= part.start - part.shift or start >= part.stop - part.shift:
+        if part.stop is not None:
+            if start >= part.stop - part.shift:
                 continue
-            start, stop = max(start, Fraction(0)), min(stop, part.stop - part.shift)
+            stop = min(stop, part.stop - part.shift)
+        if stop <= 0 and start < 0:
+            continue  # before the first picture
+        start = max(start, Fraction(0))
         chapters.append({**chapter, "start": round(start / unit), "end": round(stop / unit)})
     out.set_chapters(chapters)
-
-
-def side_packets(side: SideStreams, part: Range) -> Iterator[tuple[Fraction, Any]]:
-    """(time in seconds, packet) of all carried tracks, ready to mux, in the order the source holds them."""
-    streams = [track.source for track in side.tracks.values()]
-    if streams:
-        try:
-            for packet in side.container.demux(streams):
-                if not packet.size:  # PyAV ends each stream with an empty packet
-                    continue
-                track = side.tracks[packet.stream_index]
-                if _place(packet, track, part):
-                    yield from _deliver(track.convert(packet), track)
-        except av.error.FFmpegError as error:
-            side.notes.append(f"the sound and subtitles of the source could only be read in part: {error}")
-    for track in side.tracks.values():
-        yield from _deliver(track.flush(), track)
-
-
-def _place(packet: Any, track: Track, part: Range) -> bool:
-    """Gives the packet its time in the output; False where it lies outside the carried part."""
-    unit = Fraction(packet.time_base)
-    if packet.pts is None:
-        packet.pts = packet.dts if packet.dts is not None else track.next_pts or 0
-    duration = packet.duration or 0
-    track.next_pts = packet.pts + duration
-    start, stop = packet.pts * unit, (packet.pts + duration) * unit
-    if part.stop is not None and start >= part.stop:
-        return False
-    if part.start is not None and start < part.start:
-        if track.source.type != "subtitle" or stop <= part.start:
-            return False
-        packet.pts, packet.duration = round(part.start / unit), round((stop - part.start) / unit)
-        packet.dts = packet.pts
-    moved = round(part.shift / unit)
-    packet.pts -= moved
-    packet.dts = packet.pts if packet.dts is None else packet.dts - moved
-    return True
-
-
-def _deliver(packets: Iterator[Any], track: Track) -> Iterator[tuple[Fraction, Any]]:
-    for packet in packets:
-        if track.last_dts is not None and packet.dts <= track.last_dts and track.source.type == "audio":
-            packet.dts = track.last_dts + 1  # muxers refuse times that stand still; sources with such flaws are common
-            packet.pts = max(packet.pts, packet.dts)
-        track.last_dts = packet.dts
-        yield Fraction(packet.dts) * Fraction(packet.time_base), packet

@@ -22,15 +22,19 @@ class Repaired(NamedTuple):
     """No frame had a time; all come from the frame rate."""
     changed: int
     """Frames whose time was missing, doubled or out of order."""
+    restarts: tuple[int, ...] = ()
+    """Where the clock starts again (joined recordings): what is added to the times from there on, one number each."""
 
 
-def repair(raw: Sequence[int | None], fallback: Sequence[int | None], step: Fraction) -> Repaired:
+def repair(
+    raw: Sequence[int | None], fallback: Sequence[int | None], step: Fraction, *, longest_gap: int | None = None
+) -> Repaired:
     """Times from what the decoder gave.
 
     ``raw`` are presentation times in display order, ``fallback`` the decode times of the same frames (some AVI files
     have only these), ``step`` the nominal ticks per frame. Times that are only mixed up are sorted; a lone wrong time
     is put between its neighbours; where the clock starts again (joined recordings), what follows is moved on by one
-    nominal frame.
+    nominal frame. So is what follows a gap of more than ``longest_gap``, where one is given.
     """
     times = raw
     if all(time is None for time in raw):
@@ -40,7 +44,7 @@ def repair(raw: Sequence[int | None], fallback: Sequence[int | None], step: Frac
     ordered = _reordered(times, step)
     if ordered is not None:
         return Repaired(ordered, False, sum(a != b for a, b in zip(times, ordered, strict=True)))
-    return _make_increasing(times, max(1, round(step)))
+    return _make_increasing(times, max(1, round(step)), longest_gap)
 
 
 def _increasing(times: Sequence[int | None]) -> bool:
@@ -61,30 +65,44 @@ def _reordered(times: Sequence[int | None], step: Fraction) -> list[int] | None:
     return ordered if regular >= 0.8 * (len(ordered) - 1) else None
 
 
-def _make_increasing(times: Sequence[int | None], step: int) -> Repaired:
+def _make_increasing(times: Sequence[int | None], step: int, longest_gap: int | None) -> Repaired:
     first = next(i for i, time in enumerate(times) if time is not None)
     start = times[first]
     assert start is not None
     pts = [start - step * (first - i) for i in range(first)]
-    changed, offset, i = first, 0, first
+    changed, offset, i, restarts = first, 0, first, []
     while i < len(times):
         time = times[i]
-        last = pts[-1] if pts else None
-        if time is not None and (last is None or (time + offset > last and not _is_outlier(times, i, offset, last))):
+        last = pts[-1] if pts else start - step
+        if time is not None and i > first and _restarts(times, i, time + offset - last, step, longest_gap):
+            offset = last + step - time
+            restarts.append(offset)
+            pts.append(last + step)
+            changed, i = changed + 1, i + 1
+            continue
+        if time is not None and (not pts or (time + offset > last and not _is_outlier(times, i, offset, last))):
             pts.append(time + offset)
             i += 1
             continue
-        last = start - step if last is None else last
         ahead = _next_usable(times, i, offset, last)
         if ahead is None and time is not None:
             offset = last + step - time
+            restarts.append(offset)
             pts.append(last + step)
             changed, i = changed + 1, i + 1
             continue
         stop, goal = ahead or (i + 1, last + 2 * step)
         pts += [last + (goal - last) * (k - i + 1) // (stop - i + 1) for k in range(i, stop)]
         changed, i = changed + stop - i, stop
-    return Repaired(pts, False, changed)
+    return Repaired(pts, False, changed, tuple(restarts))
+
+
+def _restarts(times: Sequence[int | None], i: int, jump: int, step: int, longest_gap: int | None) -> bool:
+    """Whether frame ``i`` begins another recording: its time (``jump`` after that of the frame before) lies two frames
+    back or more, or too far ahead, and the frames after it go on from there."""
+    far = jump <= -step or (longest_gap is not None and jump > longest_gap)
+    known = [time for time in times[i : i + 4] if time is not None]
+    return far and len(known) == len(times[i : i + 4]) > 1 and all(0 < b - a < 4 * step for a, b in pairwise(known))
 
 
 def _is_outlier(times: Sequence[int | None], i: int, offset: int, last: int) -> bool:

@@ -1,0 +1,238 @@
+"""Colour profile and EXIF of images, copied from file to file without touching a pixel.
+
+PNG, JPEG, WebP and (the profile of) TIFF, by their specifications: ISO 15948, ITU-T T.81 with ICC.1 annex B and the
+Exif standard, RFC 9649, TIFF 6.0. Lengths in files are believed only as far as the file goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+_FILMS = ("mp4", "mov", "mkv")
+_MOST_BYTES = 16 << 20
+"""A profile or an EXIF block beyond this is left alone."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+_EXIF_HEAD, _ICC_HEAD = b"Exif\0\0", b"ICC_PROFILE\0"
+_TIFF_ICC, _TIFF_EXIF, _ORIENTATION = 34675, 34665, 0x0112
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTags:
+    """``exif`` is a TIFF block as in every format, ``icc`` a profile, ``png`` colour chunks that only PNG has."""
+
+    exif: bytes = b""
+    icc: bytes = b""
+    png: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def read_tags(path: Path | str) -> ImageTags:
+    """What an image says of its colours and its making; nothing where it cannot be read. Orientation is 1 already:
+    pixels are delivered upright."""
+    with contextlib.suppress(OSError, struct.error, zlib.error, ValueError, IndexError, cv2.error):
+        data = Path(path).read_bytes()
+        found = _read(data)
+        icc = found.icc if found.icc[16:20] == b"RGB " and len(found.icc) <= _MOST_BYTES else b""
+        exif = found.exif if len(found.exif) <= _MOST_BYTES else b""
+        return replace(found, icc=icc, exif=_upright(exif))
+    return ImageTags()
+
+
+def _read(data: bytes) -> ImageTags:
+    if data[:8] == _PNG:
+        return _from_png(data)
+    if data[:2] == b"\xff\xd8":
+        return _from_jpeg(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        chunks = dict(_riff(data))
+        return ImageTags(exif=chunks.get(b"EXIF", b"").removeprefix(_EXIF_HEAD), icc=chunks.get(b"ICCP", b""))
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return ImageTags(icc=dict(_tiff_values(data)).get(_TIFF_ICC, b""))
+    return _from_opencv(data)
+
+
+def _from_opencv(data: bytes) -> ImageTags:
+    """AVIF, where OpenCV (5 and newer) reads such things."""
+    decode: Any = getattr(cv2, "imdecodeWithMetadata", None)
+    if decode is None or data[4:8] != b"ftyp":
+        return ImageTags()
+    _, kinds, blocks = decode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[:3]
+    found = {int(kind): np.asarray(block).tobytes() for kind, block in zip(kinds, blocks, strict=True)}
+    names: Any = cv2
+    exif = found.get(names.IMAGE_METADATA_EXIF, b"")
+    return ImageTags(exif=exif.removeprefix(_EXIF_HEAD), icc=found.get(names.IMAGE_METADATA_ICCP, b""))
+
+
+# -------------------------------------------------------------------------------------------------- reading
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 8
+    while at + 12 <= len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        yield kind, data[at + 8 : at + 8 + size]
+        at += 12 + size
+
+
+def _from_png(data: bytes) -> ImageTags:
+    exif, icc, colour = b"", b"", []
+    for kind, body in _png_chunks(data):
+        if kind == b"eXIf":
+            exif = body
+        elif kind == b"iCCP":
+            _, _, packed = body.partition(b"\0")
+            icc = zlib.decompressobj().decompress(packed[1:], _MOST_BYTES)
+        elif kind in _PNG_COLOUR:
+            colour.append((kind, body))
+    return ImageTags(exif=exif, icc=icc, png=tuple(colour))
+
+
+def _from_jpeg(data: bytes) -> ImageTags:
+    exif, parts, at = b"", {}, 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
+        size = struct.unpack(">H", data[at + 2 : at + 4])[0]
+        body = data[at + 4 : at + 2 + size]
+        if data[at + 1] == 0xE1 and body.startswith(_EXIF_HEAD):
+            exif = body[len(_EXIF_HEAD) :]
+        if data[at + 1] == 0xE2 and body.startswith(_ICC_HEAD):
+            parts[body[12]] = body[14:]
+        at += 2 + size
+    return ImageTags(exif=exif, icc=b"".join(parts[number] for number in sorted(parts)))
+
+
+def _riff(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = struct.unpack("<4sI", data[at : at + 8])
+        yield kind, data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def _tiff_entries(data: bytes) -> tuple[str, int, list[tuple[int, int, int, bytes]]]:
+    """Byte order, where the first directory begins, and its entries: tag, type, count, the four bytes of the value."""
+    order = "<" if data[:2] == b"II" else ">"
+    start = struct.unpack(order + "I", data[4:8])[0]
+    count = struct.unpack(order + "H", data[start : start + 2])[0]
+    entries = [struct.unpack(order + "HHI4s", data[start + 2 + 12 * i : start + 14 + 12 * i]) for i in range(count)]
+    return order, start, entries
+
+
+def _tiff_values(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Byte strings of the first directory."""
+    order, _, entries = _tiff_entries(data)
+    for tag, kind, count, value in entries:
+        if kind in (1, 7) and 4 < count <= _MOST_BYTES:
+            at = struct.unpack(order + "I", value)[0]
+            yield tag, data[at : at + count]
+
+
+def _upright(exif: bytes) -> bytes:
+    """The block with orientation 1, and without the directory of its thumbnail, which shows the picture as it was."""
+    if exif[:4] not in (b"II*\0", b"MM\0*"):
+        return b""
+    order, start, entries = _tiff_entries(exif)
+    out = bytearray(exif)
+    for i, (tag, *_) in enumerate(entries):
+        if tag == _ORIENTATION:
+            out[start + 2 + 12 * i + 8 : start + 2 + 12 * i + 12] = struct.pack(order + "HH", 1, 0)
+    after = start + 2 + 12 * len(entries)
+    out[after : after + 4] = bytes(4)
+    return bytes(out)
+
+
+# -------------------------------------------------------------------------------------------------- writing
+
+
+def with_tags(data: bytes, kind: str, tags: ImageTags) -> bytes:
+    """An encoded image (png, jpg, webp, tif) with these tags; `lost_tags` says what its kind cannot hold."""
+    if not (tags.exif or tags.icc or tags.png):
+        return data
+    writer = {"png": _to_png, "jpg": _to_jpeg, "webp": _to_webp, "tif": _to_tiff}.get(kind)
+    return writer(data, tags) if writer is not None else data
+
+
+def what_is_lost(tags: ImageTags, kind: str) -> list[str]:
+    """Sentences on what an image of this kind cannot hold."""
+    lost = []
+    if kind in _FILMS:
+        if tags.icc or any(name != b"sRGB" for name, _ in tags.png):
+            lost.append(f"the images have a colour profile, and {kind} has no place for it: they are taken as sRGB")
+        return lost
+    if tags.png and not tags.icc and kind != "png" and any(name != b"sRGB" for name, _ in tags.png):
+        names = ", ".join(name.decode() for name, _ in tags.png)
+        lost.append(f"the colour description of the image ({names}) is not carried over: {kind} has no place for it")
+    if tags.exif and kind == "tif":
+        lost.append("the EXIF data of the image is not carried over to tif")
+    return lost
+
+
+def _png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _to_png(data: bytes, tags: ImageTags) -> bytes:
+    head = 8 + 25
+    added = [_png_chunk(kind, body) for kind, body in tags.png]
+    if tags.icc:
+        added.append(_png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(tags.icc, 9)))
+    if tags.exif:
+        added.append(_png_chunk(b"eXIf", tags.exif))
+    return data[:head] + b"".join(added) + data[head:]
+
+
+def _to_jpeg(data: bytes, tags: ImageTags) -> bytes:
+    at = 2
+    if data[2:4] == b"\xff\xe0":
+        at += 2 + struct.unpack(">H", data[4:6])[0]
+    added = []
+    if tags.exif and len(tags.exif) + 8 < 65536:
+        added.append((0xE1, _EXIF_HEAD + tags.exif))
+    pieces = [tags.icc[i : i + 65000] for i in range(0, len(tags.icc), 65000)]
+    if len(pieces) < 256:
+        added += [(0xE2, _ICC_HEAD + bytes([i + 1, len(pieces)]) + piece) for i, piece in enumerate(pieces)]
+    segments = b"".join(bytes([0xFF, mark]) + struct.pack(">H", len(body) + 2) + body for mark, body in added)
+    return data[:at] + segments + data[at:]
+
+
+def _to_webp(data: bytes, tags: ImageTags) -> bytes:
+    chunks = [
+        (kind, body) for kind, body in _riff(data) if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"VP8X")
+    ]
+    extended = dict(chunks).get(b"VP8X")
+    if extended is None:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        alpha = 0x10 if picture.ndim == 3 and picture.shape[2] == 4 else 0
+        size = b"".join((side - 1).to_bytes(3, "little") for side in (picture.shape[1], picture.shape[0]))
+        extended = bytes([alpha, 0, 0, 0]) + size
+    flags = extended[0] | (0x20 if tags.icc else 0) | (0x08 if tags.exif else 0)
+    parts = [(b"VP8X", bytes([flags]) + extended[1:])]
+    parts += [(b"ICCP", tags.icc)] if tags.icc else []
+    parts += [(kind, body) for kind, body in chunks if kind != b"VP8X"]
+    parts += [(b"EXIF", tags.exif)] if tags.exif else []
+    body = b"".join(kind + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2) for kind, part in parts)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def _to_tiff(data: bytes, tags: ImageTags) -> bytes:
+    """The profile and a new first directory, which names it, at the end of the file."""
+    if not tags.icc:
+        return data
+    order, start, entries = _tiff_entries(data)
+    after = start + 2 + 12 * len(entries)
+    data += b"\0" * (len(data) % 2)
+    icc = tags.icc + b"\0" * (len(tags.icc) % 2)
+    entry = (_TIFF_ICC, 7, len(tags.icc), struct.pack(order + "I", len(data)))
+    listed = sorted([*(e for e in entries if e[0] != _TIFF_ICC), entry])
+    directory = struct.pack(order + "H", len(listed)) + b"".join(struct.pack(order + "HHI4s", *e) for e in listed)
+    where = struct.pack(order + "I", len(data) + len(icc))
+    return data[:4] + where + data[8:] + icc + directory + data[after : after + 4]
