@@ -13,7 +13,7 @@ import pytest
 
 from limpid.checkpoints.folders import Card, folder_facts, write_card
 from limpid.checkpoints.manifest import ENTRIES, Entry, File
-from limpid.cli.weights import ACTIONS, Progress
+from limpid.cli.weights import ACTIONS, DownloadLines
 
 Cli = Callable[..., Any]
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_fetched_is_code_6(cli: Cli) -> None:
 
 def test_progress_is_not_said_too_often(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
-    progress = Progress(clock=lambda: now)
+    progress = DownloadLines(clock=lambda: now)
     for done in range(1, 11):
         now += 1
         progress("w.pt", done, None if done < 4 else 10)

@@ -9,7 +9,7 @@ import pytest
 from writing import UNIT, clip, timeline
 
 from limpid.types import Clip, ColorTags, OutputError, OutputSpec, SettingsError
-from limpid.video import check_output, resolve_output
+from limpid.video import check_spec, resolve_output
 
 
 def resolve(name: str | Path, source: Clip | None = None, **changes: object) -> tuple[OutputSpec, tuple[str, ...]]:
@@ -153,11 +153,11 @@ def test_outputs_that_could_not_be_written_are_refused_before_the_work(tmp_path:
         (tmp_path, images, True, "other files"),
     ):
         with pytest.raises(OutputError, match=says):
-            check_output(output, clip(source if says == "input itself" else "x"), of, overwrite=overwrite)
+            check_spec(output, clip(source if says == "input itself" else "x"), of, overwrite=overwrite)
     other = tmp_path / "other.mp4"
     other.write_bytes(b"y")
     with pytest.raises(OutputError, match="--overwrite"):
-        check_output(other, clip(source), spec)
-    check_output(other, clip(source), spec, overwrite=True)
-    check_output(tmp_path / "new.mp4", clip(source), spec)
+        check_spec(other, clip(source), spec)
+    check_spec(other, clip(source), spec, overwrite=True)
+    check_spec(tmp_path / "new.mp4", clip(source), spec)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "other.mp4"]

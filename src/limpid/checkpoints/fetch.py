@@ -16,14 +16,14 @@ from limpid.checkpoints.manifest import Entry, File
 from limpid.checkpoints.sniff import what_else
 from limpid.types import WeightsError
 
-BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 TIMEOUT_S = 60.0
 SCHEMES = ("https", "http", "file")
 PARTIAL_CONTENT = 206
 NOT_FOUND = 404
 RANGE_NOT_SATISFIABLE = 416
 
-Progress = Callable[[str, int, int | None], None]
+FetchProgress = Callable[[str, int, int | None], None]
 """Called with the file's name, the bytes that are here, and the bytes in all if they are known."""
 
 
@@ -31,7 +31,7 @@ class NotThere(WeightsError):  # noqa: N818
     """The server does not have the file."""
 
 
-def fetch(entry: Entry, folder: Path, on_progress: Progress | None = None) -> list[Path]:
+def fetch(entry: Entry, folder: Path, on_progress: FetchProgress | None = None) -> list[Path]:
     """Download the files of an entry into ``folder``; those that are there already and right are kept.
 
     Returns the files. Raises WeightsError: one has no URL, cannot be had, or is not what it should be.
@@ -42,7 +42,7 @@ def fetch(entry: Entry, folder: Path, on_progress: Progress | None = None) -> li
     return [path for path in paths if path is not None]
 
 
-def _fetch_or_other(file: File, folder: Path, on_progress: Progress | None) -> Path | None:
+def _fetch_or_other(file: File, folder: Path, on_progress: FetchProgress | None) -> Path | None:
     """What serves as well is taken where a file is not there; None when it is not needed."""
     try:
         return fetch_file(file, folder, on_progress)
@@ -55,7 +55,7 @@ def _fetch_or_other(file: File, folder: Path, on_progress: Progress | None) -> P
         return None
 
 
-def fetch_file(file: File, folder: Path, on_progress: Progress | None = None) -> Path:
+def fetch_file(file: File, folder: Path, on_progress: FetchProgress | None = None) -> Path:
     """Download one file; see `fetch`."""
     target = folder / file.name
     if target.is_file() and not wrong(target, file):
@@ -147,5 +147,5 @@ def _read_tag(part: Path) -> str:
 
 
 def _blocks(response: Any) -> Iterator[bytes]:
-    while block := response.read(BLOCK):
+    while block := response.read(_BLOCK_BYTES):
         yield block

@@ -19,7 +19,7 @@ from limpid.types import WeightsError
 
 CARD = "limpid.json"
 MAX_CARD_BYTES = 4 << 20
-BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 OnBytes = Callable[[int], None]
 
 
@@ -125,7 +125,7 @@ def file_facts(path: Path, on_bytes: OnBytes | None = None) -> dict[str, Any]:
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while block := file.read(BLOCK):
+            while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
                 if on_bytes is not None:
                     on_bytes(len(block))

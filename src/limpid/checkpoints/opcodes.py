@@ -27,7 +27,7 @@ MAX_NESTING = 64
 MAX_VALUES = 6_000_000
 """Of the result, each as often as it is reached: what reads it walks all of it."""
 
-Call = Callable[..., Any]
+PickledCall = Callable[..., Any]
 
 
 class Placeholder:
@@ -47,7 +47,7 @@ class Allowed:
 
     __slots__ = ("call", "name")
 
-    def __init__(self, name: str, call: Call) -> None:
+    def __init__(self, name: str, call: PickledCall) -> None:
         self.name, self.call = name, call
 
 
@@ -57,12 +57,12 @@ class _Mark:
 
 MARK = _Mark()
 CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-EMPTY: dict[str, Call] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "EMPTY_SET": set}
+EMPTY: dict[str, PickledCall] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple, "EMPTY_SET": set}
 IGNORED = frozenset({"PROTO", "FRAME"})
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-def run_pickle(source: IO[bytes] | mmap.mmap, table: Mapping[str, Any], persistent: Call) -> Any:
+def run_pickle(source: IO[bytes] | mmap.mmap, table: Mapping[str, Any], persistent: PickledCall) -> Any:
     """The value of the pickle at the position of ``source``, which is left behind its end.
 
     ``table``: "module name" -> a function that may be called, or a plain value. ``persistent``: what stands for an
@@ -101,11 +101,11 @@ def check_shape(value: Any) -> None:
 def _parts(value: Any) -> Collection[Any]:
     if isinstance(value, dict):
         return value.values()
-    return value if isinstance(value, CONTAINERS) else ()
+    return value if isinstance(value, _CONTAINERS) else ()
 
 
 class _Machine:
-    def __init__(self, table: Mapping[str, Any], persistent: Call) -> None:
+    def __init__(self, table: Mapping[str, Any], persistent: PickledCall) -> None:
         self.table, self.persistent = table, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
@@ -317,14 +317,14 @@ def ordered_dict(items: Any = ()) -> OrderedDict[Any, Any]:
     return OrderedDict((_key(key), value) for key, value in items)
 
 
-def sequence(make: Call) -> Call:
+def sequence(make: PickledCall) -> PickledCall:
     """``list`` and ``tuple`` as a pickle calls them: of nothing or of another container, never of a number."""
-    return lambda items=(): make(items) if isinstance(items, CONTAINERS) else Placeholder(make.__name__)
+    return lambda items=(): make(items) if isinstance(items, _CONTAINERS) else Placeholder(make.__name__)
 
 
-def unordered(make: Call) -> Call:
+def unordered(make: PickledCall) -> PickledCall:
     """``set`` and ``frozenset``."""
-    return lambda items=(): make(map(_key, items)) if isinstance(items, CONTAINERS) else Placeholder(make.__name__)
+    return lambda items=(): make(map(_key, items)) if isinstance(items, _CONTAINERS) else Placeholder(make.__name__)
 
 
 def latin_bytes(text: Any = "", encoding: Any = "latin1") -> bytes:
@@ -334,8 +334,8 @@ def latin_bytes(text: Any = "", encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-CONTAINERS = (list, tuple, set, frozenset)
-NESTED = (*CONTAINERS, dict)
+_CONTAINERS = (list, tuple, set, frozenset)
+NESTED = (*_CONTAINERS, dict)
 SIZED = (*NESTED, str, bytes, bytearray)
 PLAIN: dict[str, Any] = {"collections OrderedDict": ordered_dict, "_codecs encode": latin_bytes}
 """What a pickle may call besides the functions that rebuild tensors."""

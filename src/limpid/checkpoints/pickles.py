@@ -42,7 +42,7 @@ DAMAGED = (
 )
 """What reading a broken file may raise, in the libraries that do it."""
 
-DTYPES: dict[str, torch.dtype] = {
+_DTYPES: dict[str, torch.dtype] = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
@@ -54,7 +54,7 @@ DTYPES: dict[str, torch.dtype] = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-NAMED_DTYPES = {str(dtype): dtype for dtype in DTYPES.values()}
+NAMED_DTYPES = {str(dtype): dtype for dtype in _DTYPES.values()}
 
 
 def read_pickle(path: Path) -> Any:
@@ -120,8 +120,8 @@ class _Storages:
 
     def table(self) -> dict[str, Any]:
         """What the pickle may name."""
-        names: dict[str, Any] = {f"torch {name}": _DType(dtype) for name, dtype in DTYPES.items()}
-        names |= {f"torch.storage {name}": _DType(dtype) for name, dtype in DTYPES.items()}
+        names: dict[str, Any] = {f"torch {name}": _DType(dtype) for name, dtype in _DTYPES.items()}
+        names |= {f"torch.storage {name}": _DType(dtype) for name, dtype in _DTYPES.items()}
         names |= {"torch.storage UntypedStorage": _DType(None), "torch UntypedStorage": _DType(None)}
         names |= {name.replace(".", " "): dtype for name, dtype in NAMED_DTYPES.items()}
         names["torch Size"] = _size

@@ -44,7 +44,7 @@ def command(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------------------------ run and ablation
 
 
-def run(arguments: list[str]) -> int:
+def _run_action(arguments: list[str]) -> int:
     options = parse(_run_parser("run", "Upscale and measure every clip of a data set."), arguments)
     from limpid.bench.ablation import parse_methods
 
@@ -211,7 +211,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 ACTIONS: dict[str, Callable[[list[str]], int]] = {
-    "run": run,
+    "run": _run_action,
     "ablation": ablation,
     "report": report,
     "datasets": datasets,

@@ -31,7 +31,7 @@ DESCRIPTION = """Weights of the large methods. Nothing is downloaded unless fetc
 
 limpid weights ACTION --help has the options of each. Converted weights lie in
 $LIMPID_WEIGHTS, or in limpid/weights in the user's cache folder."""
-LINE_INTERVAL_S = 5.0
+_LINE_INTERVAL_S = 5.0
 BAR_INTERVAL_S = 0.2
 
 
@@ -97,7 +97,7 @@ def _paragraph(name: str, row: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------------------------------- fetch
 
 
-def fetch(arguments: list[str]) -> int:
+def _fetch(arguments: list[str]) -> int:
     parser = _parser("fetch", "NAME [--to DIR]", "Download the makers' files. What is here already is kept.")
     parser.add_argument("name", metavar="NAME", help="see limpid weights list")
     parser.add_argument("--to", metavar="DIR", type=Path, help="where to (default: downloads/NAME beside the weights)")
@@ -108,22 +108,22 @@ def fetch(arguments: list[str]) -> int:
 
     folder = options.to or downloads(entry.name)
     print(f"licence: {entry.licence}", file=sys.stderr)
-    fetching.fetch(entry, folder, Progress())
+    fetching.fetch(entry, folder, DownloadLines())
     for name in entry.needs:
         print(f"limpid weights convert {entry.name} also needs: limpid weights fetch {name}", file=sys.stderr)
     print(shown(folder))
     return 0
 
 
-class Progress:
+class DownloadLines:
     """Lines on stderr: one that is overwritten on a terminal, else one every few seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock, self.last, self.terminal = clock, -LINE_INTERVAL_S, sys.stderr.isatty()
+        self.clock, self.last, self.terminal = clock, -_LINE_INTERVAL_S, sys.stderr.isatty()
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
         """``done`` of ``total`` bytes of a file are here."""
-        interval = BAR_INTERVAL_S if self.terminal else LINE_INTERVAL_S
+        interval = BAR_INTERVAL_S if self.terminal else _LINE_INTERVAL_S
         if done != total and self.clock() - self.last < interval:
             return
         self.last = self.clock()
@@ -172,7 +172,7 @@ def convert(arguments: list[str]) -> int:
 # ---------------------------------------------------------------------------------------------- verify
 
 
-def verify(arguments: list[str]) -> int:
+def _verify(arguments: list[str]) -> int:
     parser = _parser(
         "verify",
         "[NAME or FOLDER]... [--json]",
@@ -234,8 +234,8 @@ def make_random(arguments: list[str]) -> int:
 
 ACTIONS: dict[str, Callable[[list[str]], int]] = {
     "list": list_weights,
-    "fetch": fetch,
+    "fetch": _fetch,
     "convert": convert,
-    "verify": verify,
+    "verify": _verify,
     "make-random": make_random,
 }

@@ -23,7 +23,7 @@ from limpid.bounded import MAX_FIELD, check_fields, json_object, parse_json, quo
 from limpid.durable.files import digest_of, fsync_path, open_own, remove, sha256_of, size_of
 from limpid.plan.segments import Plan, Rung
 
-FORMAT = 2
+_FORMAT = 2
 NAME = "journal.jsonl"
 MAX_JOURNAL_BYTES = 512 << 20
 FRESH = ("scan.json", "captions.json")
@@ -120,7 +120,7 @@ class Journal:
         """Begin anew: what a former run left in the folder is deleted, but for the lock and what is `FRESH`."""
         clear(folder)
         journal = cls(folder=folder, facts=facts, plan=plan, estimate=estimate)
-        header = {"limpid_journal": FORMAT, "facts": dict(facts), "plan": plan.to_dict(), "estimate": dict(estimate)}
+        header = {"limpid_journal": _FORMAT, "facts": dict(facts), "plan": plan.to_dict(), "estimate": dict(estimate)}
         journal._append(header)
         fsync_path(folder)
         return journal
@@ -139,7 +139,7 @@ class Journal:
         lines, _ = scan_lines(folder / NAME)
         if not lines:
             return None
-        if lines[0].get("limpid_journal") != FORMAT:
+        if lines[0].get("limpid_journal") != _FORMAT:
             raise ValueError("it is of another version of Limpid")
         try:
             return cls._from_lines(folder, lines)

@@ -12,7 +12,7 @@ from limpid.bounded import cut, json_object, quoted, read_json, text
 from limpid.settings import Settings
 from limpid.types import InputError, SettingsError
 
-FORMAT = 1
+_FORMAT = 1
 MAX_BYTES = 16 << 20
 _FILES = ("weights", "caption_model")
 """Settings that may name a file or folder."""
@@ -27,7 +27,7 @@ def sidecar_text(*, source: Path, settings: Settings, resolved: Mapping[str, Any
         facts: everything else that is known; must be JSON values.
     """
     values = {
-        "limpid_sidecar": FORMAT,
+        "limpid_sidecar": _FORMAT,
         "input": str(source),
         "settings": settings.to_dict(),
         "resolved": dict(resolved),
@@ -102,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is no sidecar of Limpid: it is not JSON that can be used ({cut(str(error))})"
         ) from None
-    if not isinstance(values, dict) or values.get("limpid_sidecar") != FORMAT:
+    if not isinstance(values, dict) or values.get("limpid_sidecar") != _FORMAT:
         raise InputError(f"{path} is no sidecar of Limpid; those are called <output>.limpid.json")
     return values
 

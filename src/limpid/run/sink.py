@@ -129,7 +129,7 @@ class Sink:
         except _AbortError:
             pass
         except BaseException as error:  # noqa: BLE001  (handed to the thread that computes)
-            self._error = explain(error, self.journal.folder)
+            self._error = explain_full_disk(error, self.journal.folder)
 
     def _encode(self, segment: Segment) -> Finished:
         final = self.journal.segment_path(segment.index, self.suffix)
@@ -147,7 +147,7 @@ class Sink:
         return self.journal.add_segment(segment.index, final, frames, item.carry)
 
 
-def explain(error: BaseException, folder: Path) -> BaseException:
+def explain_full_disk(error: BaseException, folder: Path) -> BaseException:
     """A full disk in one sentence; other errors as they are."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(

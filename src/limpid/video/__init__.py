@@ -43,7 +43,7 @@ _HOME = {
     "frame_pts": ".segments",
     "rehearse": ".rehearsal",
     "assemble": ".mux",
-    "check_output": ".mux",
+    "check_spec": ".mux",
     "inline_mp4": ".inline",
 }
 

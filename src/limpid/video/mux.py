@@ -40,7 +40,7 @@ _LATE_START_S = 10
 """A file that starts later than this keeps a running clock (broadcast, camera); the output then starts at 0."""
 
 
-def check_output(
+def check_spec(
     output: Path | str, clip: Clip, spec: OutputSpec, *, overwrite: bool = False, temporary: Path | None = None
 ) -> None:
     """Raises OutputError, before any work is done, where ``output`` could not be written at the end."""
@@ -86,7 +86,7 @@ def assemble(
     whole and checked, just before it gets its name.
     """
     output = Path(output)
-    check_output(output, clip, spec, overwrite=overwrite, temporary=temporary)
+    check_spec(output, clip, spec, overwrite=overwrite, temporary=temporary)
     part = frames or Window(start=0, stop=timeline.num_frames)
     if not segments or part.stop > timeline.num_frames:
         raise OutputError(f"{output}: no segments for frames {part.start} to {part.stop} of {timeline.num_frames}")
@@ -181,7 +181,7 @@ def _write(
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
         notes += without_place(clip, spec) if clip.kind == "images" else ()
         wanted_tags = dict(out.metadata)
-    notes += verify(path, spec, clock, wanted_tags)
+    notes += verify_file(path, spec, clock, wanted_tags)
     return tuple(notes)
 
 
@@ -319,7 +319,7 @@ def _container_options(spec: OutputSpec, clock: Clock, source: Any) -> dict[str,
     }
 
 
-def verify(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> list[str]:
+def verify_file(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]) -> list[str]:
     """Reads the finished file back: number of frames, order and time of each. Raises OutputError if anything is off.
 
     Returns a note on metadata that the container did not keep.

@@ -30,11 +30,11 @@ _TRIALS = 2
 _NO_SEEKING = frozenset({"mpeg"})
 """MPEG program streams: after a jump into the middle of a pack, FFmpeg gives frames the times of their neighbours."""
 
-Progress = Callable[[int], None]
+_Counted = Callable[[int], None]
 
 
 def scan(
-    clip: Clip, *, deinterlace: str = "auto", detect_cuts: bool = True, on_progress: Progress | None = None
+    clip: Clip, *, deinterlace: str = "auto", detect_cuts: bool = True, on_progress: _Counted | None = None
 ) -> Timeline:
     """Decode ``clip`` once from end to end and list its frames; ``on_progress`` is told how many there are so far.
 
@@ -68,7 +68,7 @@ def doubled(timeline: Timeline) -> Timeline:
 class _Pass:
     """Everything that one decoding pass finds out."""
 
-    def __init__(self, clip: Clip, *, threads: int, detect_cuts: bool, on_progress: Progress | None) -> None:
+    def __init__(self, clip: Clip, *, threads: int, detect_cuts: bool, on_progress: _Counted | None) -> None:
         self.clip = clip
         self.raw: list[int | None] = []
         self.dts: list[int | None] = []
