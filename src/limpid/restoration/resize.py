@@ -6,7 +6,7 @@ the source, from the size of the whole picture (in float64), and a result is the
 product and each sum rounded once. So a piece that holds the taps gives the same bits as the whole picture.
 
 The kernel is Keys' cubic with slope -0.5, stretched where the picture shrinks ("Cubic Convolution Interpolation for
-Digital Image Processing", 1981, Eq. 15), which is what PyTorch and Pillow use with antialiasing.
+Digital Image Processing", 1981), which is what PyTorch and Pillow use with antialiasing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from limpid.tiling.plan import AxisSpan
 SLOPE = -0.5
 SUPPORT = 2.0
 """Of the kernel to either side, in pixels of the coarser grid."""
-BAND_ROWS = 16
+_BAND_ROWS = 16
 """Output rows that are summed up at once."""
 
 
@@ -101,7 +101,7 @@ def resize_rows(x: Tensor, taps: AxisTaps, wanted: range, origin: int) -> Tensor
     rows = torch.from_numpy(np.minimum(index, size - 1)).to(x.device)  # beyond the last one the weight is zero
     weights = torch.from_numpy(taps.weights[own]).to(x)
     out = x.new_zeros(x.shape[0], len(wanted), x.shape[2])
-    for band in (slice(start, start + BAND_ROWS) for start in range(0, len(wanted), BAND_ROWS)):
+    for band in (slice(start, start + _BAND_ROWS) for start in range(0, len(wanted), _BAND_ROWS)):
         for tap in range(rows.shape[1]):
             part = x.index_select(1, rows[band, tap])
             out[:, band].add_(part.mul_(weights[band, tap, None]))

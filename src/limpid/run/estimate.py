@@ -135,11 +135,11 @@ def calibrate(
     )
 
 
-Part = tuple[range, range]
+_Part = tuple[range, range]
 """Rows and columns of the input."""
 
 
-def trial_part(size: tuple[int, int]) -> Part | None:
+def trial_part(size: tuple[int, int]) -> _Part | None:
     """The middle of large pictures, height and width given; None: the whole picture is small enough."""
     if size[0] * size[1] <= MOST_TRIAL_PX:
         return None
@@ -148,7 +148,7 @@ def trial_part(size: tuple[int, int]) -> Part | None:
     return rows, columns
 
 
-def _lengths(part: Part) -> tuple[int, int]:
+def _lengths(part: _Part) -> tuple[int, int]:
     return len(part[0]), len(part[1])
 
 
@@ -158,7 +158,7 @@ def _work(restorer: Restorer, size: tuple[int, int], plan: Plan) -> int:
     return sum((r.stop - r.start) * (c.stop - c.start) for r, c in pieces) if pieces else size[0] * size[1]
 
 
-def _read_part(read: Read, window: Window, part: Part | None) -> list[VideoFrame]:
+def _read_part(read: Read, window: Window, part: _Part | None) -> list[VideoFrame]:
     """Frames of a window; of a part of them, one whole frame is held at a time."""
     if part is None:
         return list(read(window))

@@ -105,7 +105,7 @@ def _halve_columns(plane: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(smooth[:, ::2])
 
 
-BAND_ROWS = 128
+_BAND_ROWS = 128
 """Rows that are turned into YUV at once: an even number, and few enough that float copies stay small."""
 
 
@@ -118,8 +118,8 @@ def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) 
     matrix[:, :3] /= 255.0 if rgb.dtype == np.uint8 else 65535.0
     matrix = matrix.astype(np.float32)
     bands = [
-        [_rounded(plane, depth) for plane in _band_to_yuv(rgb[start : start + BAND_ROWS], matrix, subsampling)]
-        for start in range(0, len(rgb), BAND_ROWS)
+        [_rounded(plane, depth) for plane in _band_to_yuv(rgb[start : start + _BAND_ROWS], matrix, subsampling)]
+        for start in range(0, len(rgb), _BAND_ROWS)
     ]
     return bands[0] if len(bands) == 1 else [np.concatenate(parts) for parts in zip(*bands, strict=True)]
 
