@@ -16,8 +16,9 @@ from limpid.plan.segments import ALIGN_PX, UNKNOWN_WORK_BYTES, Rung, round_up, t
 from limpid.types import ResourceError
 
 CHUNK_CHOICES = (24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
-FRAME_COPIES = 5
-"""Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny)."""
+FRAME_COPIES = 6
+"""Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny), with
+what a heap that keeps freed memory loses between them."""
 FINISH_COPIES = 3
 """And of one frame that gets its colours and its size."""
 MODEST_BYTES, MODEST_TILE_BYTES = 3 << 30, 1536 << 20
