@@ -11,7 +11,7 @@ from limpid.run.executor import WAITING_PIECES, piece_frames
 from limpid.run.feed import WAITING_GROUPS, group_frames
 from limpid.types import Clip, OutputSpec, Timeline
 
-DECODE_BYTES_PER_PX = 8
+DECODE_BYTES_PER_PX = 26
 """Of the input: pictures that a decoder keeps, one that is turned into RGB. Measured (H.264)."""
 ENCODE_BYTES_PER_PX = {"h264": (14, 9, 12), "h265": (16, 12, 14), "av1": (90, 7, 24)}
 """Of the output: at the least, for each frame that the encoder has seen, and how many of those it keeps to look ahead.
