@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from limpid.cuts.cost import Cost, Demand
+from limpid.cuts.cost import Cost, Demand, Held
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -318,7 +318,15 @@ class Method:
         return settings.steps or self.steps
 
     def demand(
-        self, settings: Settings, *, width: int, height: int, fps: Fraction, bytes_per_value: int, budget: Budget
+        self,
+        settings: Settings,
+        *,
+        width: int,
+        height: int,
+        fps: Fraction,
+        bytes_per_value: int,
+        budget: Budget,
+        held: Held | None = None,
     ) -> Demand:
         """What a plan for an input of this size is made for; see `Cuts.sizes`."""
         num_steps = self.num_steps(settings)
@@ -338,4 +346,5 @@ class Method:
             window_frames=settings.window_frames,
             segment_frames=settings.segment_frames,
             offload=settings.offload,
+            held=held,
         )

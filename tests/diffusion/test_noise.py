@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,3 +62,12 @@ def test_noise_is_standard_normal_and_independent() -> None:
 def test_pure_noise_has_the_scale_of_the_first_level() -> None:
     assert start_scale(karras_steps(3, 0.1, 80.0)[0]) == 80.0
     assert abs(start_scale(vp_steps(3)[0]) - 1.0) < 1e-12
+
+
+def test_parts_of_a_canvas_have_the_noise_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for most in (1 << 26, 100):  # drawn whole, and in blocks
+        monkeypatch.setattr("limpid.diffusion.noise.MOST_WHOLE_VALUES", most)
+        whole = noise_clip(3, "init", [5, 6], 0, 2, 70, 45)
+        part = noise_clip(3, "init", [5, 6], 0, 2, 70, 45, rows=range(20, 66), columns=range(31, 45))
+        assert torch.equal(part, whole[..., 20:66, 31:45])
+        assert abs(float(whole.mean())) < 0.05 and abs(float(whole.std()) - 1) < 0.05

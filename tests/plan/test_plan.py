@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from limpid.cuts.base import Cuts
 from limpid.cuts.blended import Blended
+from limpid.cuts.cost import Held
 from limpid.cuts.local import Local
 from limpid.cuts.local_memory import Load, fit
+from limpid.plan.memory import Budget
 from limpid.plan.segments import Cutting, Plan, Rung, choose_cutting, next_core, plan_segments, tile_choices
 from limpid.run.estimate import chunks
-from limpid.types import Window
+from limpid.types import ResourceError, Window
 
 GIB = 1 << 30
 KINDS: dict[bool, Cuts] = {True: Local(), False: Blended()}
@@ -155,8 +157,8 @@ LOAD = Load(
     halo_px=46,
     halo_frames=4,
     network_bytes_per_px=2048,
-    canvas_bytes_per_px=960,
-    finished_bytes_per_px=576,
+    finish_bytes_per_px=576,
+    held=Held(lr_frame_bytes=172_800, finished_frame_bytes=2_764_800),
 )
 
 
@@ -164,24 +166,38 @@ LOAD = Load(
 def test_what_is_chosen_fits_into_the_budget_when_anything_does(
     width: int, height: int, budget_power: int, most: int
 ) -> None:
-    load = dataclasses.replace(LOAD, width=width, height=height)
+    pixels = width * height
+    held = Held(lr_frame_bytes=3 * pixels, finished_frame_bytes=48 * pixels)
+    load = dataclasses.replace(LOAD, width=width, height=height, held=held)
     budget = 1 << budget_power
-    rung = fit(load, budget, most_frames=most)
-    assert 1 <= rung.chunk_frames <= min(most, 24)
     smallest = min(load.peak_bytes(1, t) for t in (None, *tile_choices(max(width, height))))
-    assert load.peak_bytes(rung.chunk_frames, rung.tile_px) <= max(budget, smallest)
+    if smallest > budget:
+        with pytest.raises(ResourceError, match=f"{width}x{height} needs .* in the smallest pieces"):
+            fit(load, Budget(device=budget), most_frames=most)
+        return
+    rung = fit(load, Budget(device=budget), most_frames=most)
+    assert 1 <= rung.chunk_frames <= min(most, 24)
+    assert load.peak_bytes(rung.chunk_frames, rung.tile_px) <= budget
 
 
 def test_more_memory_never_wastes_more_work() -> None:
     wastes = []
-    for budget in (GIB // 8, GIB // 2, GIB, 4 * GIB, 64 * GIB):
-        rung = fit(LOAD, budget, most_frames=60)
+    for budget in (GIB // 2, GIB, 2 * GIB, 4 * GIB, 64 * GIB):
+        rung = fit(LOAD, Budget(device=budget), most_frames=60)
         wastes.append(LOAD.waste(rung.chunk_frames, rung.tile_px))
     assert wastes == sorted(wastes, reverse=True)
 
 
+def test_what_is_free_is_taken_where_less_cannot_do() -> None:
+    held = Held(lr_frame_bytes=3 << 20, finished_frame_bytes=48 << 20, codec_bytes=3 * GIB)
+    load = dataclasses.replace(LOAD, held=held)
+    assert fit(load, Budget(device=2 * GIB, free=4 * GIB), most_frames=60).chunk_frames == 1
+    with pytest.raises(ResourceError, match=r"with tiles of 300 px needs 4\.\d GiB, and 4\.0 GiB may be used"):
+        fit(load, Budget(device=2 * GIB, free=4 * GIB), most_frames=60, tile_px=300)
+
+
 def test_asked_tile_size_is_kept() -> None:
-    assert fit(LOAD, GIB, most_frames=60, tile_px=100).tile_px == 100
+    assert fit(LOAD, Budget(device=GIB), most_frames=60, tile_px=100).tile_px == 100
 
 
 @given(

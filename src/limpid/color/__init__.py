@@ -1,15 +1,19 @@
-"""Colour correction towards the input, per frame and on whole frames, so that no cut can be seen in it."""
+"""Colour correction towards the input, per frame, in such a way that no cut can be seen in it.
+
+`apply_color_` works on whole frames. Parts of frames get the same bits when they are read with as much around them as
+`color_reach` says (wavelet), or with the statistics of the whole frame (`adain_by_`).
+"""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from limpid.color.adain import adain, adain_
+from limpid.color.adain import Sums, adain, adain_, adain_by_, total
 from limpid.color.steady import steady_levels
-from limpid.color.wavelet import wavelet, wavelet_
+from limpid.color.wavelet import wavelet, wavelet_, wavelet_reach
 from limpid.types import ColorFix
 
-__all__ = ["adain", "apply_color_", "steady_levels", "wavelet"]
+__all__ = ["Sums", "adain", "adain_by_", "apply_color_", "color_reach", "steady_levels", "total", "wavelet"]
 
 
 def apply_color_(kind: ColorFix, frames: Tensor, reference: Tensor) -> Tensor:
@@ -20,3 +24,8 @@ def apply_color_(kind: ColorFix, frames: Tensor, reference: Tensor) -> Tensor:
     if kind == "none":
         return frames
     return adain_(frames, reference) if kind == "adain" else wavelet_(frames, reference)
+
+
+def color_reach(kind: ColorFix, scale: int) -> int:
+    """LR pixels beyond an LR pixel on which its colours depend, for frames ``scale`` times as large."""
+    return wavelet_reach(scale) if kind == "wavelet" else 0

@@ -32,12 +32,20 @@ def wavelet(frames: Tensor, reference: Tensor) -> Tensor:
 def wavelet_(frames: Tensor, reference: Tensor) -> Tensor:
     """`wavelet` in place; one frame at a time, so that the bits cannot depend on how many there are."""
     for frame, wanted in zip(frames, reference, strict=True):
-        scale = math.sqrt(frame[0].numel() / wanted[0].numel())
-        levels = max(1, round(_LEVELS - math.log2(scale)))
-        # low'(lr - down(out)), upsampled and added
+        levels = levels_at(math.sqrt(frame[0].numel() / wanted[0].numel()))
         wrong = wanted - shrink(frame, wanted.shape[-2], wanted.shape[-1])
         add_upsampled_(frame, low_pass(wrong, levels))
     return frames
+
+
+def levels_at(scale: float) -> int:
+    """Levels of the low-pass at LR size, for frames ``scale`` times as large."""
+    return max(1, round(_LEVELS - math.log2(scale)))
+
+
+def wavelet_reach(scale: int) -> int:
+    """LR pixels beyond an LR pixel that its correction depends on: distances 1, 2, 4 ... and the upsampling's one."""
+    return 1 << levels_at(scale)
 
 
 def shrink(frame: Tensor, height: int, width: int) -> Tensor:

@@ -120,9 +120,12 @@ class Cuts(Protocol):
 
     # -- pieces of a chunk
 
-    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[AxisSpan, AxisSpan]]:
+    def pictures(
+        self, height: int, width: int, rung: Rung, num_steps: int, margin_px: int = 0
+    ) -> list[tuple[AxisSpan, AxisSpan]]:
         """Rows and columns, in LR pixels, that are computed from noise to frame by themselves: read, and kept.
 
+        ``margin_px``: what finishing looks at around a kept pixel, besides what the network does.
         Empty where a picture is not divided so.
         """
         ...

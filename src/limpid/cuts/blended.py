@@ -79,7 +79,9 @@ class Blended:
 
     # -- pieces of a chunk
 
-    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[AxisSpan, AxisSpan]]:
+    def pictures(
+        self, height: int, width: int, rung: Rung, num_steps: int, margin_px: int = 0
+    ) -> list[tuple[AxisSpan, AxisSpan]]:
         """None: tiles are blended at every step."""
         return []
 

@@ -28,6 +28,28 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a run holds besides the network's work; a plan that is not told counts with float32 frames."""
+
+    lr_frame_bytes: int
+    """Of one input frame as it waits."""
+    finished_frame_bytes: int
+    """Of one output frame as it waits to be written."""
+    margin_px: int = 0
+    """LR pixels around a tile that its finished pixels depend on, beyond what the network sees."""
+    canvas_bytes: int = 0
+    """Of the whole picture's noise, where a tile draws all of it."""
+    waiting_lr_frames: int = 0
+    """Input frames that are read ahead."""
+    waiting_finished_frames: int = 0
+    """Output frames that wait to be encoded."""
+    shot_frames: int | None = None
+    """The longest shot; None: unknown."""
+    codec_bytes: int = 0
+    """Of decoder and encoder."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Demand:
     """What a plan is made for: the input, what the user asks for, the method's figures, the memory that is free."""
 
@@ -50,3 +72,4 @@ class Demand:
     window_frames: int | None = None
     segment_frames: int | None = None
     offload: AskedOffload = "auto"
+    held: Held | None = None

@@ -103,9 +103,11 @@ class Local:
 
     # -- pieces of a chunk
 
-    def pictures(self, height: int, width: int, rung: Rung, num_steps: int) -> list[tuple[AxisSpan, AxisSpan]]:
+    def pictures(
+        self, height: int, width: int, rung: Rung, num_steps: int, margin_px: int = 0
+    ) -> list[tuple[AxisSpan, AxisSpan]]:
         """Each tile is computed from beginning to end, so that only finished frames are held whole."""
-        halo = self.halo_px(num_steps)
+        halo = self.halo_px(num_steps) + margin_px
         columns = tile_spans(width, rung.tile_px, halo)
         return [(row, column) for row in tile_spans(height, rung.tile_px, halo) for column in columns]
 
@@ -155,7 +157,7 @@ class Local:
 
         def rung(longest: int) -> tuple[Rung, int]:
             tile = demand.tile_px or self.tile_px
-            found = fit(load, demand.budget.device, most_frames=longest, tile_px=tile)
+            found = fit(load, demand.budget, most_frames=longest, tile_px=tile)
             peak = load.peak_bytes(found.chunk_frames, found.tile_px)
             return replace(found, window_frames=demand.window_frames), peak
 

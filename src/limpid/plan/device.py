@@ -15,7 +15,7 @@ import torch
 
 from limpid.bounded import quoted
 from limpid.plan.allocator import keep_freed_memory
-from limpid.plan.memory import MOST_BYTES, USABLE_PART, Budget, cpu_budget
+from limpid.plan.memory import MOST_BYTES, USABLE_PART, Budget, cpu_budget, free_bytes
 from limpid.types import Offload, Placement, SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -50,7 +50,7 @@ class Machine:
         if self.torch_device.type == "cuda":
             free = torch.cuda.mem_get_info(self.torch_device)[0]
             return Budget(device=int(free * (1 + USABLE_PART) / 2), host=host)
-        return Budget(device=host)
+        return Budget(device=host, free=free_bytes())
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -22,6 +22,8 @@ class Budget:
 
     device: int
     host: int | None = None
+    free: int | None = None
+    """All that is free on the device, for what cannot be done with less; None: no more than ``device``."""
 
 
 def free_bytes(root: Path = Path("/")) -> int:

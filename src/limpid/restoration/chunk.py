@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from torch import Tensor
@@ -46,6 +46,18 @@ class Chunk:
         start = self.segment.core.start - self.segment.halo.start
         return range(start, start + len(self.segment.core))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the frames."""
+        shape = self.frames.shape[-2:] if isinstance(self.frames, Tensor) else self.frames[0].pixels.shape[:2]
+        return int(shape[0]), int(shape[1])
+
+    def part(self, rows: slice, columns: slice) -> Chunk:
+        """The same chunk with a part of each frame; nothing is copied."""
+        if isinstance(self.frames, Tensor):
+            return replace(self, frames=self.frames[..., rows, columns])
+        return replace(self, frames=[frame._replace(pixels=frame.pixels[rows, columns]) for frame in self.frames])
+
     def lr(self) -> Tensor:
         """The frames as ``t 3 h w`` float32 in [0, 1]."""
         return self.frames if isinstance(self.frames, Tensor) else to_tensor(self.frames)
@@ -58,4 +70,5 @@ class Chunk:
 
 
 Compute = Callable[[Chunk], Tensor]
-"""A chunk -> the finished frames of its core, ``t 3|4 H W`` float32 in [0, 1] on the CPU."""
+"""A chunk -> the finished frames of its core on the CPU: ``t 3|4 H W`` float32 in [0, 1] for streams; for files
+``t H W 3|4`` in the encoder's format, see `limpid.restoration.finished`."""

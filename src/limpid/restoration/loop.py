@@ -214,10 +214,8 @@ def canvas_noise(
     view = context.view
     if view is None:
         return noise_clip(context.seed, stream, sources, step, channels, height, width).to(like)
-    rows, columns = slice(view.top, view.top + height), slice(view.left, view.left + width)
-    # Frame by frame: noise of the whole picture for all frames may be more than the memory there is.
-    whole = ((context.seed, stream, [frame], step, channels, view.height, view.width) for frame in sources)
-    return torch.cat([noise_clip(*one)[..., rows, columns] for one in whole], dim=2).to(like)
+    part = {"rows": range(view.top, view.top + height), "columns": range(view.left, view.left + width)}
+    return noise_clip(context.seed, stream, sources, step, channels, view.height, view.width, **part).to(like)
 
 
 def join(strategy: Strategy, left: Tensor, right: Tensor, before: Lane, lane: Lane) -> Tensor:

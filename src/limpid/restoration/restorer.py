@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from fractions import Fraction
+from functools import cache, cached_property, partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from limpid.color import apply_color_
+from limpid.color import Sums, adain_by_, apply_color_, total
 from limpid.method import Method, Prior, View
 from limpid.plan.device import Machine
 from limpid.plan.segments import Rung
 from limpid.restoration.chunk import Chunk
+from limpid.restoration.finished import FrameFormat
 from limpid.restoration.loop import sample_segment
+from limpid.restoration.reach import finish_reach
+from limpid.restoration.resize import owned, resize_part
 from limpid.settings import Settings
 from limpid.tiling.plan import AxisSpan
 from limpid.types import ColorFix, Offload, SettingsError, Step
 
-RESIZE_FRAMES = 4
-"""Frames that are resized at once; more would only cost memory."""
+LEAST_SIDE, MOST_SIDE = 16, 16384
+"""Pixels along a side of the output."""
+Piece = tuple[AxisSpan, AxisSpan]
+"""Rows and columns, in LR pixels; see `limpid.cuts.base.Cuts.pictures`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,8 @@ class Restorer:
     offload: Offload = "none"
     alpha: bool = False
     """Whether the output holds transparency; it is upscaled by itself, bicubically."""
+    depth: int | None = None
+    """Bits per value of the finished frames; None: float32. See `limpid.restoration.finished`."""
 
     @cached_property
     def prior(self) -> Prior:
@@ -54,37 +63,94 @@ class Restorer:
         """What the prior has to say; nothing before it is loaded."""
         return self.prior.warnings if "prior" in self.__dict__ else ()
 
+    @property
+    def format(self) -> FrameFormat:
+        return FrameFormat(height=self.height, width=self.width, alpha=self.alpha, depth=self.depth)
+
     @torch.no_grad()
     def __call__(self, chunk: Chunk) -> Tensor:
-        """The frames of the chunk's core on the CPU, ``t 3|4 H W`` in [0, 1]."""
-        lr = chunk.lr().to(self.machine.torch_device)
-        pictures = self.method.cuts.pictures(lr.shape[-2], lr.shape[-1], chunk.rung, len(self.steps))
-        if pictures:
-            frames = self._put_together(chunk, lr, pictures)
+        """The frames of the chunk's core on the CPU, as `limpid.restoration.finished` holds them."""
+        height, width = chunk.size
+        pieces = self.pieces(chunk.size, chunk.rung)
+        out = self.format.empty(len(chunk.core))
+        if pieces:
+            self._put_together(chunk, pieces, out)
         else:
-            frames = self._sample(replace(chunk, frames=lr), self.color)
-        finished = resize(frames, self.height, self.width).to("cpu", torch.float32)
-        return torch.cat([finished, self._alpha(chunk)], dim=1) if self.alpha else finished
+            frames = self._sample(replace(chunk, frames=chunk.lr().to(self.machine.torch_device)), self.color)
+            self._place(chunk, (_whole(height), _whole(width)), frames, out)
+        return out
 
-    def _put_together(self, chunk: Chunk, lr: Tensor, pictures: list[tuple[AxisSpan, AxisSpan]]) -> Tensor:
-        """Each picture is computed from beginning to end, so that only finished frames are held whole."""
-        height, width = lr.shape[-2:]
-        scale = self.method.scale
-        out = torch.empty(len(chunk.core), 3, height * scale, width * scale, device=lr.device)
-        for rows, columns in pictures:
-            part = lr[..., rows.start : rows.stop, columns.start : columns.stop]
-            view = View(height=height, width=width, top=rows.start, left=columns.start)
-            whole = part.shape == lr.shape
-            done = self._sample(replace(chunk, frames=part, view=None if whole else view), "none")
-            out[..., _core(rows, scale), _core(columns, scale)] = done[..., _kept(rows, scale), _kept(columns, scale)]
-            del done
-        return self._colored(out, lr[chunk.core.start :])
+    def pieces(self, size: tuple[int, int], rung: Rung) -> list[Piece]:
+        """What LR frames of ``size`` (height and width) are divided into; nothing for methods that need them whole."""
+        margin = finish_reach(self.method.scale, size, self.format, self.color)
+        return self.method.cuts.pictures(*size, rung, len(self.steps), margin)
 
-    def _colored(self, frames: Tensor, lr: Tensor) -> Tensor:
-        for start in range(0, len(frames), RESIZE_FRAMES):
-            part = frames[start : start + RESIZE_FRAMES]
-            apply_color_(self.color, part, lr[start : start + len(part)]).clamp_(0.0, 1.0)
-        return frames
+    def of_part(self, size: tuple[int, int], part: tuple[int, int]) -> Restorer:
+        """What restores a part of LR frames of ``size`` by itself, as if it were the whole; its sides are even."""
+        targets = (self.height, self.width)
+        axes = zip(targets, part, size, strict=True)
+        height, width = (max(round(target * mine / whole) // 2 * 2, LEAST_SIDE) for target, mine, whole in axes)
+        return replace(self, height=height, width=width)
+
+    def _put_together(self, chunk: Chunk, pieces: Sequence[Piece], out: Tensor) -> None:
+        """Each piece is computed from noise to finished pixels, so that nothing larger is held whole."""
+        make: Callable[[Piece], tuple[Tensor, Tensor]] = partial(self._restored, chunk)
+        if len(pieces) == 1:
+            make = cache(make)  # what is measured and what is written are then computed once
+        sums = self._sums(make, pieces) if self.color == "adain" else None
+        for piece in pieces:
+            frames, lr = make(piece)
+            self._color_(frames, lr, sums)
+            self._place(chunk, piece, frames, out)
+            del frames, lr
+
+    def _restored(self, chunk: Chunk, piece: Piece) -> tuple[Tensor, Tensor]:
+        """Frames of the core as far as a piece reads them, colours not yet corrected, and their LR frames."""
+        rows, columns = piece
+        height, width = chunk.size
+        part = chunk.part(slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+        lr = part.lr().to(self.machine.torch_device)
+        whole = part.size == chunk.size
+        view = None if whole else View(height=height, width=width, top=rows.start, left=columns.start)
+        frames = self._sample(replace(part, frames=lr, view=view), "none")
+        return frames, lr[chunk.core.start : chunk.core.stop]
+
+    def _sums(self, make: Callable[[Piece], tuple[Tensor, Tensor]], pieces: Sequence[Piece]) -> tuple[Sums, Sums]:
+        """Of whole frames and of their LR frames, for colours that are matched by statistics of whole frames."""
+        found, wanted = [], []
+        for piece in pieces:
+            frames, lr = make(piece)
+            found.append(Sums.of(_kept(frames, piece, self.method.scale)))
+            wanted.append(Sums.of(_kept(lr, piece, 1)))
+            del frames, lr
+        return total(found), total(wanted)
+
+    def _color_(self, frames: Tensor, lr: Tensor, sums: tuple[Sums, Sums] | None) -> None:
+        """In place, frame by frame: more at once would only cost memory."""
+        if sums is not None:
+            adain_by_(frames, *sums).clamp_(0.0, 1.0)
+            return
+        for frame, wanted in zip(frames, lr, strict=True):
+            apply_color_(self.color, frame[None], wanted[None]).clamp_(0.0, 1.0)
+
+    def _place(self, chunk: Chunk, piece: Piece, frames: Tensor, out: Tensor) -> None:
+        """Resizes what a piece keeps to its part of the output, and writes it there in the output's format."""
+        scale, spans, sizes = self.method.scale, piece, chunk.size
+        targets = self.height, self.width
+        axes = zip(spans, sizes, targets, strict=True)
+        wanted = [owned(span.keep_start, span.keep_stop, size, target) for span, size, target in axes]
+        if not all(wanted):
+            return  # smaller than a pixel of the output
+        rows, columns = spans
+        alpha = chunk.part(slice(rows.start, rows.stop), slice(columns.start, columns.stop)).alpha()
+        for index, frame in enumerate(frames):
+            pixels = resize_part(frame, sizes, targets, spans, wanted, scale)
+            if self.alpha and alpha is not None:
+                opacity = resize_part(alpha[index].to(pixels), sizes, targets, spans, wanted, 1)
+                pixels = torch.cat([pixels, opacity])
+            elif self.alpha:
+                pixels = torch.cat([pixels, torch.ones_like(pixels[:1])])
+            self.format.put(out[index], pixels, *wanted)
 
     def _sample(self, chunk: Chunk, color: ColorFix) -> Tensor:
         return sample_segment(
@@ -97,12 +163,6 @@ class Restorer:
             color=color,
         )
 
-    def _alpha(self, chunk: Chunk) -> Tensor:
-        alpha = chunk.alpha()
-        if alpha is None:
-            return torch.ones(len(chunk.core), 1, self.height, self.width)
-        return resize(alpha, self.height, self.width)
-
 
 def with_guidance_in_batch(method: Method, rung: Rung) -> Method:
     """The method with both guidance calls in one batch, where its guidance can do that."""
@@ -111,25 +171,14 @@ def with_guidance_in_batch(method: Method, rung: Rung) -> Method:
     return replace(method, guidance=method.guidance.in_one_batch())
 
 
-def _core(span: AxisSpan, scale: int) -> slice:
-    """Where the kept part goes in the output."""
-    return slice(span.keep_start * scale, span.keep_stop * scale)
+def _whole(length: int) -> AxisSpan:
+    return AxisSpan(start=0, stop=length, keep_start=0, keep_stop=length)
 
 
-def _kept(span: AxisSpan, scale: int) -> slice:
-    """Where the kept part is in what was computed."""
-    return slice((span.keep_start - span.start) * scale, (span.keep_stop - span.start) * scale)
-
-
-def resize(frames: Tensor, height: int, width: int) -> Tensor:
-    """Antialiased bicubic resize of ``t c h w``, clipped to [0, 1]; the frames themselves where the size is right."""
-    if tuple(frames.shape[-2:]) == (height, width):
-        return frames
-    out = frames.new_empty(*frames.shape[:2], height, width)
-    for start in range(0, len(frames), RESIZE_FRAMES):
-        part = slice(start, start + RESIZE_FRAMES)
-        out[part] = F.interpolate(frames[part], (height, width), mode="bicubic", antialias=True, align_corners=False)
-    return out.clamp_(0, 1)
+def _kept(frames: Tensor, piece: Piece, scale: int) -> Tensor:
+    """What a piece keeps of the frames that were computed for it, ``scale`` times its size."""
+    rows, columns = (slice((s.keep_start - s.start) * scale, (s.keep_stop - s.start) * scale) for s in piece)
+    return frames[..., rows, columns]
 
 
 def target_size(width: int, height: int, method_scale: int, settings: Settings) -> tuple[int, int]:
@@ -139,6 +188,22 @@ def target_size(width: int, height: int, method_scale: int, settings: Settings) 
     else:
         scale = settings.scale if settings.scale is not None else method_scale
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    if min(size) < 16 or max(size) > 16384:
-        raise SettingsError(f"the output would be {size[0]}x{size[1]}; each side must be 16 to 16384 pixels")
+    if min(size) < LEAST_SIDE or max(size) > MOST_SIDE:
+        raise SettingsError(
+            f"the output would be {size[0]}x{size[1]}; each side must be {LEAST_SIDE} to {MOST_SIDE} pixels"
+            f"{_what_fits(width, height, size)}"
+        )
     return size
+
+
+def _what_fits(width: int, height: int, size: tuple[int, int]) -> str:
+    """Which options lead to a picture that is as near to ``size`` as the limits allow."""
+    too_large = max(size) > MOST_SIDE
+    scale = Fraction(MOST_SIDE, max(width, height)) if too_large else Fraction(LEAST_SIDE, min(width, height))
+    nearest, wrong = (math.floor, max) if too_large else (math.ceil, min)
+    percent, rows = nearest(scale * 100), nearest(scale * height)
+    if max(width, height) * percent > MOST_SIDE * 100 or min(width, height) * percent < LEAST_SIDE * 100:
+        return ""  # so long and narrow that nothing fits
+    return (
+        f": --scale {percent / 100:g} or --height {rows} is the {'largest' if wrong is max else 'smallest'} that fits"
+    )

@@ -5,17 +5,43 @@ from __future__ import annotations
 from fractions import Fraction
 
 from limpid.cuts.base import Sizes
+from limpid.cuts.cost import Held
+from limpid.diffusion.noise import MOST_WHOLE_VALUES
 from limpid.method import Method
 from limpid.plan.device import Machine
 from limpid.plan.memory import Budget
+from limpid.restoration.finished import FrameFormat
+from limpid.restoration.reach import finish_reach
 from limpid.settings import Settings
 
 
 def sizes_of(
-    method: Method, settings: Settings, machine: Machine, *, width: int, height: int, fps: Fraction, budget: Budget
+    method: Method,
+    settings: Settings,
+    machine: Machine,
+    *,
+    width: int,
+    height: int,
+    fps: Fraction,
+    budget: Budget,
+    held: Held,
 ) -> Sizes:
     """Segments, chunks and tiles for an input of ``width`` x ``height`` and the memory there is."""
+    size = {"width": width, "height": height, "fps": fps}
     value_bytes = machine.torch_dtype.itemsize
     return method.cuts.sizes(
-        method.demand(settings, width=width, height=height, fps=fps, bytes_per_value=value_bytes, budget=budget)
+        method.demand(settings, **size, bytes_per_value=value_bytes, budget=budget, held=held)  # type: ignore[arg-type]
+    )
+
+
+def held_frames(
+    method: Method, settings: Settings, lr_frame_bytes: int, size: tuple[int, int], out: FrameFormat
+) -> Held:
+    """What frames take, for LR frames of ``size`` (height and width) that become frames of the format ``out``."""
+    canvas = size[0] * size[1] * method.cost.latent_bytes_per_px
+    return Held(
+        lr_frame_bytes=lr_frame_bytes,
+        finished_frame_bytes=out.frame_bytes,
+        margin_px=finish_reach(method.scale, size, out, settings.color or method.color),
+        canvas_bytes=canvas if canvas <= 4 * MOST_WHOLE_VALUES else 0,
     )

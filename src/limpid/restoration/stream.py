@@ -20,7 +20,7 @@ from limpid.plan.segments import Cutting, Stretch, make_segment, next_core
 from limpid.restoration.chunk import Carry
 from limpid.restoration.chunks import ChunkLoop, Ladder
 from limpid.restoration.restorer import Restorer, target_size
-from limpid.restoration.sizes import sizes_of
+from limpid.restoration.sizes import held_frames, sizes_of
 from limpid.settings import Settings
 from limpid.types import InputError, Segment, SettingsError, Window
 from limpid.video.picture import quantise
@@ -137,12 +137,20 @@ class FrameStream:
     @classmethod
     def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: FrameKind) -> FrameStream:
         cuts, size = method.cuts, {"width": kind.width, "height": kind.height}
-        sizes = sizes_of(method, settings, machine, fps=fps, budget=machine.budget(most=cuts.most_memory_bytes), **size)
-        rung, _ = sizes.rung(sizes.cutting.longest_frames)
         width, height = target_size(kind.width, kind.height, method.scale, settings)
-        restorer = Restorer(
-            method=method, settings=settings, machine=machine, width=width, height=height, offload=sizes.offload
+        restorer = Restorer(method=method, settings=settings, machine=machine, width=width, height=height)
+        lr_bytes = 2 * 12 * kind.width * kind.height  # frames that wait, and those of a segment put together
+        sizes = sizes_of(
+            method,
+            settings,
+            machine,
+            fps=fps,
+            budget=machine.budget(most=cuts.most_memory_bytes),
+            held=held_frames(method, settings, lr_bytes, (kind.height, kind.width), restorer.format),
+            **size,
         )
+        rung, _ = sizes.rung(sizes.cutting.longest_frames)
+        restorer = dataclasses.replace(restorer, offload=sizes.offload)
         ladder = Ladder(first=rung, lower=cuts.ladder(rung, **size), device=machine.torch_device)
         return cls(restorer=restorer, cutting=cuts.stream_cutting(sizes.cutting, rung), ladder=ladder)
 

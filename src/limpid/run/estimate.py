@@ -6,12 +6,13 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from limpid.cuts.base import Cuts
@@ -19,11 +20,15 @@ from limpid.durable.files import bytes_text, clear_temporary, discard, existing_
 from limpid.plan.device import is_out_of_memory
 from limpid.plan.segments import Plan, Stretch, add_halo
 from limpid.restoration.chunk import Chunk, Compute
+from limpid.restoration.restorer import LEAST_SIDE, Restorer
 from limpid.run.feed import Read
 from limpid.run.sink import Writer
-from limpid.types import OutputSpec, ResourceError, Segment, Window
+from limpid.types import OutputSpec, ResourceError, Segment, VideoFrame, Window
+from limpid.video import picture_depth
 
 TRIAL_FRAMES = 8
+MOST_TRIAL_PX, TRIAL_PART_PX = 1 << 18, 384
+"""Input pictures of more pixels are tried in part: the side of the square in their middle."""
 WORTH_IT = 5
 """A run must be so many times longer than the trial to be worth one."""
 GUESSED_BYTES_PER_PX = {"h264": 0.3, "h265": 0.25, "av1": 0.25, "ffv1": 1.8, "prores": 1.0, "images": 2.5}
@@ -83,8 +88,8 @@ def calibrate(
     plan: Plan,
     *,
     read: Read,
-    cuts: Cuts,
-    compute: Compute,
+    restorer: Restorer,
+    size: tuple[int, int],
     open_as: OpenAs,
     spec: OutputSpec,
     segment_spec: OutputSpec,
@@ -93,30 +98,83 @@ def calibrate(
 ) -> Estimate:
     """Compute and encode the trial chunk in a temporary folder and extrapolate to the whole plan.
 
+    Of large pictures only a part in their middle is tried, so that a trial takes seconds and little memory.
+
     Args:
         folder: where the encoded trial lies for a moment; None: in a temporary folder of the system.
+        size: height and width of the input.
         shared: whether computing and encoding share the processor, so that their times add up.
     """
-    chunk = trial_chunk(plan)
+    chunk, part = trial_chunk(plan), trial_part(size)
+    small = restorer if part is None else restorer.of_part(size, (len(part[0]), len(part[1])))
     try:
-        result, seconds = _timed_compute(plan, chunk, read, compute)
+        result, seconds = _timed_compute(plan, chunk, _read_part(read, chunk.halo, part), small)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         return guess(plan, spec, segment_spec)  # the run itself steps down and says so
-    segment_size, encode_s = _timed_encode(open_as, segment_spec, result, folder)
-    output_size = segment_size if spec == segment_spec else _timed_encode(open_as, spec, result, folder)[0]
-    count, trial = len(plan.frames), len(chunk.core)
+    seconds *= _work(restorer, size, plan) / _work(restorer, size if part is None else _lengths(part), plan)
+    area = restorer.width * restorer.height / (small.width * small.height)
+    trial_specs = [
+        spec if part is None else replace(spec, width=small.width, height=small.height) for spec in (segment_spec, spec)
+    ]
+    segment_size, encode_s = _timed_encode(open_as, trial_specs[0], result, folder)
+    output_size = segment_size
+    if spec != segment_spec:
+        output_size = _timed_encode(open_as, trial_specs[1], _of_depth(result, segment_spec, spec), folder)[0]
+    cuts, count, trial = restorer.method.cuts, len(plan.frames), len(chunk.core)
     computed = sum(len(c.halo) for stretch in cuts.stretches(plan.segments) for c in chunks(cuts, stretch, plan))
-    compute_s, encode_s = seconds * computed / len(chunk.halo), encode_s * count / trial
+    compute_s, encode_s = seconds * computed / len(chunk.halo), area * encode_s * count / trial
     total = compute_s + encode_s if shared else max(compute_s, encode_s)
     return Estimate(
         seconds=total,
         frames_per_s=count / total if total > 0 else None,
-        segment_bytes=segment_size * count // trial,
-        output_bytes=output_size * count // trial,
+        segment_bytes=int(area * segment_size * count / trial),
+        output_bytes=int(area * output_size * count / trial),
         calibrated=True,
     )
+
+
+_Part = tuple[range, range]
+"""Rows and columns of the input."""
+
+
+def trial_part(size: tuple[int, int]) -> _Part | None:
+    """The middle of large pictures, height and width given; None: the whole picture is small enough."""
+    if size[0] * size[1] <= MOST_TRIAL_PX:
+        return None
+    sides = [min(length, TRIAL_PART_PX) for length in size]
+    rows, columns = (range((a - b) // 2, (a - b) // 2 + b) for a, b in zip(size, sides, strict=True))
+    return rows, columns
+
+
+def _lengths(part: _Part) -> tuple[int, int]:
+    return len(part[0]), len(part[1])
+
+
+def _work(restorer: Restorer, size: tuple[int, int], plan: Plan) -> int:
+    """LR pixels that the network computes of one frame, those of halos too."""
+    pieces = restorer.pieces(size, plan.rung)
+    return sum((r.stop - r.start) * (c.stop - c.start) for r, c in pieces) if pieces else size[0] * size[1]
+
+
+def _read_part(read: Read, window: Window, part: _Part | None) -> list[VideoFrame]:
+    """Frames of a window; of a part of them, one whole frame is held at a time."""
+    if part is None:
+        return list(read(window))
+    rows, columns = (slice(axis.start, axis.stop) for axis in part)
+    numbers = range(window.start, window.stop)
+    whole = (read(Window(start=number, stop=number + 1))[0] for number in numbers)
+    return [frame._replace(pixels=frame.pixels[rows, columns].copy()) for frame in whole]
+
+
+def _of_depth(pictures: Tensor, made: OutputSpec, wanted: OutputSpec) -> Tensor:
+    """Pictures in the format of another spec, near enough to see how many bytes they take."""
+    depth, target = picture_depth(made), picture_depth(wanted)
+    if depth == target:
+        return pictures
+    values = pictures.numpy() * ((2**target - 1) / (2**depth - 1))
+    return torch.from_numpy(values.round().astype("uint8" if target == 8 else "uint16"))
 
 
 def chunks(cuts: Cuts, stretch: Stretch, plan: Plan) -> Iterator[Segment]:
@@ -128,9 +186,8 @@ def chunks(cuts: Cuts, stretch: Stretch, plan: Plan) -> Iterator[Segment]:
         position = chunk.core.stop
 
 
-def _timed_compute(plan: Plan, chunk: Segment, read: Read, compute: Compute) -> tuple[Tensor, float]:
+def _timed_compute(plan: Plan, chunk: Segment, frames: Sequence[VideoFrame], compute: Compute) -> tuple[Tensor, float]:
     """The second of two tries when the first was quick: it loads weights and warms up."""
-    frames = read(chunk.halo)
     for _ in range(2):
         started = time.perf_counter()
         result = compute(Chunk(frames=frames, segment=chunk, rung=plan.rung))
@@ -156,6 +213,25 @@ def _timed_encode(open_as: OpenAs, spec: OutputSpec, frames: Tensor, folder: Pat
 def suffix_of(spec: OutputSpec) -> str:
     """Of the names of segment files, for people who look at them; nothing for folders of images."""
     return "" if spec.codec == "images" else ".mov" if spec.codec == "prores" else ".nut"
+
+
+def reduced_note(size: tuple[int, int], restorer: Restorer, estimate: Estimate) -> str | None:
+    """What it costs to restore a picture of ``size`` (height and width) that is then no larger than it was, and what
+    costs less; None for larger ones."""
+    height, width = size
+    scale = restorer.method.scale
+    if restorer.width * restorer.height > width * height:
+        return None
+    speed = estimate.frames_per_s
+    time_text = f" ({1 / speed:.3g} s per frame here)" if speed else ""
+    low, high = f"{width}x{height}", f"{width * scale}x{height * scale}"
+    small = max(restorer.width // scale, LEAST_SIDE), max(restorer.height // scale, LEAST_SIDE)
+    times = width * height / (small[0] * small[1])
+    return (
+        f"the output, {restorer.width}x{restorer.height}, is no larger than the input, {low}: frames are restored at "
+        f"{high} and reduced, which takes as long as --scale {scale}{time_text}; where the input holds no more detail "
+        f"than {small[0]}x{small[1]}, reduce it to that first and use --scale {scale}: {times:.0f} times less work"
+    )
 
 
 def check_space(

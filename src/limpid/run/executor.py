@@ -21,12 +21,18 @@ from limpid.restoration.chunks import ChunkLoop, Ladder
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Feed, Read
 from limpid.run.journal import Journal
-from limpid.run.sink import OpenWriter, Sink
+from limpid.run.sink import QUEUED_PIECES, OpenWriter, Sink
 from limpid.types import Segment, Window
 
 PIECE_BYTES = 64 << 20
 MOST_PIECE_FRAMES = 8
 """What waits to be encoded: at most three pieces of this size."""
+WAITING_PIECES = 1 + QUEUED_PIECES
+
+
+def piece_frames(frame_bytes: int) -> int:
+    """Finished frames that are handed to the encoder at once."""
+    return max(1, min(MOST_PIECE_FRAMES, PIECE_BYTES // frame_bytes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +165,7 @@ class _Runner:
 
     def _write(self, frames: Tensor, pts: Sequence[int]) -> None:
         """Hand a chunk over in small copies, so that its memory is free while the next one is computed."""
-        step = max(1, min(MOST_PIECE_FRAMES, PIECE_BYTES // (frames[0].numel() * frames.element_size())))
+        step = piece_frames(frames[0].numel() * frames.element_size())
         for start in range(0, len(frames), step):
             part = slice(start, start + step)
             self.sink.write(frames[part].clone(), pts[part])

@@ -14,6 +14,8 @@ Read = Callable[[Window], Sequence[VideoFrame]]
 GROUP_BYTES = 16 << 20
 MOST_GROUP_FRAMES = 8
 QUEUED_GROUPS = 3
+WAITING_GROUPS = 1 + QUEUED_GROUPS
+"""Read ahead: those in the queue, and one that waits to get in."""
 _POLL_S = 0.1
 
 

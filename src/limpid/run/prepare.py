@@ -6,6 +6,7 @@ import bisect
 import dataclasses
 from fractions import Fraction
 
+from limpid.cuts.cost import Held
 from limpid.diffusion.schedules import truncate
 from limpid.method import Method
 from limpid.plan.device import Machine
@@ -85,9 +86,10 @@ def make_plan(
     method: Method,
     machine: Machine,
     budget: Budget,
+    held: Held,
 ) -> Plan:
     """The plan of a run. ``size``: width and height of the input."""
-    sizes = sizes_of(method, settings, machine, width=size[0], height=size[1], fps=fps, budget=budget)
+    sizes = sizes_of(method, settings, machine, width=size[0], height=size[1], fps=fps, budget=budget, held=held)
     segments = plan_segments(timeline.shots(), frames, sizes.cutting)
     longest = max(len(stretch.core) for stretch in method.cuts.stretches(segments))
     rung, peak_bytes = sizes.rung(longest)

@@ -13,17 +13,27 @@ from limpid.method import Method
 from limpid.plan.device import Machine, choose_machine, versions
 from limpid.plan.segments import Plan, Rung
 from limpid.restoration.restorer import Restorer, target_size
-from limpid.run.estimate import Estimate, calibrate, check_space, free_disk_bytes, guess, suffix_of, worth_a_trial
+from limpid.run.estimate import (
+    Estimate,
+    calibrate,
+    check_space,
+    free_disk_bytes,
+    guess,
+    reduced_note,
+    suffix_of,
+    worth_a_trial,
+)
 from limpid.run.events import Teller
 from limpid.run.executor import RunJob
 from limpid.run.feed import Read, group_frames
+from limpid.run.held import held_by_run
 from limpid.run.identity import run_facts
 from limpid.run.journal import Journal
 from limpid.run.places import Places
 from limpid.run.prepare import make_plan, preview_frames, unused_options
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, Offload, OutputSpec, Timeline, Window
-from limpid.video import SegmentWriter, resolve_output, segment_spec
+from limpid.video import SegmentWriter, picture_depth, resolve_output, segment_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +102,7 @@ class Session:
             method=self.method,
             machine=self.machine,
             budget=self.machine.budget(most=self.method.cuts.most_memory_bytes),
+            held=held_by_run(self.clip, self.timeline, self.restorer, self.segment_spec, len(self.frames)),
         )
 
     def estimate(self, plan: Plan, read: Read, *, trial: bool, folder: Path | None = None) -> Estimate:
@@ -100,8 +111,8 @@ class Session:
         return calibrate(
             plan,
             read=read,
-            cuts=self.method.cuts,
-            compute=self.compute(plan),
+            restorer=self.compute(plan),
+            size=(self.clip.height, self.clip.width),
             open_as=SegmentWriter,
             spec=self.spec,
             segment_spec=self.segment_spec,
@@ -124,6 +135,9 @@ class Session:
     def tell_plan(self, plan: Plan, estimate: Estimate, teller: Teller) -> None:
         teller.tell("plan", plan={**plan.to_dict(), "segments": len(plan.segments)})
         teller.tell("estimate", **estimate.to_dict(), free_bytes=free_disk_bytes(self.places.output))
+        note = reduced_note((self.clip.height, self.clip.width), self.restorer, estimate)
+        if note is not None:
+            teller.note(note)
 
     def job(self, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> RunJob:
         return RunJob(
@@ -214,6 +228,12 @@ def make_session(
         spec=spec,
         segment_spec=pieces,
         restorer=Restorer(
-            method=method, settings=settings, machine=machine, width=width, height=height, alpha=spec.alpha
+            method=method,
+            settings=settings,
+            machine=machine,
+            width=width,
+            height=height,
+            alpha=spec.alpha,
+            depth=picture_depth(pieces),
         ),
     )

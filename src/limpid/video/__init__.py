@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from limpid.lazy import names_of
 
 if TYPE_CHECKING:
+    from limpid.video.encode import picture_depth as picture_depth
     from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
     from limpid.video.images import is_image_name as is_image_name
     from limpid.video.images import is_still_name as is_still_name
     from limpid.video.images import list_images as list_images
     from limpid.video.images import natural_key as natural_key
     from limpid.video.inline import inline_mp4 as inline_mp4
+    from limpid.video.picture import quantise as quantise
     from limpid.video.probing import probe as probe
     from limpid.video.probing import rate_varies as rate_varies
     from limpid.video.read import FrameReader as FrameReader
@@ -39,6 +41,8 @@ _HOME = {
     "resolve_output": ".output",
     "segment_spec": ".output",
     "SegmentWriter": ".segments",
+    "picture_depth": ".encode",
+    "quantise": ".picture",
     "count_frames": ".segments",
     "frame_pts": ".segments",
     "rehearse": ".rehearsal",

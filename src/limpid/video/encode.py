@@ -142,6 +142,13 @@ def encoder_setup(spec: OutputSpec) -> EncoderSetup:
     return _SETUPS[spec.codec](spec)
 
 
+def picture_depth(spec: OutputSpec) -> int:
+    """Bits per value of the pictures that a spec is written from, see `limpid.video.picture.quantise`."""
+    if spec.codec == "images":
+        return 16 if spec.bit_depth > 8 else 8
+    return encoder_setup(spec).depth
+
+
 def add_video_stream(container: Any, spec: OutputSpec) -> Any:
     """A video stream with an opened encoder; header, colour tags and sample aspect are complete before any frame."""
     setup = encoder_setup(spec)

@@ -42,16 +42,26 @@ def encodable_color(color: ColorTags, height: int) -> ColorTags:
 def quantise(frames: Tensor, depth: int, height: int, width: int) -> np.ndarray:
     """Frames ``t c H W`` in [0, 1] -> ``t height width c``, uint8 (depth 8) or uint16 (up to 16), rounded to nearest.
 
-    Frames one row or column smaller than asked (even rounding) are padded by replication; others raise ValueError.
+    Frames that are quantised already, ``t H W c`` integers, are taken as they are. Those one row or column smaller than
+    asked (even rounding) are padded by replication; others raise ValueError.
     """
-    if frames.ndim != 4 or frames.shape[1] not in (3, 4):
+    done = not frames.is_floating_point()
+    channels, rows, columns = (
+        (frames.shape[i] for i in ((3, 1, 2) if done else (1, 2, 3))) if frames.ndim == 4 else (0,) * 3
+    )
+    if channels not in (3, 4):
         raise ValueError(f"frames must be t 3 H W or t 4 H W, not {tuple(frames.shape)}")
-    if not (0 <= height - frames.shape[2] <= 1 and 0 <= width - frames.shape[3] <= 1):
-        raise ValueError(f"frames are {frames.shape[3]}x{frames.shape[2]}, the output is {width}x{height}")
-    values = frames.detach().to("cpu").float().numpy()
-    pictures = np.stack([_quantise_one(frame, depth) for frame in values])
-    pad = ((0, 0), (0, height - frames.shape[2]), (0, width - frames.shape[3]), (0, 0))
+    if not (0 <= height - rows <= 1 and 0 <= width - columns <= 1):
+        raise ValueError(f"frames are {columns}x{rows}, the output is {width}x{height}")
+    pictures = frames.numpy() if done else np.stack([_quantise_one(frame, depth) for frame in _values(frames)])
+    if pictures.dtype != (np.uint8 if depth == 8 else np.uint16):
+        raise ValueError(f"frames are {pictures.dtype}, the output has {depth} bits")
+    pad = ((0, 0), (0, height - rows), (0, width - columns), (0, 0))
     return np.pad(pictures, pad, mode="edge") if any(after for _, after in pad) else pictures
+
+
+def _values(frames: Tensor) -> np.ndarray:
+    return np.asarray(frames.detach().to("cpu").float().numpy())
 
 
 def _quantise_one(frame: np.ndarray, depth: int) -> np.ndarray:
@@ -95,11 +105,26 @@ def _halve_columns(plane: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(smooth[:, ::2])
 
 
+_BAND_ROWS = 128
+"""Rows that are turned into YUV at once: an even number, and few enough that float copies stay small."""
+
+
 def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) -> list[np.ndarray]:
-    """RGB ``h w 3`` (uint8 or full-scale uint16) -> Y, Cb, Cr planes of ``depth`` bits, sampled 420, 422 or 444."""
+    """RGB ``h w 3`` (uint8 or full-scale uint16) -> Y, Cb, Cr planes of ``depth`` bits, sampled 420, 422 or 444.
+
+    In bands of rows: no sample depends on rows of two bands.
+    """
     matrix = rgb_to_yuv_matrix(color, depth)
     matrix[:, :3] /= 255.0 if rgb.dtype == np.uint8 else 65535.0
     matrix = matrix.astype(np.float32)
+    bands = [
+        [_rounded(plane, depth) for plane in _band_to_yuv(rgb[start : start + _BAND_ROWS], matrix, subsampling)]
+        for start in range(0, len(rgb), _BAND_ROWS)
+    ]
+    return bands[0] if len(bands) == 1 else [np.concatenate(parts) for parts in zip(*bands, strict=True)]
+
+
+def _band_to_yuv(rgb: np.ndarray, matrix: np.ndarray, subsampling: str) -> list[np.ndarray]:
     values = rgb.astype(np.float32)
     luma = cv2.transform(values, matrix[:1])
     if subsampling == "420":
@@ -108,7 +133,7 @@ def rgb_to_yuv(rgb: np.ndarray, color: ColorTags, depth: int, subsampling: str) 
     chroma = [cv2.extractChannel(both, i) for i in range(2)]
     if subsampling in ("420", "422"):
         chroma = [_halve_columns(plane) for plane in chroma]
-    return [_rounded(plane, depth) for plane in (luma, *chroma)]
+    return [luma, *chroma]
 
 
 def _rounded(plane: np.ndarray, depth: int) -> np.ndarray:

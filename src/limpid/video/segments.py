@@ -57,6 +57,8 @@ class SegmentWriter:
     def write(self, frames: Tensor, pts: Sequence[int]) -> None:
         """Appends frames ``t 3|4 H W``, float32 RGB(A) in [0, 1], shown at ``pts`` (``spec.time_base``, increasing).
 
+        They may be quantised already: ``t H W 3|4`` uint8 or uint16 of the depth that `picture_depth` says.
+
         Alpha that the codec cannot hold is left out; `resolve_output` has said so. Raises ValueError for frames that do
         not fit the spec, OutputError when the disk is full.
         """

@@ -15,6 +15,7 @@ import numpy as np
 
 from limpid.durable.files import clear_temporary, discard, exists_error, fsync_path, publish
 from limpid.types import OutputError, OutputSpec
+from limpid.video.encode import picture_depth
 from limpid.video.files import writing
 from limpid.video.image_tags import ImageTags, with_tags
 from limpid.video.picture import quantise
@@ -71,8 +72,7 @@ class StillsWriter:
         folder.mkdir()
 
     def write(self, frames: Tensor, pts: Sequence[int]) -> None:
-        depth = 16 if self._spec.bit_depth > 8 else 8
-        for picture in quantise(frames, depth, self._spec.height, self._spec.width):
+        for picture in quantise(frames, picture_depth(self._spec), self._spec.height, self._spec.width):
             self._write_one(picture)
             self._next += 1
 
