@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -81,15 +80,6 @@ def _stereo(data: bytes) -> str | None:
     kind, flags = struct.unpack("2i", data[:8])
     names = _STEREO.get(kind)
     return names[flags & 1] if names else None
-
-
-def kinds_of(frame: av.VideoFrame) -> Iterable[Type]:
-    """Kinds of side data of one frame; quick, for every frame of a film."""
-    try:
-        sides: Any = frame.side_data
-    except ValueError:  # a kind that PyAV has no name for
-        return side_data_of(frame)
-    return [side.type for side in sides] if len(sides) else ()
 
 
 def carried(clip: Clip, codec: str, container: str) -> tuple[Extras, list[str]]:

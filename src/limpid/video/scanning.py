@@ -17,9 +17,10 @@ from limpid.types import Clip, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.decode import Decoder, Shown, field_of
 from limpid.video.deinterlace import check_mode
-from limpid.video.extras import LOST, kinds_of
+from limpid.video.extras import LOST
 from limpid.video.images import scan_images
 from limpid.video.pixels import FULL, plane_array, stored_size
+from limpid.video.side_data import kinds_of
 from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
 from limpid.video.tracks import LONGEST_GAP_S
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterable
 from typing import Any
 
 import av
@@ -28,9 +30,37 @@ def side_data_of(frame: av.VideoFrame) -> dict[Type, bytes]:
         return {}
 
 
+def kinds_of(frame: av.VideoFrame) -> Iterable[Type]:
+    """Kinds of side data of one frame; quick, for every frame of a film."""
+    try:
+        sides: Any = frame.side_data
+    except ValueError:  # a kind that PyAV has no name for
+        return side_data_of(frame)
+    _let_go(frame)
+    return [side.type for side in sides] if len(sides) else ()
+
+
 def _by_type(frame: av.VideoFrame) -> dict[Type, bytes]:
     sides: Any = frame.side_data
+    _let_go(frame)
     return {side.type: bytes(side) for side in sides}
+
+
+_MOST_WAITING_BYTES = 128 << 20
+_waiting_bytes = 0
+
+
+def _let_go(frame: av.VideoFrame) -> None:
+    """Has old frames collected when many bytes of them may wait.
+
+    A frame and its side data hold each other, so that only the garbage collector frees them, and it counts objects, not
+    bytes: sixty frames of 4K took 780 MiB instead of 213.
+    """
+    global _waiting_bytes
+    _waiting_bytes += 2 * frame.width * frame.height
+    if _waiting_bytes > _MOST_WAITING_BYTES:
+        _waiting_bytes = 0
+        gc.collect()
 
 
 def _numbers() -> list[int]:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from limpid.plan.memory import GIB
+from limpid.plan.offload import choose_offload
 from limpid.priors.load.offload import (
     Home,
     Parts,
-    choose_offload,
     offload_layers,
     place_network,
     vae_dtype,
