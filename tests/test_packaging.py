@@ -53,7 +53,9 @@ def test_the_wheel_has_weights_and_types_and_nothing_else(wheel: zipfile.ZipFile
 
 
 def test_the_weights_are_small(wheel: zipfile.ZipFile) -> None:
-    assert wheel.getinfo("limpid/weights/tiny.safetensors").file_size <= 8_000_000
+    for name in ("tiny", "tiny_vivid"):
+        assert wheel.getinfo(f"limpid/weights/{name}.safetensors").file_size <= 8_000_000
+    assert Path(str(wheel.filename)).stat().st_size <= 16_000_000
 
 
 def test_every_module_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:

@@ -307,6 +307,8 @@ class Method:
     weights: Weights = field(default_factory=Weights)
     options: frozenset[str] = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
     """Settings that have an effect; any other one that the user gives is refused."""
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    """Options of its own that it has set, by the names of `Settings`: sidecars keep them, for other defaults later."""
 
     @property
     def carries(self) -> bool:

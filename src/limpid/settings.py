@@ -93,6 +93,10 @@ class Settings(Options):
         1.0, RESULT, "engine", "1 restores freely, less stays closer to the input; above 0", above=0, most=1
     )
     """1 starts from pure noise; less starts from the noised upscaled input and changes less of it."""
+    detail: float | None = option(
+        None, RESULT, "method", "0 is faithful, 1 is vivid (default: the method's own)", least=0, most=1
+    )
+    """Of tiny: where between the weights of its two ends."""
     color: Color | None = option(
         None, RESULT, "engine", "how colours are held to the input's (default: the method's own way)"
     )

@@ -44,6 +44,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "sampler": "dpm++",
         "seed": 7,
         "strength": 0.5,
+        "detail": 0.25,
         "color": "adain",
         "device": "cpu",
         "dtype": "float32",

@@ -107,11 +107,18 @@ def _jpeg(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
         yield ops.jpeg(frame, _at(step["quality"], number), swapped=step["swapped"])
 
 
+_NEEDS_A_RATE = ("mpeg2video",)
+"""Codecs that know the frame rates of television only."""
+
+
 def _codec(frames: _FrameStream, step: DrawnStep, drawn: Drawn) -> _FrameStream:
     """Frames through a video codec. Those of a random walk differ in size; they all get that of the first."""
     codec = "libx264" if step["codec"] == "h264" else step["codec"]
     bits = step.get("bits_per_frame")
-    rate = 25 if bits is None else 1  # one frame per second makes bits per second bits per frame
+    if step["codec"] in _NEEDS_A_RATE and bits is not None:
+        bits, rate = bits * 25, 25
+    else:
+        rate = 25 if bits is None else 1  # one frame per second makes bits per second bits per frame
     decoded = stream_roundtrip(_one_size(frames), codec=codec, crf=step.get("crf"), bit_rate=bits, rate=rate)
     return (frame.astype(np.float32) for frame in decoded)
 

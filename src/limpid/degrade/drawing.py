@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from limpid.degrade.chances import OneOf
 from limpid.degrade.checking import check_drawn
 from limpid.degrade.ranges import SMALLEST_RESULT, Course, DamageStep, DrawnStep, Shuffled
 
@@ -20,7 +21,7 @@ class Pipeline:
 
     name: str
     summary: str
-    steps: tuple[DamageStep | Shuffled, ...]
+    steps: tuple[DamageStep | Shuffled | OneOf, ...]
     scale: int = 4
     """Pixels of the ground truth per pixel of the result."""
 
@@ -98,7 +99,7 @@ def _order(pipeline: Pipeline, seed: int) -> list[tuple[int, DamageStep]]:
     """The steps in the order in which they will be taken, numbered."""
     steps: list[DamageStep] = []
     for number, step in enumerate(pipeline.steps):
-        steps += step.order(_stream(seed, 1000 + number)) if isinstance(step, Shuffled) else [step]
+        steps += step.order(_stream(seed, 1000 + number)) if isinstance(step, Shuffled | OneOf) else [step]
     return list(enumerate(steps, 1))
 
 

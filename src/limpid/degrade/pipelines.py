@@ -11,7 +11,16 @@ from math import pi
 from types import MappingProxyType
 from typing import Final
 
-from limpid.degrade.chances import AreaShrink, ClipNoise, ConstantQuality, Sometimes
+from limpid.degrade.chances import (
+    AreaShrink,
+    BitsPerPixel,
+    ClipNoise,
+    ConstantQuality,
+    OneOf,
+    Sharpening,
+    Sometimes,
+    Squeeze,
+)
 from limpid.degrade.drawing import Pipeline
 from limpid.degrade.ranges import Blur, CodecStep, DamageStep, Fixed, Jpeg, Noise, Resize, Shuffled, ToTarget, Unsharp
 
@@ -91,6 +100,33 @@ _LIGHT: tuple[DamageStep, ...] = (
     Sometimes(prob=0.85, step=ConstantQuality(crf=(18, 32))),
 )
 _AREA_CODEC = replace(_CODEC, reference_pixels=256 * 256)
+_FIRST: tuple[DamageStep, ...] = (_BLUR[0], _RESIZE[0], _NOISE[0], Jpeg(), _AREA_CODEC, ToTarget())
+
+_AREA, _CUBIC = ToTarget(ops=(("area", 1.0),)), ToTarget(ops=(("bicubic", 1.0),))
+_ROUND = _steady_blur(Blur(kinds=(1, 0, 0, 0, 0, 0, 0), sigma=(1.2, 2.2)))
+_OLD_CODECS = (
+    (BitsPerPixel(codec="mpeg4", bits=(0.15, 1.2)),),
+    (BitsPerPixel(codec="mpeg2video", bits=(0.15, 1.2)),),
+)
+_OLD = OneOf(groups=_OLD_CODECS, chances=(2 / 3, 1 / 3))
+_WORN: tuple[DamageStep | Shuffled | OneOf, ...] = (
+    Sometimes(prob=0.15, step=Sharpening(sizes=(11, 21, 51), weight=(0.3, 0.8), threshold=10.0)),
+    OneOf(groups=((AreaShrink(sigma=(0.2, 2.4)),), (_AREA,), (_ROUND, _CUBIC)), chances=(0.7, 0.15, 0.15)),
+    Sometimes(prob=0.12, step=Squeeze(factor=(0.6, 0.95))),
+    _CUBIC,
+    Sometimes(prob=0.2, step=Sharpening(sizes=(3, 5, 7), weight=(0.3, 1.2))),
+    Sometimes(prob=0.55, step=ClipNoise(sigmas=((0.0, 12.0),), gray_prob=0.4)),
+    Sometimes(prob=0.2, step=Jpeg(quality=(30, 92), step=0.0, swapped=False)),
+    OneOf(
+        groups=((), (ConstantQuality(crf=(24, 38)),), (ConstantQuality(crf=(24, 36), codec="libx265"),), (_OLD,)),
+        chances=(0.08, 0.6, 0.12, 0.2),
+    ),
+    OneOf(
+        groups=((), (ConstantQuality(crf=(18, 32)),), (ConstantQuality(crf=(24, 36), codec="libx265"),), (_OLD,)),
+        chances=(0.68, 0.2, 0.05, 0.07),
+    ),
+)
+"""Damage as people have it: sharpened, stretched, blocks of several codecs, compressed twice."""
 
 _ALL: Final = (
     Pipeline(name="bicubic", summary="antialiased bicubic", steps=(Fixed({"op": "bicubic"}, shrinks=True),)),
@@ -109,7 +145,13 @@ _ALL: Final = (
     Pipeline(
         name="realbasicvsr-first",
         summary="the first pass of RealBasicVSR only, not sharpened, bits per frame in proportion to the area",
-        steps=(_BLUR[0], _RESIZE[0], _NOISE[0], Jpeg(), _AREA_CODEC, ToTarget()),
+        steps=_FIRST,
+    ),
+    Pipeline(name="worn", summary="footage as people have it: sharpened, stretched, compressed twice", steps=_WORN),
+    Pipeline(
+        name="mixed",
+        summary="light (40 %), worn (45 %) or realbasicvsr-first (15 %)",
+        steps=(OneOf(groups=(_LIGHT, _WORN, _FIRST), chances=(0.4, 0.45, 0.15)),),
     ),
     Pipeline(name="realbasicvsr", summary="RealBasicVSR, as configured", steps=_realbasicvsr(codec=_CODEC)),
     Pipeline(

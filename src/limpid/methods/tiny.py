@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -19,13 +19,25 @@ from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.method import Method, Prior, Strategy, Weights
 from limpid.methods.common import SUMMARIES
-from limpid.priors.tiny import TinyConfig, TinyPrior, load_tiny, read_tiny_config, residual_picture, trained_schedule
+from limpid.priors.tiny import (
+    TinyConfig,
+    TinyPrior,
+    load_between,
+    load_tiny,
+    read_tiny_config,
+    residual_picture,
+    trained_schedule,
+)
 from limpid.settings import Settings
 from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
 
 TINY_FILE = "tiny.safetensors"
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / TINY_FILE))
+VIVID_FILE = "tiny_vivid.safetensors"
+"""Where it lies beside `TINY_FILE`, the two are the ends between which `detail` chooses."""
+TINY_DETAIL = 0.6
+"""Where people look best at it (docs/tiny-look.md); 0 is the least error, 1 the most detail."""
 TINY_SIGMA_MAX = 80.0
 TINY_SIGMA_MIN = 6.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
@@ -36,7 +48,11 @@ TINY_CUTS_WITH_MOTION = Blended(window_frames=16, window_overlap_frames=8, tile_
 
 
 def tiny(
-    *, weights: str | Path = TINY_WEIGHTS, consistency: str = "none", motion_guidance: float | None = None
+    *,
+    weights: str | Path = TINY_WEIGHTS,
+    detail: float | None = None,
+    consistency: str = "none",
+    motion_guidance: float | None = None,
 ) -> Method:
     """Ours: a small residual diffusion model in patch space that ships with the package and runs on any CPU.
 
@@ -44,17 +60,16 @@ def tiny(
     every 8 frames. So does motion guidance, which warps the picture that the latent stands for. Propagation does not,
     because a patch of 8x8 pixels cannot be warped by less than a patch, and transition would only cost time, because
     windows of a local network agree anyway.
+
+    ``detail``, 0 to 1, interpolates between the weights of two ends, faithful and vivid, where both are there: the
+    vivid network was trained on from the faithful one, and the networks on the line between them are good ones, too.
     """
     path, names = _weights_file(weights), _names(consistency)
-    config, trained = read_tiny_config(path), trained_schedule(path)
-
-    def load(placement: Placement) -> Prior:
-        return TinyPrior(load_tiny(path), device=placement.device, dtype=placement.dtype)
-
+    ends, config, trained = _ends(path, detail), read_tiny_config(path), trained_schedule(path)
     return Method(
         name="tiny",
         summary=SUMMARIES["tiny"],
-        load=load,
+        load=ends.load,
         scale=config.scale,
         steps=int(trained.get("steps", 1)),
         make_schedule=partial(
@@ -69,7 +84,8 @@ def tiny(
             latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
             work_bytes_per_px=256,
         ),
-        weights=Weights(digest=lambda: _sha256(path)),
+        weights=Weights(digest=ends.digest),
+        chosen=ends.chosen,
     )
 
 
@@ -79,6 +95,45 @@ def _weights_file(weights: str | Path) -> Path:
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
     return path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ends:
+    """The weights that run: one file, or a place on the line between two."""
+
+    faithful: Path
+    vivid: Path | None
+    detail: float
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        return {} if self.vivid is None else {"detail": self.detail}
+
+    def load(self, placement: Placement) -> Prior:
+        if self.vivid is None:
+            network = load_tiny(self.faithful)
+        else:
+            network = load_between(self.faithful, self.vivid, self.detail)
+        return TinyPrior(network, device=placement.device, dtype=placement.dtype)
+
+    def digest(self) -> str:
+        """Of the network that runs: at the ends that of the file, as if there were no other."""
+        if self.vivid is None or self.detail == 0:
+            return _sha256(self.faithful)
+        if self.detail == 1:
+            return _sha256(self.vivid)
+        both = f"{_sha256(self.faithful)} {_sha256(self.vivid)} {self.detail!r}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+def _ends(path: Path, detail: float | None) -> _Ends:
+    """Raises SettingsError where a detail was chosen, and there is no second end."""
+    vivid = path.with_name(VIVID_FILE)
+    if path.name == TINY_FILE and vivid.is_file():
+        return _Ends(faithful=path, vivid=vivid, detail=TINY_DETAIL if detail is None else float(detail))
+    if detail is not None:
+        raise SettingsError(f"detail {detail:g} has no effect with {path}: {VIVID_FILE} is not beside it; leave it out")
+    return _Ends(faithful=path, vivid=None, detail=0.0)
 
 
 def _names(consistency: str) -> frozenset[str]:

@@ -102,6 +102,14 @@ def _drift(clips: Clips) -> Measured:
     return Measured(colour_drift(clips.sr, clips.small))
 
 
+def _blocks(clips: Clips) -> Measured:
+    from limpid.metrics.blocks import blockiness
+
+    _ = clips.small  # four times as large as the input, whose grid is looked for
+    values = tuple(100 * blockiness([frame]) for frame in clips.sr)
+    return Measured(100 * blockiness(clips.sr), values)
+
+
 _DETAIL = (
     "Detail n = Y - U(D(Y)), D antialiased bicubic /4, U bicubic x4; W: Lanczos along DIS flow of the enlarged input"
 )
@@ -252,6 +260,19 @@ OWN_METRICS = (
         source="Limpid",
         licence=_OWN,
         measure=_drift,
+        needs=("lr",),
+    ),
+    Metric(
+        name="blockiness",
+        label="Blockiness",
+        kind="input",
+        better="lower",
+        unit="%",
+        definition="Jumps of the reduced luma across the borders of 8x8 LR pixels (step minus the mean of the two "
+        "beside it, averaged along the border), mean size over that at all other phases of the grid, less 1.",
+        source="Limpid",
+        licence=_OWN,
+        measure=_blocks,
         needs=("lr",),
     ),
 )

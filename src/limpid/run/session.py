@@ -160,6 +160,7 @@ class Session:
         """What Limpid chose where the user did not, by the names of `Settings`."""
         return {
             "method": self.method.name,
+            **self.method.chosen,
             "steps": self.method.num_steps(self.settings),
             **({"color": self.restorer.color} if "color" in self.method.options else {}),
             "dtype": self.machine.dtype,

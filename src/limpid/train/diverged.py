@@ -40,6 +40,6 @@ def diverged(run: Path, stage: Stage, step: int, rank: int, found: NotFinite) ->
 
 
 def _write_batch(path: Path, batch: ClipBatch) -> None:
-    flows = {"flow_forward": batch.flow_forward, "flow_backward": batch.flow_backward}
-    tensors = {"hr": batch.hr, "lr": batch.lr, **{name: flow for name, flow in flows.items() if flow is not None}}
+    names = ("hr", "lr", "flow_forward", "flow_backward", "teacher")
+    tensors = {name: tensor for name in names if (tensor := getattr(batch, name)) is not None}
     write_safetensors(path, {name: tensor.cpu() for name, tensor in tensors.items()})

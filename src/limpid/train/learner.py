@@ -28,6 +28,8 @@ class ClipBatch:
     flow_forward: Tensor | None = None
     """``b t-1 2 H W``: exact flow from each HR frame to the next, where it is known for all clips (camera motion)."""
     flow_backward: Tensor | None = None
+    teacher: Tensor | None = None
+    """``b t 3 H W``: what a teacher made of the LR side, where the stage's clips ask for it."""
 
     @property
     def size(self) -> int:

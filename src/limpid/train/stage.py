@@ -33,6 +33,8 @@ class ClipSpec:
     RealBasicVSR's pipeline), or the name of a pipeline of `limpid.degrade.PIPELINES`."""
     captions: bool = False
     """Whether captions are used where the data has them; without, prompts are empty."""
+    teacher: bool = False
+    """Whether clips come with what a teacher made of their LR side: only prepared pairs can have that."""
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.crop_px < self.scale or self.crop_px % self.scale:

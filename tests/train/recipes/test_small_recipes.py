@@ -50,6 +50,7 @@ class Clips:
             lr=lr.reshape(*hr.shape[:3], *lr.shape[-2:]),
             captions=("",) * len(numbers),
             keys=tuple(f"texture {number % TEXTURES}" for number in numbers),
+            teacher=(hr + 0.1 * (hr - hr.mean((-1, -2), keepdim=True))).clamp(0, 1) if self.spec.teacher else None,
         )
 
     def clip(self, number: int) -> Tensor:

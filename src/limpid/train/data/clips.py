@@ -14,12 +14,12 @@ import numpy as np
 from limpid.train.data.captions import caption_of, read_table
 from limpid.train.data.degrading import degraded_clip, pipeline_of
 from limpid.train.data.flips import ClipFlip, draw_flip
-from limpid.train.data.pairs import check_facts, read_pair
+from limpid.train.data.pairs import HOW_TO_TEACH, check_facts, read_pair
 from limpid.train.data.photo_camera import film_photo
 from limpid.train.data.reading import Pixels, probe_source
 from limpid.train.data.sources import ClipSource, Found, find_sources
 from limpid.train.stage import ClipSpec
-from limpid.types import InputError
+from limpid.types import InputError, SettingsError
 
 PHOTO_SHARE = 0.6
 """Of all clips, where a folder has photos and films; and a photo comes at most `PHOTO_WEIGHT` times as often as a film,
@@ -47,6 +47,8 @@ class ClipSample:
     """Source, first frame, step and crop, for messages."""
     flow_forward: np.ndarray | None = None
     flow_backward: np.ndarray | None = None
+    teacher: np.ndarray | None = None
+    """``t H W 3``: what a teacher made of ``lr``."""
     notes: tuple[str, ...] = ()
     """Sources that were drawn before and could not be used, and why."""
 
@@ -191,9 +193,15 @@ class TrainingClips:
         round_number, place = divmod(number, len(self._pairs))
         source = self._pairs[int(_shuffled(self.seed, round_number, len(self._pairs))[place])]
         random = np.random.default_rng([self.seed, number])
-        hr, lr, key = read_pair(source, self.spec, random)
+        pair = read_pair(source, self.spec, random)
         turn = draw_flip(random) if self.spec.flips else ClipFlip()
-        return ClipSample(hr=turn.frames(hr), lr=turn.frames(lr), caption=self._caption(source), key=key)
+        return ClipSample(
+            hr=turn.frames(pair.hr),
+            lr=turn.frames(pair.lr),
+            teacher=None if pair.teacher is None else turn.frames(pair.teacher),
+            caption=self._caption(source),
+            key=pair.key,
+        )
 
     def _read(self) -> Pixels:
         if self._pixels is None:
@@ -239,6 +247,8 @@ def open_clips(folder: Path, spec: ClipSpec, *, seed: int, keep_out: Collection[
         if len(pairs) < len(found.sources):
             found.notes.append(f"{len(found.sources) - len(pairs)} other sources are left out beside prepared pairs")
         found.sources = pairs
+    elif spec.teacher:
+        raise SettingsError(f"{folder}: a teacher's frames are needed; {HOW_TO_TEACH}")
     else:
         _look(found, spec)
     return TrainingClips(found, spec, seed=seed, captions=read_table(Path(folder)) if spec.captions else {})

@@ -151,6 +151,7 @@ def to_batch(numbers: Sequence[int], samples: Sequence[ClipSample]) -> ClipBatch
     flows = [
         _stacked_flows([getattr(sample, name) for sample in samples]) for name in ("flow_forward", "flow_backward")
     ]
+    taught = [sample.teacher for sample in samples if sample.teacher is not None]
     return ClipBatch(
         numbers=tuple(numbers),
         hr=_planes([sample.hr for sample in samples]),
@@ -159,6 +160,7 @@ def to_batch(numbers: Sequence[int], samples: Sequence[ClipSample]) -> ClipBatch
         keys=tuple(sample.key for sample in samples),
         flow_forward=flows[0],
         flow_backward=flows[1],
+        teacher=_planes(taught) if len(taught) == len(samples) else None,
     )
 
 

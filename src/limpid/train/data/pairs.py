@@ -1,7 +1,8 @@
 """Prepared pairs of HR and LR frames in tar shards, as `limpid train prepare` writes them.
 
 A key has ``.hr.png`` and ``.lr.png`` (frames one below the other in one picture, without loss), or ``.hr.npy`` and
-``.lr.npy`` (uint8 ``t h w 3``); ``.json`` with facts; ``.txt`` with a caption where there is one.
+``.lr.npy`` (uint8 ``t h w 3``); the same with ``.teacher`` where a teacher enlarged the LR frames; ``.json`` with
+facts; ``.txt`` with a caption where there is one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,6 +24,16 @@ from limpid.types import InputError, SettingsError
 from limpid.video.headers import check_picture
 
 FACTS = "prepared.json"
+HOW_TO_TEACH = "make pairs with limpid train prepare --teacher MODEL"
+
+
+class Pair(NamedTuple):
+    """A part of a prepared pair: RGB uint8 ``t h w 3`` each, and a key for messages."""
+
+    hr: np.ndarray
+    lr: np.ndarray
+    teacher: np.ndarray | None
+    key: str
 
 
 def pair_facts(folder: Path) -> dict[str, Any]:
@@ -43,6 +54,8 @@ def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
         if facts.get(name) != wanted:
             was = f"{name} {facts.get(name)}"
             raise SettingsError(f"{folder}: was prepared with {was}, not {wanted}: prepare it again")
+    if spec.teacher and not facts.get("teacher"):
+        raise SettingsError(f"{folder}: was prepared without a teacher: {HOW_TO_TEACH}")
     for name, least in (("frames", spec.frames), ("crop", spec.crop_px)):
         if facts.get(name, least) < least:
             raise SettingsError(
@@ -52,9 +65,12 @@ def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
     return [f"{missing} of {facts['count']} pairs are missing: limpid train prepare goes on"] if missing > 0 else []
 
 
-def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
-    """A random part of a pair: HR, LR and a key for messages. Raises `InputError` when the pair is odd."""
+def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -> Pair:
+    """A random part of a pair. Raises `InputError` when the pair is odd."""
     hr, lr = (_frames(source, which) for which in ("hr", "lr"))
+    teacher = _frames(source, "teacher") if spec.teacher else None
+    if teacher is not None and teacher.shape != hr.shape:
+        raise InputError(f"{source.name}: the teacher's frames {_size(teacher)} are not as large as HR {_size(hr)}")
     scale, crop = spec.scale, spec.crop_px
     if len(hr) != len(lr) or hr.shape[1:3] != (lr.shape[1] * scale, lr.shape[2] * scale):
         raise InputError(f"{source.name}: HR {_size(hr)} and LR {_size(lr)} do not go together at scale {scale}")
@@ -65,9 +81,13 @@ def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -
     start = int(random.integers(len(hr) - (spec.frames - 1) * stride))
     y, x = (int(random.integers(side - crop // scale + 1)) for side in lr.shape[1:3])
     when = slice(start, start + (spec.frames - 1) * stride + 1, stride)
-    high = hr[when, y * scale : y * scale + crop, x * scale : x * scale + crop]
-    low = lr[when, y : y + crop // scale, x : x + crop // scale]
-    return high, low, f"{source.name} frame {start} step {stride}, {crop}x{crop} at {x * scale},{y * scale}"
+    high = (when, slice(y * scale, y * scale + crop), slice(x * scale, x * scale + crop))
+    return Pair(
+        hr=hr[high],
+        lr=lr[when, y : y + crop // scale, x : x + crop // scale],
+        teacher=None if teacher is None else teacher[high],
+        key=f"{source.name} frame {start} step {stride}, {crop}x{crop} at {x * scale},{y * scale}",
+    )
 
 
 def _size(frames: np.ndarray) -> str:
@@ -76,7 +96,9 @@ def _size(frames: np.ndarray) -> str:
 
 def _frames(source: ClipSource, which: str) -> np.ndarray:
     """RGB uint8 ``t h w 3`` of one side of a pair."""
-    member = next(each for each in source.members if each.suffix.startswith(f".{which}."))
+    member = next((each for each in source.members if each.suffix.startswith(f".{which}.")), None)
+    if member is None:
+        raise InputError(f"{source.name}: has no {which} frames; {HOW_TO_TEACH}")
     data = read_member(source.path, member)
     try:
         frames = _from_npy(data) if member.suffix.endswith(".npy") else _from_png(data)

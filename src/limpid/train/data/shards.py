@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from csv import DictReader
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from limpid.train.data.clips import TrainingClips, open_clips
 from limpid.train.data.degrading import pipeline_of
 from limpid.train.data.pairs import FACTS, pair_facts
 from limpid.train.data.processes import worker_context
+from limpid.train.data.teachers import NcnnTeacher
 from limpid.train.data.writing import Files, Store, pair_files, write_shard
 from limpid.train.stage import ClipSpec
 from limpid.types import OutputError, ResourceError, SettingsError
@@ -48,8 +49,10 @@ class Preparation:
     seed: int
     keep_out: list[str]
     shard: int
-    """Clips in each."""
+    """TrainingClips in each."""
     store: Store
+    teacher: str | None = None
+    """Path of a network of ncnn (`NcnnTeacher`)."""
 
     def spec(self) -> ClipSpec:
         """The clips. Raises `SettingsError` for numbers that make none."""
@@ -92,9 +95,10 @@ def prepare_pairs(
     _refuse_inside(wanted)
     clips = open_clips(wanted.data, spec, seed=wanted.seed, keep_out=wanted.keep_out)
     tell(clips.describe())
+    teacher = None if wanted.teacher is None else NcnnTeacher(wanted.teacher)
     _begin(wanted, clips)
     made, notes = 0, set[str]()
-    with _makers(clips, wanted.store, workers) as make:
+    with _makers(Making(clips=clips, store=wanted.store, teacher=teacher), workers) as make:
         for path, numbers in wanted.shards():
             if not path.exists():
                 write_shard(path, _noted(make(numbers), notes, tell))
@@ -126,6 +130,7 @@ def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
         "scale": wanted.scale,
         "strides": list(wanted.strides),
         "degradation": wanted.degradation,
+        "teacher": _teacher_facts(wanted.teacher),
         "pipeline": pipeline_of(wanted.spec()).name,
         "keep_out": sorted(wanted.keep_out),
         "fingerprint": clips.fingerprint,
@@ -134,6 +139,13 @@ def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
         "sources": {name: licences.get(name, "") for name in names},
         "complete": False,
     }
+
+
+def _teacher_facts(model: str | None) -> dict[str, str] | None:
+    if model is None:
+        return None
+    teacher = NcnnTeacher(model)
+    return {"name": teacher.stem.name, "sha256": teacher.digest}
 
 
 def _begin(wanted: Preparation, clips: TrainingClips) -> None:
@@ -184,21 +196,39 @@ def _noted(made: Iterator[Made], notes: set[str], tell: Callable[[str], None]) -
         yield files
 
 
-def _makers(
-    clips: TrainingClips, store: Store, workers: int | None
-) -> AbstractContextManager[Callable[[range], Iterator[Made]]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Making:
+    """What a process needs to make clips."""
+
+    clips: TrainingClips
+    store: Store
+    teacher: NcnnTeacher | None
+
+    def __call__(self, number: int) -> Made:
+        """Members of clip ``number``. Raises `SettingsError` for a teacher of another scale."""
+        sample = self.clips.sample(number)
+        if self.teacher is not None:
+            made = self.teacher(sample.lr)
+            if made.shape != sample.hr.shape:
+                sizes = f"{made.shape[1:3]} of {sample.lr.shape[1:3]}, not {sample.hr.shape[1:3]}"
+                raise SettingsError(f"--teacher {self.teacher.stem} makes {sizes}: choose another teacher or --scale")
+            sample = replace(sample, teacher=made)
+        return pair_files(f"{number:08d}", number, sample, self.store), sample.notes
+
+
+def _makers(making: Making, workers: int | None) -> AbstractContextManager[Callable[[range], Iterator[Made]]]:
     workers = max(1, (os.cpu_count() or 2) - 1) if workers is None else workers
     if workers < 0:
         raise SettingsError(f"--workers {workers}: must be 0 or more")
     if workers == 0:
-        return nullcontext(lambda numbers: (_make(clips, store, number) for number in numbers))
-    return _Pool(clips, store, workers)
+        return nullcontext(lambda numbers: (making(number) for number in numbers))
+    return _Pool(making, workers)
 
 
 class _Pool(AbstractContextManager[Callable[[range], Iterator[Made]]]):
-    def __init__(self, clips: TrainingClips, store: Store, workers: int) -> None:
+    def __init__(self, making: Making, workers: int) -> None:
         context = worker_context(__name__)
-        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(clips, store))
+        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(making,))
 
     def __enter__(self) -> Callable[[range], Iterator[Made]]:
         return self._make
@@ -216,21 +246,16 @@ class _Pool(AbstractContextManager[Callable[[range], Iterator[Made]]]):
             ) from error
 
 
-_here: tuple[TrainingClips, Store] | None = None
+_here: Making | None = None
 """Of a worker process."""
 
 
-def _start(clips: TrainingClips, store: Store) -> None:
+def _start(making: Making) -> None:
     global _here
     cv2.setNumThreads(1)
-    _here = clips, store
+    _here = making
 
 
 def _make_here(number: int) -> Made:
     assert _here is not None
-    return _make(*_here, number)
-
-
-def _make(clips: TrainingClips, store: Store, number: int) -> Made:
-    sample = clips.sample(number)
-    return pair_files(f"{number:08d}", number, sample, store), sample.notes
+    return _here(number)

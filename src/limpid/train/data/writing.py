@@ -27,6 +27,7 @@ def pair_files(key: str, number: int, sample: ClipSample, store: Store) -> Files
     files = [
         (f"{key}.hr.{store}", _encoded(sample.hr, store)),
         (f"{key}.lr.{store}", _encoded(sample.lr, store)),
+        *([(f"{key}.teacher.{store}", _encoded(sample.teacher, store))] if sample.teacher is not None else []),
         (f"{key}.json", facts),
     ]
     return [*files, (f"{key}.txt", sample.caption.encode())] if sample.caption else files

@@ -72,15 +72,8 @@ class TinyLearner:
         return {"spatial": [name for name, _ in self.network.named_parameters()]}
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
-        o, (count, frames) = self.objective, batch.hr.shape[:2]
-        x0, patches = tiny_latents(batch, self.network.config)
-        sigma = noise_levels(o, random).to(x0.device)
-        noise = random.normal("noise", (frames, *x0.shape[1:]), x0.device).flatten(0, 1)
-        error = predict_tiny(self.network, x0, noise, sigma, patches, frames) - x0
-        pixels = inner(from_latent(error, self.network.config) * self.network.config.latent_scale, o.border)
-        c_out = sigma * o.typical_sigma / (sigma**2 + o.typical_sigma**2).sqrt()
-        relative = pixels.reshape(count, frames, *pixels.shape[1:]) / c_out[:, None, None, None, None]
-        return {"charbonnier": charbonnier(relative, o.smooth).mean()}
+        relative = tiny_relative_error(self.objective, self.network, batch, random)
+        return {"charbonnier": charbonnier(relative, self.objective.smooth).mean()}
 
     def save(self, folder: Path) -> None:
         save_tiny(self.network, folder / TINY_FILE)
@@ -95,6 +88,19 @@ class TinyLearner:
         base = bicubic_patches(batch.lr.flatten(0, 1), config.scale, config.patch_px)
         pictures = F.pixel_shuffle(base + from_latent(clean, config), config.patch_px * config.scale)
         return pictures.clamp(0, 1).reshape(count, frames, *pictures.shape[1:])
+
+
+def tiny_relative_error(objective: TinyDenoising, network: TinyNetwork, batch: ClipBatch, random: ClipRandom) -> Tensor:
+    """Error of a prediction from a drawn noise level, in pixels over what is typical of the level: ``b t 192 h w``,
+    in patch space, without `TinyDenoising.border`."""
+    o, config, (count, frames) = objective, network.config, batch.hr.shape[:2]
+    x0, patches = tiny_latents(batch, config)
+    sigma = noise_levels(o, random).to(x0.device)
+    noise = random.normal("noise", (frames, *x0.shape[1:]), x0.device).flatten(0, 1)
+    error = predict_tiny(network, x0, noise, sigma, patches, frames) - x0
+    pixels = inner(from_latent(error, config) * config.latent_scale, o.border)
+    c_out = sigma * o.typical_sigma / (sigma**2 + o.typical_sigma**2).sqrt()
+    return pixels.reshape(count, frames, *pixels.shape[1:]) / c_out[:, None, None, None, None]
 
 
 def predict_tiny(

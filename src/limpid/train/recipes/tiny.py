@@ -1,9 +1,10 @@
-"""The recipe of the shipped model."""
+"""The recipes of the shipped model: its faithful end, and from there its vivid one."""
 
 from __future__ import annotations
 
 from limpid.priors.tiny import TinyConfig
 from limpid.train.objectives.tiny import TinyDenoising
+from limpid.train.objectives.tiny_vivid import TinyVivid
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
 
@@ -39,3 +40,46 @@ def small_tiny_denoiser() -> Recipe:
         average=0.9,
     )
     return Recipe(name="tiny", summary="a still smaller one, for tests", stages=(stage,))
+
+
+def tiny_vivid() -> Recipe:
+    """From the faithful weights, so that the line between both stays good; damage as people have it."""
+    stage = Stage(
+        name="vivid",
+        objective=TinyVivid(),
+        trainable=("all",),
+        clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", teacher=True),
+        steps=4000,
+        batch=3,
+        optimizer=Optimizer(
+            rate=4e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
+        ),
+        average=0.998,
+        source="ours",
+    )
+    return Recipe(
+        name="tiny/vivid",
+        summary="the vivid end of tiny: taught by a sharp network that sees the same damage",
+        stages=(stage,),
+        small=small_tiny_vivid,
+        needs=(
+            "weights of the recipe tiny (--start; those that ship are src/limpid/weights/tiny.safetensors)",
+            "pairs of limpid train prepare --degradation mixed --teacher MODEL (docs/training-data.md)",
+        ),
+    )
+
+
+def small_tiny_vivid() -> Recipe:
+    """16 channels, two blocks, 12 steps."""
+    denoising = TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,)), near_pure_noise=0.85, smooth=0.1)
+    stage = Stage(
+        name="vivid",
+        objective=TinyVivid(denoising=denoising),
+        trainable=("all",),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", teacher=True),
+        steps=12,
+        batch=2,
+        optimizer=Optimizer(rate=3e-3),
+        average=0.9,
+    )
+    return Recipe(name="tiny/vivid", summary="a still smaller one, for tests", stages=(stage,))

@@ -1,0 +1,103 @@
+"""`detail`: between the weights of tiny's two ends. Exact there, monotonic, in key and sidecar, refused elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+import limpid
+from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
+from limpid.methods import TINY_WEIGHTS, find_method
+from limpid.methods.tiny import TINY_DETAIL, VIVID_FILE, tiny
+from limpid.metrics import detail_stability, input_flows, psnr
+from limpid.priors.tiny import TinyConfig, TinyNetwork, TinyPrior, load_between, load_tiny, save_tiny
+from limpid.run.sidecar import from_sidecar
+from limpid.settings import Settings
+from limpid.types import Placement, SettingsError, WeightsError
+
+CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
+VIVID = TINY_WEIGHTS.with_name(VIVID_FILE)
+
+
+def weights_at(detail: float | None) -> list[torch.Tensor]:
+    prior = tiny(detail=detail).load(CPU)
+    assert isinstance(prior, TinyPrior)
+    return list(prior.network.state_dict().values())
+
+
+def equal(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_exact_at_the_ends_and_in_between_elsewhere() -> None:
+    ends = [list(load_tiny(path).state_dict().values()) for path in (TINY_WEIGHTS, VIVID)]
+    assert equal(weights_at(0), ends[0]) and equal(weights_at(1), ends[1])
+    assert equal(weights_at(None), weights_at(TINY_DETAIL))
+    for middle, a, b in zip(weights_at(0.25), *ends, strict=True):
+        assert torch.allclose(middle, 0.75 * a + 0.25 * b, atol=1e-6)
+    assert not equal(ends[0], ends[1])
+
+
+def test_more_detail_is_more_detail_and_less_psnr() -> None:
+    path = CameraPath(center=(225, 150), velocity=(1.0, 0.5))
+    hr = photo_clip(np.ascontiguousarray(data.chelsea()), path, num_frames=5, width=256, height=192)
+    lr = degrade(hr, Degradation(), seed=0)
+    flows, made = input_flows(list(lr)), []
+    for detail in (0.0, 0.5, 1.0):
+        frames = np.stack(list(limpid.restore(iter(lr), fps=25, detail=detail, dtype="float32")))
+        made.append((psnr(frames, hr), detail_stability(list(frames), flows).coherent_rms))
+    error, coherent = zip(*made, strict=True)
+    assert error[0] > error[1] > error[2]
+    assert coherent[0] < coherent[1] < coherent[2]
+
+
+def test_weights_of_your_own_have_one_end(tmp_path: Path) -> None:
+    own = tmp_path / "tiny.safetensors"
+    shutil.copy(VIVID, own)
+    assert tiny(weights=own).weights.digest() == tiny(detail=1).weights.digest()
+    assert tiny(weights=own).chosen == {}
+    with pytest.raises(SettingsError, match=f"detail 0.5 has no effect with .*: {VIVID_FILE} is not beside it"):
+        tiny(weights=own, detail=0.5)
+    shutil.copy(VIVID, tmp_path / VIVID_FILE)
+    assert tiny(weights=tmp_path, detail=0.5).chosen == {"detail": 0.5}
+
+
+def test_each_value_has_a_digest_of_its_own() -> None:
+    assert len({tiny(detail=value).weights.digest() for value in (0, 0.3, 0.30001, 1)}) == 4
+    assert tiny().weights.digest() == tiny(detail=TINY_DETAIL).weights.digest()
+
+
+def test_networks_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    save_tiny(TinyNetwork(TinyConfig(channels=16)), tmp_path / "small.safetensors")
+    with pytest.raises(WeightsError, match="different shapes"):
+        load_between(TINY_WEIGHTS, tmp_path / "small.safetensors", 0.5)
+
+
+@pytest.mark.parametrize("method", ["mgld-vsr", "diffvsr"])
+def test_other_methods_refuse_it(method: str) -> None:
+    with pytest.raises(SettingsError, match=f"detail has no effect with the method {method}"):
+        find_method(method, Settings(method=method, detail=0.5))
+
+
+@pytest.mark.parametrize("detail", [-0.1, 1.1])
+def test_the_range_is_from_0_to_1(detail: float) -> None:
+    with pytest.raises(SettingsError, match="detail is"):
+        Settings(detail=detail)
+
+
+def test_the_sidecar_keeps_what_was_chosen(tmp_path: Path) -> None:
+    import media
+
+    film = media.make_video(tmp_path / "film.mp4", width=32, height=24, frames=3)
+    for name, given, kept in (("a", {}, TINY_DETAIL), ("b", {"detail": 0.25}, 0.25)):
+        limpid.upscale(film, tmp_path / f"{name}.mkv", calibrate=False, **given)
+        sidecar = tmp_path / f"{name}.mkv.limpid.json"
+        assert json.loads(sidecar.read_text())["resolved"]["detail"] == kept
+        assert from_sidecar(sidecar)[1].detail == kept
+    assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes()

@@ -1,0 +1,125 @@
+"""Clips with a teacher's frames: a stand-in for the package `ncnn` with a known answer, and what is said without it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from limpid.train.data.prepare import add_options, run
+
+from limpid.train.data import open_clips
+from limpid.train.data import teachers as module
+from limpid.train.data.loader import to_batch
+from limpid.train.data.teachers import NcnnTeacher
+from limpid.train.stage import ClipSpec
+from limpid.types import InputError, SettingsError, WeightsError
+
+SPEC = ClipSpec(frames=2, crop_px=64, degradation="none", flips=False, teacher=True)
+OPTIONS = ["--frames", "2", "--crop", "64", "--count", "2", "--workers", "0", "--degradation", "none"]
+
+
+class Extractor:
+    """Enlarges by repeating pixels, and halves the levels."""
+
+    def __init__(self, scale: int) -> None:
+        self.scale = scale
+
+    def input(self, name: str, mat: np.ndarray) -> int:
+        assert name == "data" and mat.dtype == np.float32 and mat.flags.c_contiguous
+        assert 0 <= mat.min() <= mat.max() <= 1
+        self.mat = mat
+        return 0
+
+    def extract(self, name: str) -> tuple[int, np.ndarray]:
+        assert name == "output"
+        return 0, self.mat.repeat(self.scale, 1).repeat(self.scale, 2) / 2
+
+
+def stand_in(scale: int) -> Any:
+    def net() -> Any:
+        return SimpleNamespace(
+            opt=SimpleNamespace(),
+            load_param=lambda path: int("bad" in path),
+            load_model=lambda path: 0,
+            create_extractor=lambda: Extractor(scale),
+        )
+
+    return SimpleNamespace(Net=net, Mat=lambda array: array)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A teacher's files; the package is a stand-in that enlarges by 4."""
+    monkeypatch.setitem(sys.modules, "ncnn", stand_in(4))
+    module._network.cache_clear()
+    for name in ("sharp.param", "sharp.bin", "bad.param", "bad.bin"):
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path / "sharp"
+
+
+def prepare(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return run(parser.parse_args([*map(str, arguments), *OPTIONS]))
+
+
+def test_a_teacher_enlarges_frames_without_shift_or_border(model: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 16, 20, 3), np.uint8)
+    made = NcnnTeacher(f"{model}.param")(frames)
+    assert np.array_equal(made, np.rint(frames.repeat(4, 1).repeat(4, 2) / 2).astype(np.uint8))
+
+
+def test_prepared_clips_bring_it_along(everything: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert prepare(everything, out, "--teacher", model) == 0
+    facts = json.loads((out / "prepared.json").read_text())
+    assert facts["teacher"]["name"] == "sharp" and len(facts["teacher"]["sha256"]) == 64
+    clips = open_clips(out, SPEC, seed=0)
+    sample = clips.sample(0)
+    assert sample.teacher is not None
+    assert np.array_equal(sample.teacher, np.rint(sample.lr.repeat(4, 1).repeat(4, 2) / 2).astype(np.uint8))
+    batch = to_batch((0, 1), [clips.sample(0), clips.sample(1)])
+    assert batch.teacher is not None and batch.teacher.shape == batch.hr.shape
+    part = open_clips(out, replace(SPEC, crop_px=32, flips=True), seed=1).sample(3)
+    assert part.teacher is not None and part.teacher.shape == (2, 32, 32, 3)
+    assert np.array_equal(part.teacher, np.rint(part.lr.repeat(4, 1).repeat(4, 2) / 2).astype(np.uint8))
+    assert open_clips(out, replace(SPEC, teacher=False), seed=0).sample(0).teacher is None
+    (model.with_suffix(".bin")).write_bytes(b"other weights")
+    with pytest.raises(SettingsError, match="was begun with teacher"):
+        prepare(everything, out, "--teacher", model)
+
+
+def test_data_without_a_teacher_is_refused(everything: Path, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="a teacher's frames are needed; make pairs with"):
+        open_clips(everything, SPEC, seed=0)
+    assert prepare(everything, tmp_path / "out") == 0
+    with pytest.raises(SettingsError, match="was prepared without a teacher"):
+        open_clips(tmp_path / "out", SPEC, seed=0)
+    (tmp_path / "out" / "prepared.json").unlink()
+    with pytest.raises(InputError, match="has no teacher frames"):
+        open_clips(tmp_path / "out", SPEC, seed=0).sample(0)
+
+
+def test_a_teacher_of_another_scale_is_refused(
+    everything: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ncnn", stand_in(2))
+    with pytest.raises(SettingsError, match="choose another teacher or --scale"):
+        prepare(everything, tmp_path / "out", "--teacher", model)
+
+
+def test_what_is_missing_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WeightsError, match=r"no\.param: there is no such file"):
+        NcnnTeacher(model.with_name("no"))
+    with pytest.raises(WeightsError, match="cannot read this network"):
+        NcnnTeacher(model.with_name("bad"))(np.zeros((1, 16, 16, 3), np.uint8))
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    with pytest.raises(SettingsError, match="pip install ncnn"):
+        NcnnTeacher(model)
