@@ -93,7 +93,7 @@ class BitsPerPixel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sharpening:
-    """A step of an unsharp mask, as players and owners of DVDs apply it: it rings, and codecs then make blocks of it."""
+    """A step of an unsharp mask, as players and DVDs have it: it rings, and codecs then make blocks of it."""
 
     sizes: tuple[int, ...]
     """Of the kernel, odd; the standard deviation follows by OpenCV's rule (3: 0.8, 5: 1.1, 7: 1.4)."""

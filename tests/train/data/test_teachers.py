@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from limpid.train.data.prepare import add_options, run
 
 from limpid.train.data import open_clips
 from limpid.train.data import teachers as module
 from limpid.train.data.loader import to_batch
+from limpid.train.data.prepare_command import add_options, run_prepare
 from limpid.train.data.teachers import NcnnTeacher
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError, WeightsError
@@ -67,7 +67,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def prepare(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     add_options(parser)
-    return run(parser.parse_args([*map(str, arguments), *OPTIONS]))
+    return run_prepare(parser.parse_args([*map(str, arguments), *OPTIONS]))
 
 
 def test_a_teacher_enlarges_frames_without_shift_or_border(model: Path) -> None:
