@@ -1,7 +1,7 @@
 """Quality of `tiny` against what people use, on HR clips that are degraded here.
 
     python benchmarks/quality.py CLIPS [--detail 0 1] [--weights FILE] [--rivals [NAME ...]] [--frames 24] [--seeds 3]
-        [--only NAME ...] [--steps 1 4] [--blocks] [--json FILE] [--sheet FILE [--blind]] [--models DIR]
+        [--only NAME ...] [--steps 1 4] [--quick] [--blocks] [--json FILE] [--sheet FILE [--blind]] [--models DIR]
 
 CLIPS is a folder with the HR clips named below. Degradation: blur 1.0, area /4, noise 5, x264 crf 26. The networks run
 on frames directly, without the file pipeline, in float32. Rivals: bicubic, classical (OpenCV's non-local means,
@@ -9,7 +9,7 @@ Lanczos, unsharp mask), and Real-ESRGAN's animevideov3 and x4plus through the pa
 
 Measured, means over frames: PSNR in dB and SSIM (of every third frame) against the truth, RGB; coherent and incoherent
 detail, levels RMS, and coherence (M2, M3 in docs/metrics.md); LR consistency, the PSNR of the reduced result against
-the input (M1); colour bias, the largest difference of the channels' means to the truth's, levels. With --blocks also
+the input (M1); colour bias, the largest difference of the channels' means to the truth's, levels; --quick measures PSNR only. With --blocks also
 blockiness, in per cent, of x264 at crf 30, 33 and 36 without noise, at 240 lines or less. --sheet writes the same crops
 of all side by side; --blind hides the names, in an order drawn anew for each row, and writes them to FILE.key.txt.
 """
@@ -94,8 +94,10 @@ def _inferred(prior: Any, schedule: tuple[Step, ...], lr: np.ndarray, *, seed: i
         return restore(prior, schedule, lr, seed)
 
 
-def measured(frames: np.ndarray, truth: np.ndarray, lr: np.ndarray, flows: Sequence[Any]) -> dict[str, float]:
-    """The numbers of one result."""
+def measured(frames: np.ndarray, truth: np.ndarray, lr: np.ndarray, flows: Sequence[Any] | None) -> dict[str, float]:
+    """The numbers of one result; without flows PSNR only."""
+    if flows is None:
+        return {"psnr": psnr(frames, truth)}
     stability = detail_stability(list(frames), flows)
     means = [clip.mean((0, 1, 2), dtype=np.float64) for clip in (frames, truth)]
     return {
@@ -110,9 +112,11 @@ def measured(frames: np.ndarray, truth: np.ndarray, lr: np.ndarray, flows: Seque
 
 
 def line(name: str, row: dict[str, float], base: float) -> str:
+    start = f"  {name:16s} PSNR {row['psnr']:6.2f} ({row['psnr'] - base:+.2f})"
+    if len(row) == 1:
+        return start
     return (
-        f"  {name:16s} PSNR {row['psnr']:6.2f} ({row['psnr'] - base:+.2f})  SSIM {row['ssim']:.4f}"
-        f"  coherent {row['coherent']:5.2f}  incoherent {row['incoherent']:5.2f}  coherence {row['coherence']:.3f}"
+        f"{start}  SSIM {row['ssim']:.4f}  coherent {row['coherent']:5.2f}  incoherent {row['incoherent']:5.2f}  coherence {row['coherence']:.3f}"
         f"  LR {row['lr']:5.2f}  bias {row['bias']:.2f}"
     )
 
@@ -122,10 +126,10 @@ def truth_of(folder: Path, file: str, first: int, count: int) -> np.ndarray:
     return hr[:, : hr.shape[1] // 4 * 4, : hr.shape[2] // 4 * 4]
 
 
-def compare(hr: np.ndarray, seed: int, enlargers: dict[str, Enlarger]) -> tuple[dict[str, Any], Row]:
+def compare(hr: np.ndarray, seed: int, enlargers: dict[str, Enlarger], *, quick: bool) -> tuple[dict[str, Any], Row]:
     """Numbers of all on one clip, and their middle frames."""
     lr = degrade(hr, Degradation(), seed=seed)
-    flows, middle = list(input_flows(list(lr))), len(hr) // 2
+    flows, middle = None if quick else list(input_flows(list(lr))), len(hr) // 2
     base = bicubic(lr)
     rows = {"truth": measured(hr, hr, lr, flows), "bicubic": measured(base, hr, lr, flows)}
     shown: Row = {"truth": hr[middle], "bicubic": base[middle]}
@@ -172,7 +176,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for seed in range(options.seeds):
             print(f"{file} seed {seed}", flush=True)
             enlargers = {**candidates(options, seed), **outside}
-            results[f"{file} seed {seed}"], shown = compare(hr, seed, enlargers)
+            results[f"{file} seed {seed}"], shown = compare(hr, seed, enlargers, quick=options.quick)
             if seed == 0:
                 rows.append((file, shown))
         if options.blocks:
@@ -187,7 +191,7 @@ def summary(results: dict[str, Any]) -> None:
     for name in tables[0]:
         mean: Callable[[str], float] = lambda key, name=name: float(np.mean([t[name][key] for t in tables]))  # noqa: E731
         gain = np.mean([t[name]["psnr"] - t["bicubic"]["psnr"] for t in tables])
-        numbers = "  ".join(f"{key} {mean(key):.3f}" for key in ("ssim", "coherent", "incoherent", "coherence", "bias"))
+        numbers = "  ".join(f"{key} {mean(key):.3f}" for key in tables[0][name] if key != "psnr")
         print(f"mean {name:16s} {gain:+.3f} dB  {numbers}")
 
 
@@ -204,6 +208,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="parts of the names of clips")
     parser.add_argument("--steps", type=int, nargs="+", default=[1])
+    parser.add_argument("--quick", action="store_true", help="measure PSNR only")
     parser.add_argument("--blocks", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
