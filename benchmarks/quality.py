@@ -9,9 +9,10 @@ Lanczos, unsharp mask), and Real-ESRGAN's animevideov3 and x4plus through the pa
 
 Measured, means over frames: PSNR in dB and SSIM (of every third frame) against the truth, RGB; coherent and incoherent
 detail, levels RMS, and coherence (M2, M3 in docs/metrics.md); LR consistency, the PSNR of the reduced result against
-the input (M1); colour bias, the largest difference of the channels' means to the truth's, levels; --quick measures PSNR only. With --blocks also
-blockiness, in per cent, of x264 at crf 30, 33 and 36 without noise, at 240 lines or less. --sheet writes the same crops
-of all side by side; --blind hides the names, in an order drawn anew for each row, and writes them to FILE.key.txt.
+the input (M1); colour bias, the largest difference of the channels' means to the truth's, levels. --quick measures
+PSNR only. --blocks measures also blockiness, in per cent, after x264 at crf 30, 33 and 36 without noise, at 240 lines
+or less. --sheet writes the same crops of all side by side; --blind hides the names, in an order drawn anew for each
+row, and writes them to FILE.key.txt.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def line(name: str, row: dict[str, float], base: float) -> str:
     if len(row) == 1:
         return start
     return (
-        f"{start}  SSIM {row['ssim']:.4f}  coherent {row['coherent']:5.2f}  incoherent {row['incoherent']:5.2f}  coherence {row['coherence']:.3f}"
-        f"  LR {row['lr']:5.2f}  bias {row['bias']:.2f}"
+        f"{start}  SSIM {row['ssim']:.4f}  coherent {row['coherent']:5.2f}  incoherent {row['incoherent']:5.2f}"
+        f"  coherence {row['coherence']:.3f}  LR {row['lr']:5.2f}  bias {row['bias']:.2f}"
     )
 
 

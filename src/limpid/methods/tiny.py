@@ -36,7 +36,7 @@ TINY_FILE = "tiny.safetensors"
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / TINY_FILE))
 VIVID_FILE = "tiny_vivid.safetensors"
 """Where it lies beside `TINY_FILE`, the two are the ends between which `detail` chooses."""
-TINY_DETAIL = 0.6
+TINY_DETAIL = 0.5
 """Where people look best at it (docs/tiny-look.md); 0 is the least error, 1 the most detail."""
 TINY_SIGMA_MAX = 80.0
 TINY_SIGMA_MIN = 6.0
