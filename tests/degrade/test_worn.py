@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from skimage import data
 
-from limpid.degrade import PIPELINES, apply_to_clip, draw
+from limpid.degrade import PIPELINES, Drawn, apply_to_clip, draw
 from limpid.degrade.chances import OneOf
 from limpid.degrade.ranges import ToTarget
 from limpid.metrics.blocks import blockiness
@@ -58,3 +60,9 @@ def test_coarse_mpeg4_is_blocky() -> None:
     photo = np.ascontiguousarray(data.astronaut()[::2, ::2])
     coarse = codec_roundtrip(np.stack([photo] * 3), codec="mpeg4", crf=None, bit_rate=8000, rate=1)
     assert blockiness(coarse, 1) > blockiness(photo[None], 1) + 0.1
+
+
+def test_a_record_of_worn_footage_is_accepted() -> None:
+    for seed in range(200):
+        drawn = draw(PIPELINES["mixed"], num_frames=3, height=64, width=64, seed=seed)
+        assert Drawn.from_json(json.loads(json.dumps(drawn.to_json()))) == drawn

@@ -14,7 +14,7 @@ MOST_FRAMES = 10_000_000
 MOST_SIDE_PX = 1 << 16
 MOST_PX = 1 << 27
 MOST_KERNEL_PX = 255
-_CODECS = ("h264", "libx264", "mpeg4")
+_CODECS = ("h264", "libx264", "libx265", "mpeg4", "mpeg2video")
 
 Check = Callable[[Any], object]
 
