@@ -74,6 +74,8 @@ def stream_roundtrip(
         options["crf"] = str(crf)
     if codec == "libx264" and (params := repeatable_x264()):
         options["x264-params"] = ":".join(params)
+    if codec == "libx265":
+        options["x265-params"] = "log-level=none"  # it writes to stderr by itself
     sent: list[int] = []
     least = _LEAST_SIDE.get(codec, 16)
     encoder = _encoder(codec, max(least, h + h % 2), max(least, w + w % 2), options, bit_rate, rate)
