@@ -242,6 +242,40 @@ def test_no_public_name_is_defined_twice() -> None:
     assert SAME_NAMES.keys() <= twice.keys(), "a name that is defined once is no exception any more"
 
 
+SUBJECTLESS = re.compile(r"(Of|The same|Same|See)\b")
+"""How a docstring begins that only makes sense below the one before it."""
+
+
+def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and text of every string that stands as a statement: docstrings, also those of attributes and constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value.strip()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_docstrings_begin_with_a_subject(path: Path) -> None:
+    """Who arrives by search reads one docstring alone, and must learn from it what the thing is."""
+    found = {line: text[:60] for line, text in docstrings(ast.parse(path.read_text())) if SUBJECTLESS.match(text)}
+    assert not found, "say what it is: width in pixels, learner of a denoiser, peak memory of one call"
+
+
+def test_docstrings_without_a_subject_would_be_found() -> None:
+    text = '''"""Of a module."""
+width = 1
+"""
+The same, in pixels."""
+class Learner:
+    """See `Other`."""
+    steps: int
+    """Same as there."""
+    def run(self):
+        """Offers `seek`, and seems to be fine."""
+'''
+    found = [line for line, said in docstrings(ast.parse(text)) if SUBJECTLESS.match(said)]
+    assert sorted(found) == [1, 3, 6, 8]
+
+
 def test_no_file_is_unpickled() -> None:
     """Weights are safetensors; ``torch.load`` and pickle have no place in the package.
 

@@ -22,7 +22,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 MAX_JSON_BYTES = 64 << 20
 MAX_DEPTH = 48
 MAX_ITEMS = 2_000_000
-"""Of a list in a record; a film of a day has some two million frames."""
+"""Entries of a list in a record, at most; a film of a day has some two million frames."""
 MAX_FIELD = 2**40
 """No size, count or number of a frame in a record of Limpid comes near this."""
 MAX_WHOLE = 2**63 - 1
@@ -43,7 +43,7 @@ def one_line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The same for text of several lines: newlines and tabs stay."""
+    """Text of several lines with control characters and marks of writing direction escaped; newlines and tabs stay."""
     return _CONTROL_IN_LINES.sub(_escape, text)
 
 

@@ -213,7 +213,7 @@ class Call:
     tile: int
     branch: str = "main"
     shape: tuple[int, ...] = ()
-    """Of the latents that the network is given, ``b c t h w``; ``b`` is 2 where guidance puts two calls in one."""
+    """Shape of the latents given to the network, ``b c t h w``; ``b`` is 2 where guidance puts two calls in one."""
 
 
 Bank = dict[Any, Any]
@@ -258,7 +258,7 @@ class Guidance(Protocol):
         ...
 
     def in_one_batch(self) -> Guidance:
-        """The same guidance with its calls in one batch where that can be: faster on accelerators, more memory."""
+        """This guidance with its calls in one batch where that can be: faster on accelerators, more memory."""
         ...
 
     def predict(self, prior: Prior, denoise: Denoise, z: Tensor, step: Step, condition: Any) -> Prediction:

@@ -96,7 +96,7 @@ class Settings(Options):
     detail: float | None = option(
         None, RESULT, "method", "0 is faithful, 1 is vivid (default: the method's own)", least=0, most=1
     )
-    """Of tiny: where between the weights of its two ends."""
+    """Place of tiny's weights between those of its two ends."""
     color: Color | None = option(
         None, RESULT, "engine", "how colours are held to the input's (default: the method's own way)"
     )
@@ -332,7 +332,7 @@ class Settings(Options):
     threads: int | None = option(
         None, MACHINE, "always", "processor threads (default: all that may be used)", least=1, most=256, in_key=False
     )
-    """Of computing and of the encoder."""
+    """Threads of computing and of the encoder."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

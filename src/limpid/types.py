@@ -93,7 +93,7 @@ class Extras(NamedTuple):
     stereo: str | None = None
     """How two views lie in the picture, by Matroska's names: ``left_right``."""
     timecode: str | None = None
-    """Of the first frame, ``01:00:00:00``."""
+    """Time code of the first frame, ``01:00:00:00``."""
 
 
 class HiddenEdges(NamedTuple):

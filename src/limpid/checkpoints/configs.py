@@ -11,9 +11,9 @@ from limpid.types import WeightsError
 
 MAX_CONFIG_BYTES = 4 << 20
 _MOST = 1 << 20
-"""Of any number: the largest in published configurations are sizes of vocabularies, some 50 000."""
+"""Largest value of any number: the largest in published configurations are sizes of vocabularies, some 50 000."""
 MOST_COUNTED = 256
-"""Of what a network has one module each of."""
+"""Largest count of what a network has one module each of."""
 COUNTED = ("layer", "block", "num_heads", "num_attention_heads", "depth", "mult")
 _LONGEST = 64
 """Levels, blocks and the like; lists of other things are no part of what builds a network."""

@@ -29,7 +29,7 @@ class Card:
 
     name: str
     version: str
-    """Of Limpid, when the folder was made."""
+    """Version of Limpid that made the folder."""
     licence: str = ""
     page: str = ""
     random: bool = False

@@ -75,7 +75,7 @@ OLDER = {
     "unet/diffusion_pytorch_model.safetensors": "unet/diffusion_pytorch_model.bin",
     "vae/diffusion_pytorch_model.safetensors": "vae/diffusion_pytorch_model.bin",
 }
-"""The same in the format that came before."""
+"""Files with the same weights in the older format, fetched where a repository has no others."""
 
 
 TEXT = {

@@ -25,7 +25,7 @@ MAX_INTEGER_BITS = 128
 MAX_KEY_PARTS = 16
 MAX_NESTING = 64
 MAX_VALUES = 6_000_000
-"""Of the result, each as often as it is reached: what reads it walks all of it."""
+"""Values in the result, at most, each counted as often as it is reached: what reads it walks all of it."""
 
 PickledCall = Callable[..., Any]
 

@@ -31,7 +31,7 @@ LEGACY_PROTOCOL = 1001
 LOCAL_HEADER_BYTES = 30
 MAX_ITEM_BYTES = 8
 MAX_ENTRIES = 200_000
-"""Of an archive; the largest released checkpoints have some thousand."""
+"""Entries of an archive, at most; the largest released checkpoints have some thousand."""
 MAX_DIMENSIONS = 16
 MAX_LENGTH = 1 << 48
 MAX_VIEWS = 4

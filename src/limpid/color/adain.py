@@ -61,7 +61,7 @@ class Sums:
 
     @classmethod
     def of(cls, frames: Tensor) -> Sums:
-        """Of ``t c h w`` in [0, 1]."""
+        """Sums over frames ``t c h w`` in [0, 1]."""
         return cls(values=torch.stack([_sums(frame.cpu().double()) for frame in frames]), count=frames[0, 0].numel())
 
     def __add__(self, other: Sums) -> Sums:

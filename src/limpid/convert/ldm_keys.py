@@ -54,7 +54,7 @@ _INSIDE: Pairs = (
     ("spade.mlp_gamma.", "spade.gamma."),
     ("spade.mlp_beta.", "spade.beta."),
 )
-"""Of residual blocks."""
+"""Names of layers inside residual blocks."""
 
 
 def unet_pairs(layers: int = 2, *, temporal: bool = True) -> Pairs:

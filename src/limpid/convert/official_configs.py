@@ -150,7 +150,7 @@ MGLD_VSR_SCHEDULER_CONFIG: dict[str, Any] = {
     "num_train_timesteps": 1000,
     "prediction_type": "epsilon",
 }
-"""Of Stable Diffusion 2.1 base, which MGLD-VSR keeps."""
+"""Noise schedule of Stable Diffusion 2.1 base, which MGLD-VSR keeps."""
 MGLD_VSR_UNET_CONFIG: dict[str, Any] = {
     "block_out_channels": [320, 640, 1280, 1280],
     "layers_per_block": 2,
@@ -178,7 +178,7 @@ SD21_UNET_CONFIG: dict[str, Any] = {
     "sample_size": 64,
     "use_linear_projection": True,
 }
-"""Of Stable Diffusion 2.1 base; what is called dimension is the number of heads."""
+"""U-Net of Stable Diffusion 2.1 base; what is called dimension is the number of heads."""
 SD21_VAE_CONFIG: dict[str, Any] = {
     **SD_VAE_CONFIG,
     "block_out_channels": [128, 256, 512, 512],

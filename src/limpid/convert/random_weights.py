@@ -33,7 +33,7 @@ from limpid.types import SettingsError
 WeightSize = Literal["tiny", "full"]
 _GAIN = 0.8
 NEW_GAIN = 0.3
-"""Of what the makers added to the image model."""
+"""Gain of the layers that the makers added to the image model."""
 _NEW = ("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out", "spade", "fusion_layer")
 EMBEDDING_STD = 0.05
 

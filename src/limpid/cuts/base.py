@@ -147,7 +147,7 @@ class Cuts(Protocol):
         ...
 
     def decoded_at_once(self) -> Cuts:
-        """The same geometry with one decoder call for all frames of a segment."""
+        """This geometry with one decoder call for all frames of a segment."""
         ...
 
     def decoded(self, grid: Grid, factor: int) -> Grid:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from limpid.cuts.blended import Blended
 
 HOST_PART = 0.5
-"""Of a CPU's budget: what finished frames may take, the rest is for networks."""
+"""Part of a CPU's budget that finished frames may take; the rest is for networks."""
 LATENT_COPIES = 8
 """Latents, predictions and their sums, all of the whole segment, in float32."""
 MOST_TILE_PX = 512
@@ -50,17 +50,17 @@ class BlendedLoad:
     window_frames: int
     decode_frames: int
     work_bytes_per_px: int
-    """Of one denoiser call, per LR pixel and frame."""
+    """Peak memory of one denoiser call, per LR pixel and frame."""
     decode_bytes_per_px: int
     weights_bytes: Mapping[str, int]
     frame_bytes: int
-    """Of one finished frame on the host, its copies included."""
+    """Size of one finished frame on the host, its copies included."""
     latent_bytes: int
-    """Of one frame's latents on the device."""
+    """Size of one frame's latents on the device."""
     kept_bytes: int = 0
-    """Of keys and values that tiles see of each other."""
+    """Size of the keys and values that tiles see of each other."""
     kept_device_bytes: int | None = None
-    """See `Cost`."""
+    """How much of ``kept_bytes`` may lie on the device, the rest being on the host; None: all. From `Cost`."""
 
     @property
     def kept_on_device(self) -> int:
@@ -76,7 +76,7 @@ class BlendedLoad:
         return self.decode_frames * self.area(tile_px) * self.decode_bytes_per_px
 
     def work_bytes(self, rung: Rung, segment_frames: int) -> int:
-        """Of the largest network call on the device, with the latents of a segment."""
+        """Peak memory of the largest network call on the device, with the latents of a segment."""
         decode_tile = rung.decode_tile_px or rung.tile_px
         calls = self.denoise_bytes(rung.tile_px, batched=rung.batched_guidance), self.decode_bytes(decode_tile)
         return max(calls) + segment_frames * self.latent_bytes + self.kept_on_device

@@ -32,13 +32,13 @@ class Held:
     """What a run holds besides the network's work; a plan that is not told counts with float32 frames."""
 
     lr_frame_bytes: int
-    """Of one input frame as it waits."""
+    """Size of one input frame as it waits."""
     finished_frame_bytes: int
-    """Of one output frame as it waits to be written."""
+    """Size of one output frame as it waits to be written."""
     margin_px: int = 0
     """LR pixels around a tile that its finished pixels depend on, beyond what the network sees."""
     canvas_bytes: int = 0
-    """Of the whole picture's noise, where a tile draws all of it."""
+    """Size of the whole picture's noise, where a tile draws all of it."""
     waiting_lr_frames: int = 0
     """Input frames that are read ahead."""
     waiting_finished_frames: int = 0
@@ -46,7 +46,7 @@ class Held:
     shot_frames: int | None = None
     """The longest shot; None: unknown."""
     codec_bytes: int = 0
-    """Of decoder and encoder."""
+    """Memory of decoder and encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Demand:
     """What a plan is made for: the input, what the user asks for, the method's figures, the memory that is free."""
 
     width: int
-    """Of the input, in pixels."""
+    """Width of the input, in pixels."""
     height: int
     fps: Fraction
     scale: int
@@ -67,7 +67,7 @@ class Demand:
     weights_bytes: Mapping[str, int] = field(default_factory=dict)
     """In float32, per network."""
     bytes_per_value: int = 4
-    """Of the number format that the networks run in."""
+    """Size of one value in the number format that the networks run in."""
     tile_px: int | None = None
     window_frames: int | None = None
     segment_frames: int | None = None

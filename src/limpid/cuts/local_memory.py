@@ -36,9 +36,9 @@ class Load:
     halo_frames: int
     """Around a chunk, on either side."""
     network_bytes_per_px: int
-    """Of the work on a tile, per LR pixel with its halo, and frame, that of the halo too."""
+    """Peak memory of the work on a tile, per LR pixel and per frame, both counted with the halo."""
     finish_bytes_per_px: int = 0
-    """Of finishing one frame of a tile, per LR pixel with its halo."""
+    """Memory of finishing one frame of a tile, per LR pixel with its halo."""
     held: Held
 
     def tile_bytes(self, core_frames: int, tile_px: int | None) -> int:

@@ -17,7 +17,7 @@ class OneOf:
 
     groups: tuple[tuple[DamageStep | Shuffled | OneOf, ...], ...]
     chances: tuple[float, ...]
-    """Of each; their sum is 1."""
+    """Probability of each group; their sum is 1."""
 
     def order(self, random: np.random.Generator) -> Sequence[DamageStep]:
         """The steps that will be taken."""
@@ -57,7 +57,7 @@ class ClipNoise:
 
     sigmas: tuple[Limits, ...]
     gray_prob: float = 0.0
-    """Of noise that is the same for all channels."""
+    """Probability of noise that is the same for all channels."""
 
     def draw(self, course: Course) -> DrawnStep | None:
         random = course.random
@@ -96,7 +96,7 @@ class Sharpening:
     """A step of an unsharp mask, as players and DVDs have it: it rings, and codecs then make blocks of it."""
 
     sizes: tuple[int, ...]
-    """Of the kernel, odd; the standard deviation follows by OpenCV's rule (3: 0.8, 5: 1.1, 7: 1.4)."""
+    """Sizes of the kernel in pixels, odd; the standard deviation follows by OpenCV's rule (3: 0.8, 5: 1.1, 7: 1.4)."""
     weight: Limits
     threshold: float = 0.0
 

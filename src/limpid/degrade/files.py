@@ -27,7 +27,7 @@ from limpid.video.lossless import LosslessWriter, check_lossless_output
 
 RECORD_SUFFIX = ".degraded.json"
 MAX_RECORD_BYTES = 256 << 20
-"""Of a film of hours, with values for each frame."""
+"""Size of a record, at most: that of a film of hours, with values for each frame."""
 _LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "av")
 
 OnFrames = Callable[[int, int], None]

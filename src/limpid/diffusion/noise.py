@@ -22,7 +22,7 @@ NoiseStream = Literal["init", "ancestral", "lr", "encode"]
 
 
 MOST_WHOLE_VALUES = 1 << 26
-"""Of one frame's canvas; a larger one is drawn block by block."""
+"""Values of one frame's canvas that are drawn at once, at most; a larger one is drawn block by block."""
 BLOCK_PX = 32
 """Edge of a block, in latent pixels."""
 

@@ -36,9 +36,10 @@ is given to it; here every frame is, so all get the mean."""
 _WINDOW_FRAMES, _TILE_PX = 14, 128
 """64x64x14 latents, which stand for 128x128 LR pixels (DC-VSR section 3); all overlaps are one half."""
 _WORK_BYTES_PER_PX = 24_000
-"""Of a denoiser call; measured 24 000 with 14 frames of 16x16 latents, 11 000 with a whole tile of 64x64."""
+"""Peak memory of a denoiser call per LR pixel and frame: measured 24 000 with 14 frames of 16x16 latents, 11 000 with a
+whole tile of 64x64."""
 _DECODE_BYTES_PER_PX = 180_000
-"""Of one decoder call; measured with 2 frames of 32x32."""
+"""Peak memory of one decoder call per LR pixel and frame; measured with 2 frames of 32x32."""
 
 
 def dc_vsr(
@@ -117,7 +118,7 @@ def _schedule(num_steps: int) -> tuple[Step, ...]:
 
 
 def outer_channels(folder: Path) -> int:
-    """Of the first and last self-attentions. Raises WeightsError."""
+    """Channels of the first and last self-attentions, from the U-Net's configuration. Raises WeightsError."""
     path = folder / "unet" / "config.json"
     try:
         return whole_number(read_config(path)["block_out_channels"][0], least=1, most=1 << 16)

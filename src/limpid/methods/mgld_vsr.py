@@ -33,7 +33,7 @@ _TILE_PX = 128
 _TILE_OVERLAP_PX = 64
 LATENT_PER_LR_PX = 0.5
 DECODER_WEIGHT = 0.5
-"""Of the encoder's features; the paper names none, 0.5 is the default of the released program."""
+"""Weight of the encoder's features in the decoder; the paper names none, 0.5 is the default of the released program."""
 TEXT_GUIDANCE = 3.0
 """Where guidance is asked for without a weight; the network was trained without texts, so the paper has none."""
 RELEASED_GUIDANCE: dict[str, Any] = {
@@ -52,10 +52,11 @@ NEEDS_MOTION = {
 }
 """In place of the options' own: here motion is what there is unless the user takes it away."""
 _WORK_BYTES_PER_PX = 15_000
-"""Of one denoiser call per LR pixel and frame in float32: measured with 5 frames, 13 100 at 64x64 px (32x32 latents)
-and 7 300 at 128x128."""
+"""Peak memory of one denoiser call per LR pixel and frame in float32: measured with 5 frames, 13 100 at 64x64 px (32x32
+latents) and 7 300 at 128x128."""
 _DECODE_BYTES_PER_PX = 75_000
-"""Of one decoder call with the features that it follows: measured 72 800 with 2 frames of 48x48 px, float32."""
+"""Peak memory of one decoder call per LR pixel and frame in float32, with the features that it follows: measured 72 800
+with 2 frames of 48x48 px."""
 
 
 def mgld_vsr(

@@ -117,7 +117,7 @@ class _Ends:
         return TinyPrior(network, device=placement.device, dtype=placement.dtype)
 
     def digest(self) -> str:
-        """Of the network that runs: at the ends that of the file, as if there were no other."""
+        """Hash of the network that runs: at the ends that of the file, as if there were no other."""
         if self.vivid is None or self.detail == 0:
             return _sha256(self.faithful)
         if self.detail == 1:

@@ -148,10 +148,11 @@ def check_member_options(member: Upscaler, *, autoencoder: str | None, released:
 
 
 _WORK_BYTES_PER_PX = 35_000
-"""Of one U-Net call per LR pixel and frame in float32: measured 25 400 with 8 frames of 64x64, 35 000 with 2."""
+"""Peak memory of one U-Net call per LR pixel and frame in float32: measured 25 400 with 8 frames of 64x64,
+35 000 with 2."""
 _DECODE_BYTES_PER_PX = {"image": 50_000, "video": 130_000, "light": 50_000}
-"""Of one decoder call; measured with 2 frames of 48x48. The light decoder takes much less, but with a strength below 1
-the encoder, which is the full one, is called with the same cuts."""
+"""Peak memory of one decoder call per LR pixel and frame, by decoder; measured with 2 frames of 48x48. The light
+decoder takes much less, but with a strength below 1 the encoder, which is the full one, is called with these cuts."""
 
 
 def _cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> Blended:

@@ -20,7 +20,7 @@ from limpid.types import Offload, Placement, SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
-"""Of /proc/cpuinfo: x86 with instructions for it, and ARM. Without, oneDNN emulates bfloat16, slower than float32."""
+"""Flags of bfloat16 instructions in /proc/cpuinfo, x86 and ARM. Without, oneDNN emulates it, slower than float32."""
 
 
 @dataclass(frozen=True, kw_only=True)

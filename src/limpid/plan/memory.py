@@ -11,7 +11,7 @@ from pathlib import Path
 
 GIB = 1 << 30
 USABLE_PART = 0.5
-"""Of the free memory: other programs, the file cache and the encoder need room too."""
+"""Part of the free memory that is used: other programs, the file cache and the encoder need room too."""
 MOST_BYTES = 8 * GIB
 """More than this on a CPU makes a run hardly faster."""
 

@@ -96,7 +96,7 @@ class Cutting:
     frames: int
     """Length of a segment, a multiple of ``grid_frames``."""
     longest_frames: int
-    """Of the last segment of a shot: more than ``frames`` where a short rest is merged into it."""
+    """Length of the last segment of a shot, at most: more than ``frames`` where a short rest is merged into it."""
     halo_frames: int
     """Before the core of a segment."""
     grid_frames: int = 1

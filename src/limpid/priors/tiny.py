@@ -33,7 +33,7 @@ from limpid.networks.temporal.shift import shift_time
 from limpid.types import Prediction, Scene, Step, Tile, WeightsError, Window
 
 MOST_BLOCKS, MOST_CHANNELS = 64, 4096
-"""Of a network whose form stands in a file."""
+"""Largest numbers of blocks and channels of a network whose form stands in a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,7 +53,7 @@ class Chunk:
         return int(shape[0]), int(shape[1])
 
     def part(self, rows: slice, columns: slice) -> Chunk:
-        """The same chunk with a part of each frame; nothing is copied."""
+        """This chunk with a part of each frame; nothing is copied."""
         if isinstance(self.frames, Tensor):
             return replace(self, frames=self.frames[..., rows, columns])
         return replace(self, frames=[frame._replace(pixels=frame.pixels[rows, columns]) for frame in self.frames])

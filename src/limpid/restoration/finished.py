@@ -30,7 +30,7 @@ class FrameFormat:
 
     @property
     def frame_bytes(self) -> int:
-        """Of one frame."""
+        """Size of one frame."""
         return self.height * self.width * self.channels * value_bytes(self.depth)
 
     def empty(self, count: int) -> Tensor:
@@ -51,5 +51,5 @@ class FrameFormat:
 
 
 def value_bytes(depth: int | None) -> int:
-    """Of one value that is rounded to ``depth`` bits; None: float32."""
+    """Size of one value that is rounded to ``depth`` bits; None: float32."""
     return 4 if depth is None else 1 if depth == 8 else 2

@@ -23,7 +23,7 @@ from limpid.tiling.plan import AxisSpan
 
 SLOPE = -0.5
 SUPPORT = 2.0
-"""Of the kernel to either side, in pixels of the coarser grid."""
+"""Reach of the kernel to either side, in pixels of the coarser grid."""
 _BAND_ROWS = 16
 """Output rows that are summed up at once."""
 

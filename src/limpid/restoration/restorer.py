@@ -38,7 +38,7 @@ class Restorer:
     settings: Settings
     machine: Machine
     width: int
-    """Of the output."""
+    """Width of the output, in pixels."""
     height: int
     offload: Offload = "none"
     alpha: bool = False
@@ -116,7 +116,7 @@ class Restorer:
         return frames, lr[chunk.core.start : chunk.core.stop]
 
     def _sums(self, make: Callable[[Piece], tuple[Tensor, Tensor]], pieces: Sequence[Piece]) -> tuple[Sums, Sums]:
-        """Of whole frames and of their LR frames, for colours that are matched by statistics of whole frames."""
+        """Sums of whole frames and of their LR frames, for colours that are matched by statistics of whole frames."""
         found, wanted = [], []
         for piece in pieces:
             frames, lr = make(piece)

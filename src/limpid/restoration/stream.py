@@ -29,7 +29,7 @@ from limpid.video.picture import quantise
 def restore_stream(
     frames: Iterable[Any], *, method: Method, settings: Settings, fps: Fraction, cuts: Iterable[int]
 ) -> Iterator[Any]:
-    """See `limpid.restore`; checks at once, computes when the first frame is asked for."""
+    """Restored frames, see `limpid.restore`; checks at once, computes when the first frame is asked for."""
     for name in settings.given("files"):
         raise SettingsError(f"{name} is about files and has no effect on a stream of frames; leave it out")
     starts = [0, *(cut for cut in cuts if cut != 0)]

@@ -211,7 +211,7 @@ def _timed_encode(open_as: OpenAs, spec: OutputSpec, frames: Tensor, folder: Pat
 
 
 def suffix_of(spec: OutputSpec) -> str:
-    """Of the names of segment files, for people who look at them; nothing for folders of images."""
+    """Suffix of the names of segment files, for people who look at them; empty for folders of images."""
     return "" if spec.codec == "images" else ".mov" if spec.codec == "prores" else ".nut"
 
 

@@ -45,7 +45,7 @@ class RunJob:
     compute: Compute
     open_writer: OpenWriter
     suffix: str
-    """Of the names of segment files, ``.mp4`` for instance; empty for folders of images."""
+    """Suffix of the names of segment files, ``.mp4`` for instance; empty for folders of images."""
     pts: Sequence[int]
     rungs: Sequence[Rung]
     """What to step down to when memory runs out, see `limpid.cuts.base.Cuts.ladder`."""

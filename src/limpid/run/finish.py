@@ -36,9 +36,9 @@ class Report:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     plan: Mapping[str, Any]
-    """See `limpid.plan.segments.Plan.to_dict`."""
+    """The plan of the run, as `limpid.plan.segments.Plan.to_dict` writes it."""
     estimate: Mapping[str, Any]
-    """See `limpid.run.estimate.Estimate`."""
+    """Time and disk space that the run was estimated to take: see `limpid.run.estimate.Estimate`."""
     dry_run: bool = False
 
 

@@ -12,15 +12,15 @@ from limpid.run.feed import WAITING_GROUPS, group_frames
 from limpid.types import Clip, OutputSpec, Timeline
 
 DECODE_BYTES_PER_PX = 26
-"""Of the input: pictures that a decoder keeps, one that is turned into RGB. Measured (H.264)."""
+"""Memory of a decoder per pixel of the input: pictures that it keeps, one that is turned into RGB. Measured (H.264)."""
 ENCODE_BYTES_PER_PX = {"h264": (14, 9, 12), "h265": (16, 12, 14), "av1": (90, 7, 24)}
-"""Of the output: at the least, for each frame that the encoder has seen, and how many of those it keeps to look ahead.
-Measured at 8 bits, with noise as pictures."""
+"""Memory of an encoder per pixel of the output, by codec: at the least, for each frame that it has seen, and how many
+of those it keeps to look ahead. Measured at 8 bits, with noise as pictures."""
 ENCODE_BYTES_WITHOUT_LOOKING_AHEAD = 75
 
 
 def encode_bytes_per_px(codec: str, frames: int) -> int:
-    """Of an encoder that is given so many frames."""
+    """Memory of an encoder that is given so many frames, per pixel of the output."""
     if codec not in ENCODE_BYTES_PER_PX:
         return ENCODE_BYTES_WITHOUT_LOOKING_AHEAD
     least, per_frame, most = ENCODE_BYTES_PER_PX[codec]

@@ -135,7 +135,7 @@ class Journal:
 
     @classmethod
     def read(cls, folder: Path) -> Journal | None:
-        """The same; raises ValueError with the reason for one that was changed or makes no sense."""
+        """The journal as `load` has it; raises ValueError with the reason if it was changed or makes no sense."""
         lines, _ = scan_lines(folder / NAME)
         if not lines:
             return None

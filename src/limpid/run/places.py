@@ -67,7 +67,7 @@ def is_result(output: Path) -> bool:
 
 
 Kind = Literal["film", "folder", "still"]
-"""Of an input: a film, a folder of images, one image."""
+"""Kind of an input: a film, a folder of images, one image."""
 STILL_OF = {".jpg": ".jpg", ".jpeg": ".jpg", ".webp": ".webp", ".tif": ".tif", ".tiff": ".tif", ".avif": ".avif"}
 """Kind of the result of one image by that of the source; others become .png."""
 

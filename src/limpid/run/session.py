@@ -68,7 +68,7 @@ class Session:
 
     @cached_property
     def key(self) -> str:
-        """Of the facts; see `limpid.run.journal.Journal.key`."""
+        """Hash of the facts, as `limpid.run.journal.Journal.key` has it."""
         return digest_of(self.facts)
 
     def rungs(self, plan: Plan) -> tuple[Rung, ...]:

@@ -37,7 +37,7 @@ def plain(value: Any) -> Any:
 
 
 def stage_facts(recipe: str, stage: Stage, *, seed: int, data: str, start: str) -> dict[str, Any]:
-    """Of one stage. ``data`` and ``start``: fingerprints of the clips and of the weights it begins with."""
+    """Facts of one stage. ``data`` and ``start``: fingerprints of the clips and of the weights it begins with."""
     values = {name: value for name, value in plain(stage).items() if name not in FREE}
     return {"recipe": recipe, "stage": values, "seed": seed, "data": data, "start": start}
 

@@ -53,7 +53,8 @@ class Folder:
 def open_folder(
     folder: Path, spec: ClipSpec, *, seed: int, workers: int | None = None, keep_out: Collection[str] = ()
 ) -> Folder:
-    """See `limpid.train.data.open_clips`; ``workers`` None: one for each processor but one."""
+    """Clips of a folder with the processes that make them, as `limpid.train.data.open_clips` finds them; ``workers``
+    None: one for each processor but one."""
     from limpid.train.data import open_clips
 
     count = max(1, (os.cpu_count() or 2) - 1) if workers is None else workers
@@ -61,7 +62,7 @@ def open_folder(
 
 
 def to_device(batch: ClipBatch, device: torch.device) -> ClipBatch:
-    """The same batch with its tensors on ``device``."""
+    """A batch with its tensors on ``device``."""
     moved: dict[str, Any] = {
         field.name: value.to(device, non_blocking=True)
         for field in dataclasses.fields(batch)

@@ -97,7 +97,7 @@ class Recipe:
     summary: str
     stages: tuple[Stage, ...]
     small: Callable[[], Recipe] | None = None
-    """The same recipe for tests and trying: tiny networks, few steps."""
+    """This recipe for tests and trying: tiny networks, few steps."""
     needs: tuple[str, ...] = ()
     """What it starts from besides the data, in words: weights, latents of another recipe."""
     make_start: Callable[[Path], Path] | None = None

@@ -60,7 +60,7 @@ def hidden_edges(container: Any, stream: Any, path: Path) -> Hidden | None:
 
 
 def _of_matroska(file: BinaryIO, number: int) -> Hidden | None:
-    """Of the video track ``number``, counted from 0 in the order of the file."""
+    """Hidden edges of the video track ``number``, counted from 0 in the order of the file."""
     tracks = _matroska_tracks(file)
     entries = [dict(_elements(entry)) for key, entry in _elements(tracks) if key == _ENTRY]
     films = [entry for entry in entries if int.from_bytes(entry.get(_TYPE, b"")[:8], "big") == 1]

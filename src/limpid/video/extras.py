@@ -119,7 +119,7 @@ def x26x_params(spec: OutputSpec, mastering: str, light: str) -> str:
 
 
 def av1_params(spec: OutputSpec) -> str:
-    """The same for SVT-AV1, which wants plain numbers."""
+    """The part of ``svtav1-params`` with mastering display and light levels, in plain numbers."""
     extras, parts = spec.extras, []
     if extras.mastering:
         numbers = [int(number) for number in re.findall(r"\d+", extras.mastering)]

@@ -14,7 +14,7 @@ from limpid.types import InputError
 MAX_PIXELS = 1 << 27
 """16384x8192 and the like: what one frame of a video or image may have."""
 MAX_IMAGE_BYTES = 1 << 30
-"""Of a decoded image, and of the file itself."""
+"""Size of a decoded image, and of the file itself, at most."""
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_SAMPLES = 256, 257, 258, 277
 _MOST_TAGS = 512

@@ -27,7 +27,7 @@ from limpid.video.tracks import Range, SideStreams, side_packets
 _HEAD_S = 2.0
 _TAIL_S = 2.0
 _MOST_PACKETS = 2000
-"""Of the head and of the tail each: the trial must not take longer than a person waits."""
+"""Packets of the head and of the tail each, at most: the trial must not take longer than a person waits."""
 _SIDE_PX = 64
 
 

@@ -34,12 +34,12 @@ class Track:
     epoch: int = 0
     """Which of several joined recordings its packets belong to now."""
     last_time: float | None = None
-    """Of the last packet, as the source has it, in seconds."""
+    """Time of the last packet, as the source has it, in seconds."""
     last_dts: int | None = None
-    """Of the last packet, as the output has it, in the unit of ``target``."""
+    """DTS of the last packet, as the output has it, in the unit of ``target``."""
     next_pts: int | None = None
     end: Fraction = Fraction(0)
-    """Of the last packet, in the output, in seconds."""
+    """End of the last packet, in the output, in seconds."""
     heard: bool = False
     ended: bool = False
 

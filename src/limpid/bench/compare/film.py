@@ -17,7 +17,8 @@ _BLOCK = 16
 """Tiles start where blocks of the codec do, so that none holds pixels of two sources."""
 MAX_SIDE = 4096
 MAX_BLOCKS = 36864
-"""Of H.264 level 5.1, which the decoders of telephones and televisions know too (ITU-T H.264, table A-1)."""
+"""Blocks of 16x16 pixels that a frame has at most in H.264 level 5.1, which the decoders of telephones and televisions
+know too (ITU-T H.264, table A-1)."""
 QUALITIES = (16, 21, 26, 31, 36)
 """Rate factors that are tried until the video fits."""
 

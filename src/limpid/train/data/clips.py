@@ -22,8 +22,8 @@ from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
 
 PHOTO_SHARE = 0.6
-"""Of all clips, where a folder has photos and films; and a photo comes at most `PHOTO_WEIGHT` times as often as a film,
-so that a few photos among thousands of films do not make up most of the training."""
+"""Share of photos among all clips, where a folder has photos and films; and a photo comes at most `PHOTO_WEIGHT` times
+as often as a film, so that a few photos among thousands of films do not make up most of the training."""
 PHOTO_WEIGHT = 4
 LEAST_REDUCTION = 0.5
 """Photos and compressed videos with more than `SHARP_PX` on their longer side are reduced by a random factor from here

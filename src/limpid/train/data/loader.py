@@ -135,7 +135,7 @@ class Loaded:
 
     @property
     def fingerprint(self) -> str:
-        """Of the folder's contents."""
+        """Fingerprint of the folder's contents."""
         return self.clips.fingerprint
 
     def batches(self, numbers: Iterable[Sequence[int]]) -> Batches:

@@ -10,7 +10,7 @@ import numpy as np
 from limpid.degrade.camera import CameraPath, Filmed, MovingLayer, layered_clip
 
 PARALLAX_SHARE = 0.4
-"""Of the clips; the others move as a whole."""
+"""Share of the clips with nearer layers that move by themselves; the others move as a whole."""
 MOST_DRIFT = 0.5
 """A camera does not move further than this part of the photo's shorter side."""
 

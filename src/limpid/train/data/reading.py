@@ -145,5 +145,5 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def _at(clip: Clip, path: Path) -> Clip:
-    """The same clip in another file: copies of a shard's member come and go."""
+    """A clip in another file: copies of a shard's member come and go."""
     return replace(clip, path=str(path))

@@ -247,7 +247,7 @@ class _Pool(AbstractContextManager[Callable[[range], Iterator[Made]]]):
 
 
 _here: Making | None = None
-"""Of a worker process."""
+"""What a worker process makes clips with; None in any other process."""
 
 
 def _start(making: Making) -> None:

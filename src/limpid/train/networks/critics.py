@@ -41,7 +41,7 @@ class NormedConv2d(nn.Conv2d):
 
 
 class NormedConv3d(nn.Conv3d):
-    """The same over time and space."""
+    """A convolution over time and space of spectral norm 1, besides its bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``n c t h w`` to ``n d t' h' w'``."""

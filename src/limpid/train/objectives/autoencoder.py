@@ -35,7 +35,7 @@ from limpid.types import SettingsError
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Of the terms; 0 leaves one out."""
+    """Weights of the terms of the loss; 0 leaves one out."""
 
     l1: float = 1.0
     perceptual: float = 1.0
@@ -84,7 +84,7 @@ class DecoderTraining:
 
 
 class DecoderLearner:
-    """See `limpid.train.learner.Learner`."""
+    """Learner of an autoencoder, with its critic where there is one: see `limpid.train.learner.Learner`."""
 
     def __init__(self, objective: DecoderTraining, start: Start, stage: Stage, folder: Path) -> None:
         self.objective, self.folder, self.batch = objective, folder, stage.batch
@@ -150,7 +150,7 @@ class DecoderLearner:
         return terms
 
     def flows(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        """Of the truth, ``b t-1 2 H W`` each: exact where it is known, else estimated."""
+        """Flow of the truth, forward and backward, ``b t-1 2 H W`` each: exact where it is known, else estimated."""
         if batch.flow_forward is not None and batch.flow_backward is not None:
             return batch.flow_forward, batch.flow_backward
         assert self.flow is not None

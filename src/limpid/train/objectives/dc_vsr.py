@@ -70,8 +70,8 @@ class DCVSRDenoising:
     conditioning: SVDConditioning = field(default_factory=SVDConditioning)
     """What the denoiser is told; runs must be told the same."""
     sigma_mean: float = 0.7
-    """Of ln(sigma). DC-VSR names none; this and the deviation are those with which SVD learned to animate a picture
-    (Blattmann et al. 2023, appendix), where its weights come from."""
+    """Mean of ln(sigma). DC-VSR names none; this and the deviation are those with which SVD learned to animate a
+    picture (Blattmann et al. 2023, appendix), where its weights come from."""
     sigma_deviation: float = 1.6
     drop_condition: float = 0.1
     """Share of clips without what guidance leaves out (``conditioning.unconditional``); the paper names none."""
@@ -96,7 +96,7 @@ class DCVSRDenoising:
 
 @dataclass(kw_only=True)
 class DCVSRSystem:
-    """See `limpid.train.objectives.denoising.System`."""
+    """DC-VSR's denoiser with all that training it needs: see `limpid.train.objectives.denoising.System`."""
 
     objective: DCVSRDenoising
     network: Any

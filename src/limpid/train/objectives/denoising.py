@@ -73,7 +73,7 @@ class System(Protocol):
 
 
 class DenoisingLearner:
-    """See `limpid.train.learner.Learner`."""
+    """Learner of a denoiser, by the error of its prediction: see `limpid.train.learner.Learner`."""
 
     def __init__(self, system: System) -> None:
         self.system = system

@@ -84,7 +84,7 @@ class Passage(NamedTuple):
 
 
 class DistillingLearner:
-    """See `limpid.train.learner.Learner`."""
+    """Learner of a student of few steps, with its teacher: see `limpid.train.learner.Learner`."""
 
     def __init__(self, objective: FewSteps, student: GuidedSystem) -> None:
         self.objective, self.student = objective, student

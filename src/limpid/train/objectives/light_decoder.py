@@ -42,7 +42,7 @@ class LightDecoder:
     l1: float = 1.0
     """Weight of the pixel term, of frames in [-1, 1]."""
     perceptual: float = 1.0
-    """Of LPIPS, or of what takes its place; 0 leaves it out, as with the next."""
+    """Weight of LPIPS, or of what takes its place; 0 leaves it out, as with the next."""
     difference: float = 0.5
     """Weight of the frame difference, MGLD Eq. 4, here between student and teacher."""
 
@@ -54,7 +54,7 @@ class LightDecoder:
 
 
 class LightLearner:
-    """See `limpid.train.learner.Learner`."""
+    """Learner of a light decoder, the student of the full one: see `limpid.train.learner.Learner`."""
 
     def __init__(self, objective: LightDecoder, start: Start, folder: Path) -> None:
         self.objective, self.folder = objective, folder
@@ -108,7 +108,7 @@ class LightLearner:
         )
 
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
-        """Of the student, decoded from the same kind of latents as in training."""
+        """Frames of the student, decoded from the same kind of latents as in training."""
         made = decoded_clips(self.vae, self.latents(batch, random, preview=True), batch)
         return (made + 1).div(2).clamp(0, 1)
 

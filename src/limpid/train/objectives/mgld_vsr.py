@@ -72,7 +72,7 @@ class MGLDVSRDenoising:
 
     preview_steps: int = 4
     unet_options: Mapping[str, Any] = field(default_factory=dict)
-    """Of a new network, besides what it has from the image model."""
+    """Configuration of a new network, besides what it has from the image model."""
 
     def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
         return DenoisingLearner(self.system(start, stage))
@@ -91,7 +91,7 @@ class MGLDVSRDenoising:
 
 @dataclass(kw_only=True)
 class MGLDVSRSystem:
-    """See `limpid.train.objectives.denoising.System`."""
+    """MGLD-VSR's denoiser with all that training it needs: see `limpid.train.objectives.denoising.System`."""
 
     objective: MGLDVSRDenoising
     network: Any

@@ -38,7 +38,7 @@ class TinyDenoising:
     """The objective of the shipped model."""
 
     config: TinyConfig = field(default_factory=TinyConfig)
-    """Of a new network; one that is trained further keeps its own."""
+    """Shape of a new network; one that is trained further keeps its own."""
     sigma_min: float = 0.02
     sigma_max: float = TINY_SIGMA_MAX
     near_pure_noise: float = 0.5

@@ -60,7 +60,7 @@ class TinyTold(NamedTuple):
 
 @dataclass(kw_only=True)
 class TinySystem:
-    """See `limpid.train.objectives.distillation.GuidedSystem`."""
+    """Tiny's denoiser as it is distilled: see `limpid.train.objectives.distillation.GuidedSystem`."""
 
     network: Any
     teaching: TinyTeaching

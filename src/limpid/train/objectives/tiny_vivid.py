@@ -33,16 +33,16 @@ class TinyVivid:
 
     denoising: TinyDenoising = field(default_factory=_denoising)
     teacher_share: float = 0.8
-    """Of m; the rest is the truth."""
+    """Share of the teacher in m; the rest is the truth."""
     truth_sigma_px: float = 8.0
     """What a Gaussian blur of this width keeps is the truth's; narrower, and blocks of the input would stay."""
     fine_sigma_px: float = 1.5
     boost: float = 1.6
     """How much stronger than in m that is which a blur of `fine_sigma_px` takes away."""
     gradient_weight: float = 1.0
-    """Of the error of differences between neighbouring pixels."""
+    """Weight of the error of differences between neighbouring pixels."""
     difference_weight: float = 0.5
-    """Of the error of differences between neighbouring frames."""
+    """Weight of the error of differences between neighbouring frames."""
 
     def learner(self, start: Start, stage: Stage) -> TinyVividLearner:
         if not stage.clips.teacher:

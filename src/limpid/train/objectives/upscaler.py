@@ -68,7 +68,7 @@ class UpscalerDenoising:
     """Share of clips whose caption is left out."""
     preview_steps: int = 4
     autoencoder: AutoencoderChoice | None = None
-    """Of the method, made from the image autoencoder where the weights have none yet, so that what is saved runs."""
+    """The method's autoencoder, made from the image one where the weights have none yet, so that what is saved runs."""
     unet_options: Mapping[str, Any] = field(default_factory=dict)
 
     def learner(self, start: Start, stage: Stage) -> DenoisingLearner:
@@ -86,7 +86,7 @@ class UpscalerDenoising:
 
 @dataclass(kw_only=True)
 class UpscalerSystem:
-    """See `limpid.train.objectives.denoising.System`."""
+    """Denoiser of a method on the x4 upscaler, and its training: see `limpid.train.objectives.denoising.System`."""
 
     objective: UpscalerDenoising
     network: Any

@@ -110,7 +110,7 @@ def mgld_vsr_autoencoder() -> Recipe:
 
 
 def small_autoencoder(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
-    """The same with a few steps and channels; the decoder listens to the critic from its fourth step on."""
+    """An autoencoder's recipe of few steps and channels; the decoder listens to the critic from its fourth step on."""
     (stage,) = recipe.stages
     assert isinstance(stage.objective, DecoderTraining)
     network = replace(stage.objective.network, options=options)

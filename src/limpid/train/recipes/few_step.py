@@ -101,8 +101,8 @@ def small_tiny() -> Recipe:
 
 
 def _small(recipe: Recipe, start: str, rate: float) -> Recipe:
-    """The same on random weights of tiny networks; two steps from six, far apart, at a rate at which the targets, which
-    the student makes itself, stand still."""
+    """A few-step recipe on random weights of tiny networks; two steps from six, far apart, at a rate at which the
+    targets, which the student makes itself, stand still."""
     objective = replace(cast(FewSteps, recipe.stages[0].objective), steps=2, teacher_steps=6)
     brief = _with(briefly(recipe, crop_px=64, frames=2), objective)
     slow = tuple(replace(stage, optimizer=replace(stage.optimizer, rate=rate)) for stage in brief.stages)

@@ -8,7 +8,7 @@ from limpid.train.stage import Recipe
 
 
 def briefly(recipe: Recipe, *, crop_px: int, frames: int, steps: int = 6) -> Recipe:
-    """The same stages with a few steps of two small clips."""
+    """A recipe whose stages take a few steps of two small clips."""
     stages = tuple(
         replace(
             stage,

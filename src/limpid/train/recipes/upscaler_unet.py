@@ -82,5 +82,5 @@ def diffvsr_unet() -> Recipe:
 
 
 def small_upscaler_unet(recipe: Recipe) -> Recipe:
-    """The same stages with a few steps, on networks of a few channels."""
+    """A recipe of a U-Net whose stages take a few steps, on networks of a few channels."""
     return replace(briefly(recipe, crop_px=64, frames=3), make_start=random_start)

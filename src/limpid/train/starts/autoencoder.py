@@ -60,7 +60,7 @@ class AutoencoderChoice:
     folder: str
     """Its folder in a set of weights."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of its configuration, besides what it has from the image autoencoder."""
+    """Options of its configuration, besides what it has from the image autoencoder."""
     anew: bool = False
     """Begin without the layers that were trained before, of which only the image autoencoder's are kept."""
 
