@@ -20,7 +20,7 @@ from limpid.types import SettingsError
 class Wider(Settings):
     """The settings with five options more."""
 
-    detail: float = option(0.5, Group.RESULT, "engine", "how much detail is invented, 0 to 1", least=0, most=1)
+    warmth: float = option(0.5, Group.RESULT, "engine", "how warm the picture becomes, 0 to 1", least=0, most=1)
     runtime: Literal["torch", "other"] = option("torch", Group.MACHINE, "always", "what computes")
     workers: int | None = option(None, Group.MACHINE, "always", "processes", least=1, most=8, in_key=False)
     eager: bool = option(False, Group.MACHINE, "always", "begin at once")
@@ -42,29 +42,29 @@ def parser() -> argparse.ArgumentParser:
 
 
 def test_it_checks_itself_and_goes_through_json() -> None:
-    wider = Wider(detail=1, workers=2, probe_rate="1/3")  # type: ignore[arg-type]
-    assert isinstance(wider.detail, float) and wider.probe_rate == Fraction(1, 3)
-    assert Wider.from_dict(wider.to_dict()) == wider == Wider().replace(detail=1.0, workers=2, probe_rate="1/3")
+    wider = Wider(warmth=1, workers=2, probe_rate="1/3")  # type: ignore[arg-type]
+    assert isinstance(wider.warmth, float) and wider.probe_rate == Fraction(1, 3)
+    assert Wider.from_dict(wider.to_dict()) == wider == Wider().replace(warmth=1.0, workers=2, probe_rate="1/3")
     for bad, words in (
-        ({"detail": 1.5}, "detail is 1.5; it must be 0 or more and at most 1"),
+        ({"warmth": 1.5}, "warmth is 1.5; it must be 0 or more and at most 1"),
         ({"runtime": "third"}, "runtime is 'third'; it can be torch, other"),
         ({"eager": 1}, "a value of kind bool is needed"),
         ({"scale": 2, "height": 100}, "not both"),
     ):
         with pytest.raises(SettingsError, match=words):
             Wider(**bad)
-    with pytest.raises(SettingsError, match=r"'speed' is not an option; .*, threads, detail, runtime"):
+    with pytest.raises(SettingsError, match=r"'speed' is not an option; .*, threads, warmth, runtime"):
         Wider().replace(speed=1)
 
 
 def test_the_command_line_has_it() -> None:
-    words = ["--detail", "0.25", "--workers", "4", "--eager", "--probe-rate", "2.5", "--steps", "3"]
+    words = ["--warmth", "0.25", "--workers", "4", "--eager", "--probe-rate", "2.5", "--steps", "3"]
     given = given_settings(parser().parse_args(words), Wider)
-    assert given == {"detail": 0.25, "workers": 4, "eager": True, "probe_rate": Fraction(5, 2), "steps": 3}
+    assert given == {"warmth": 0.25, "workers": 4, "eager": True, "probe_rate": Fraction(5, 2), "steps": 3}
     text = parser().format_help()
     for shown in (
-        "--detail X",
-        "how much detail is invented, 0 to 1 (default: 0.5)",
+        "--warmth X",
+        "how warm the picture becomes, 0 to 1 (default: 0.5)",
         "--runtime torch|other",
         "--workers N",
         "--no-eager",
@@ -75,11 +75,11 @@ def test_the_command_line_has_it() -> None:
 
 def test_the_schema_and_the_key_have_it() -> None:
     properties = schema_of(Wider, title="x")["properties"]
-    assert properties["detail"]["maximum"] == 1 and properties["runtime"]["enum"] == ["torch", "other"]
+    assert properties["warmth"]["maximum"] == 1 and properties["runtime"]["enum"] == ["torch", "other"]
     assert properties["probe_rate"]["x-shown"] is False
     assert properties["probe_rate"]["x-needs"] == {"workers": [2, 3]}
     key = Wider(workers=3).key()
-    assert "workers" not in key and list(key)[-4:] == ["detail", "runtime", "eager", "probe_rate"]
+    assert "workers" not in key and list(key)[-4:] == ["warmth", "runtime", "eager", "probe_rate"]
 
 
 def test_what_it_needs_is_said_beside_it() -> None:

@@ -290,7 +290,7 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path: Path, monkey
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("where", ["publish", "verify", "joined_packets"])
+@pytest.mark.parametrize("where", ["publish", "verify_file", "joined_packets"])
 @pytest.mark.parametrize(
     ("error", "says"),
     [

@@ -136,7 +136,7 @@ def kept_bytes(
     channels: int,
     branches: int,
 ) -> int:
-    """The most that is kept between network calls in float32; see `limpid.method.Method.kept_bytes`.
+    """The most that is kept between network calls in float32; see `limpid.cuts.cost.Cost.kept_bytes`.
 
     ``channels``: of the layers that are changed; ``branches``: network calls that guidance makes of a tile.
     """
