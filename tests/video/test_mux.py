@@ -282,7 +282,7 @@ def test_an_existing_output_is_kept_unless_asked(tmp_path: Path) -> None:
 
 def test_an_output_that_appears_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make_source(tmp_path / "in.mp4", audio=None)
-    monkeypatch.setattr(mux_module, "check_output", lambda *args, **kwargs: None)
+    monkeypatch.setattr(mux_module, "check_spec", lambda *args, **kwargs: None)
     (tmp_path / "o.mp4").write_bytes(b"precious")
     with pytest.raises(OutputError, match="exists already"):
         build(tmp_path, source, "o.mp4")
