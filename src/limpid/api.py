@@ -9,6 +9,7 @@ from typing import Any
 
 from limpid.bounded import fraction
 from limpid.durable.interrupt import stopping_cleanly
+from limpid.method import Method
 from limpid.methods import find_method
 from limpid.plan.device import choose_device, computing
 from limpid.restoration.restorer import target_size
@@ -18,7 +19,7 @@ from limpid.run.events import Teller
 from limpid.run.executor import run_segments
 from limpid.run.finish import Report, dry_run_of, finish_former, join_segments, tell_done
 from limpid.run.identity import input_identity
-from limpid.run.places import check_output, choose_places
+from limpid.run.places import Places, check_output, choose_places
 from limpid.run.prepare import as_shown, check_clip, check_options, tell_clip
 from limpid.run.resume import is_complete, recall, refuse_existing, resume_or_begin, scan_once
 from limpid.run.session import make_session
@@ -26,7 +27,7 @@ from limpid.run.sidecar import from_sidecar
 from limpid.run.texts import with_prompts_read, with_texts
 from limpid.run.workspace import workspace
 from limpid.settings import Settings
-from limpid.types import Progress, SettingsError
+from limpid.types import Clip, Progress, SettingsError
 from limpid.video import FrameReader
 
 __all__ = ["Report", "from_sidecar", "restore", "upscale"]
@@ -71,11 +72,7 @@ def upscale(
     tell_clip(clip, teller)
     places = choose_places(clip, output, settings, work_dir)
     check_output(places, clip, overwrite=overwrite)
-    choose_device(settings.device)
-    for note in check_early(
-        clip, places.output, settings, size=target_size(clip.width, clip.height, method.scale, settings)
-    ):
-        teller.note(note)
+    _refuse_early(clip, places, settings, method, teller)
     with stopping_cleanly() as interrupts, workspace(places, dry_run=dry_run, keep=keep_work) as space:
         with interrupts.interruptible():
             teller.stage("scan")
@@ -105,6 +102,14 @@ def upscale(
             report = join_segments(session, journal, teller, resumed=resumed, overwrite=overwrite)
         space.done = True
         return tell_done(report, teller)
+
+
+def _refuse_early(clip: Clip, places: Places, settings: Settings, method: Method, teller: Teller) -> None:
+    """What needs no look at all frames is found before the input is read from end to end."""
+    choose_device(settings.device)
+    size = target_size(clip.width, clip.height, method.scale, settings)
+    for note in check_early(clip, places.output, settings, size=size):
+        teller.note(note)
 
 
 def restore(

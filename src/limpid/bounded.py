@@ -133,14 +133,6 @@ def items(value: object, *, most: int, least: int = 0) -> list[Any]:
     return list(value)
 
 
-def whole_list(value: object, *, count: int | None = None, most: int = MAX_WHOLE, longest: int = 64) -> list[int]:
-    """A list of whole numbers from 0 on."""
-    found = [whole_number(each, most=most) for each in items(value, most=longest if count is None else count)]
-    if count is not None and len(found) != count:
-        raise ValueError(f"{quoted(value)} has not {count} numbers")
-    return found
-
-
 def parse_json(data: str | bytes) -> Any:
     """JSON without numbers of thousands of digits, without NaN, and not nested deeply."""
     try:

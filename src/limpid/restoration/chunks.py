@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -90,8 +90,8 @@ class ChunkLoop:
 
     def _try(self, segment: Segment, rung: Rung, carry_in: Carry, carry_out: dict[str, Tensor]) -> Tensor | None:
         """One chunk; None after memory ran out and the next lower rung is set."""
-        chunk = Chunk(frames=self.take(segment.halo), segment=segment, rung=rung, carry_in=carry_in)
-        chunk = replace(chunk, on_step=self.on_step)
+        frames = self.take(segment.halo)
+        chunk = Chunk(frames=frames, segment=segment, rung=rung, carry_in=carry_in, on_step=self.on_step)
         try:
             with self.guard():
                 result = self.compute(chunk)
@@ -103,6 +103,6 @@ class ChunkLoop:
             carry_out.update(chunk.carry_out)
             return result
         # Outside of the handler, where the traceback no longer keeps the tensors of the failed try alive.
-        del chunk
+        del chunk, frames
         self.ladder.step_down(segment.core.start, message)
         return None

@@ -5,7 +5,7 @@ Three threads and two bounded queues: `Feed` decodes ahead, the calling thread c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,8 +61,9 @@ class RunJob:
     def plan(self) -> Plan:
         return self.journal.plan
 
-    def todo(self) -> list[Segment]:
-        return [segment for segment in self.plan.segments if segment.index not in self.journal.finished]
+    def unfinished(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Those that are not durable yet."""
+        return [segment for segment in segments if segment.index not in self.journal.finished]
 
     def read_windows(self, stretch: Stretch) -> list[Window]:
         """The frames that may be read for what is left of a stretch.
@@ -75,8 +76,8 @@ class RunJob:
         halo, first, core = self.plan.halo_frames, stretch.segments[0], stretch.core
         start, stop = max(core.start - halo, first.shot_start), min(core.stop + halo, first.shot_stop)
         longest = max(rung.chunk_frames for rung in (self.plan.rung, *self.rungs)) + 2 * halo
-        left = [s.core for s in stretch.segments if s.index not in self.journal.finished]
-        return [add_halo(core, shot_start=start, shot_stop=stop, halo=longest + halo) for core in left]
+        left = self.unfinished(stretch.segments)
+        return [add_halo(s.core, shot_start=start, shot_stop=stop, halo=longest + halo) for s in left]
 
 
 def run_segments(job: RunJob) -> None:
@@ -87,13 +88,13 @@ def run_segments(job: RunJob) -> None:
         OutputError: when the disk is full.
         KeyboardInterrupt: after Ctrl-C or termination; what was finished by then is in the journal.
     """
-    todo = job.todo()
+    todo = job.unfinished(job.plan.segments)
     if not todo:
         return
     done = sum(len(s.core) for s in job.plan.segments) - sum(len(s.core) for s in todo)
     job.teller.stage("run")
     meter = Meter(job.teller, "run", total=len(job.plan.frames), before=done)
-    stretches = [s for s in job.cuts.stretches(job.plan.segments) if any(p in todo for p in s.segments)]
+    stretches = [s for s in job.cuts.stretches(job.plan.segments) if job.unfinished(s.segments)]
     with (
         Feed(job.read, [window for s in stretches for window in job.read_windows(s)], job.group_frames) as feed,
         Sink(job.open_writer, job.journal, job.suffix) as sink,
@@ -133,7 +134,7 @@ class _Runner:
         )
 
     def run(self, stretch: Stretch) -> None:
-        todo = [s for s in stretch.segments if s.index not in self.job.journal.finished]
+        todo = self.job.unfinished(stretch.segments)
         carry_out: dict[str, Tensor] = {}
         carry_in = self._load_carry(todo[0])
 
