@@ -47,6 +47,7 @@ from limpid.types import SettingsError
         ({"method": 3}, "kind str"),
         ({"consistency": "none+motion"}, "joined by"),
         ({"propagation_steps": "1.5"}, "not a step"),
+        ({"propagation_steps": " , "}, "names no step"),
         ({"caption": None}, "off, auto"),
     ],
 )
@@ -169,8 +170,8 @@ NO_MOTION: frozenset[str] = frozenset()
             "motion_guidance has no effect without motion; add it to consistency",
         ),
         (
-            {"consistency": NO_MOTION, "propagation_steps": None, "flow": "raft"},
-            "flow has no effect without propagation_steps or motion; leave it out, or choose one",
+            {"consistency": NO_MOTION, "flow": "raft"},
+            "flow has no effect without propagation or motion; leave it out, or add one to consistency",
         ),
         (
             {"autoencoder": "image", "decoder_weight": 0.5},
@@ -197,7 +198,7 @@ def test_what_has_no_effect_is_said_in_these_words(values: dict[str, Any], sente
         {"guidance": "dssag", "guidance_scale": 3.0},
         {"attention": "sap+tap", "attention_rate": 0.5, "attention_frames": 2},
         {"consistency": "propagation+motion", "propagation_steps": "3", "motion_guidance": 5.0, "flow": "dis"},
-        {"consistency": "propagation", "propagation_steps": "3", "flow": "raft"},
+        {"consistency": "propagation", "flow": "raft"},
         {"autoencoder": "video", "decoder_weight": 0.5, "released": True},
         {"autoencoder": None, "released": True},
         {"codec": "h265", "crf": 20, "input": "video", "deinterlace": "on"},
@@ -262,7 +263,7 @@ def test_some_properties_in_full() -> None:
     assert PROPERTIES["codec"]["enum"] == ["h264", "h265", "av1", "ffv1", "prores", "images", None]
     assert PROPERTIES["fps"]["type"] == ["string", "number", "null"]
     assert PROPERTIES["device"]["type"] == "string" and PROPERTIES["device"]["pattern"].endswith("$")
-    assert PROPERTIES["flow"]["x-needs"] == {"propagation_steps": None, "consistency": ["motion"]}
+    assert PROPERTIES["flow"]["x-needs"] == {"consistency": ["propagation", "motion"]}
     assert "x-needs" not in PROPERTIES["codec"]
 
 

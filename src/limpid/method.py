@@ -150,6 +150,12 @@ class Strategy:
     def check(self, steps: tuple[Step, ...]) -> None:
         """Raises SettingsError for a schedule that the strategy cannot work with, or would have no effect with."""
 
+    @property
+    def whole_shots(self) -> bool:
+        """Whether frames of a shot act on each other over any distance, so that segments should be long: see
+        `limpid.cuts.cost.Demand.whole_shots`."""
+        return False
+
     def halo_frames(self, num_steps: int) -> tuple[int, int]:
         """How many frames before and after the core of a segment the strategy wants to see."""
         return 0, 0
@@ -347,6 +353,7 @@ class Method:
             tile_px=settings.tile_px,
             window_frames=settings.window_frames,
             segment_frames=settings.segment_frames,
+            whole_shots=self.strategy.whole_shots,
             offload=settings.offload,
             held=held,
         )

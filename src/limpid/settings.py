@@ -214,7 +214,7 @@ class Settings(Options):
         None,
         TIME,
         "method",
-        "loop indices (24,26,28) or fractions (0.8,0.9)",
+        "loop indices (24,26,28) or fractions (default: 0.8,0.867,0.934)",
         metavar="LIST",
         parse=parse_steps,
         needs=Needs(
@@ -244,8 +244,8 @@ class Settings(Options):
         "method",
         "estimator of optical flow",
         needs=Needs(
-            "flow has no effect without propagation_steps or motion; leave it out, or choose one",
-            {"propagation_steps": None, "consistency": ("motion",)},
+            "flow has no effect without propagation or motion; leave it out, or add one to consistency",
+            {"consistency": ("propagation", "motion")},
         ),
     )
     """"auto" takes RAFT where its weights are."""

@@ -32,7 +32,10 @@ def parse_consistency(text: str) -> frozenset[str]:
 
 
 def parse_steps(text: str) -> tuple[int | float, ...]:
-    """``"24,26,28"`` -> loop indices, ``"0.8,0.9"`` -> fractions of the schedule in [0, 1). Raises SettingsError."""
+    """``"24,26,28"`` -> loop indices, ``"0.8,0.9"`` -> fractions of the schedule in [0, 1); at least one.
+
+    Raises SettingsError.
+    """
     steps: list[int | float] = []
     for part in (p.strip() for p in text.split(",") if p.strip()):
         if re.fullmatch(r"\d{1,6}", part):
@@ -41,6 +44,11 @@ def parse_steps(text: str) -> tuple[int | float, ...]:
             steps.append(float(part))
         else:
             raise SettingsError(f"{quoted(part)} is not a step; write loop indices (24,26,28) or fractions (0.8,0.9)")
+    if not steps:
+        raise SettingsError(
+            "propagation_steps names no step; write loop indices (24,26,28) or fractions (0.8,0.9), or take "
+            "propagation out of consistency"
+        )
     return tuple(steps)
 
 

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
-from limpid.consistency.propagation import Flows, LatentPropagation, propagate, propagate_backward
+from limpid.consistency.combine import Combined
+from limpid.consistency.propagation import (
+    AUTHORS_STEPS,
+    Flows,
+    LatentPropagation,
+    propagate,
+    propagate_backward,
+    propagate_forward,
+    reach_frames,
+)
+from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.types import SettingsError
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden"
@@ -151,13 +161,40 @@ def test_steps_are_loop_indices_or_fractions_of_the_schedule() -> None:
     assert LatentPropagation(steps=(0.29,)).indices(100) == {29}
 
 
+def test_the_authors_steps_are_theirs_and_exist_in_every_run() -> None:
+    strategy = LatentPropagation(steps=AUTHORS_STEPS)
+    assert strategy.indices(30) == {24, 26, 28}
+    assert [sorted(strategy.indices(count)) for count in (1, 2, 4, 10, 50)] == [[0], [1], [3], [8, 9], [40, 43, 46]]
+
+
 @pytest.mark.parametrize(
     ("steps", "halo"),
-    [((), 0), ((3,), 8), ((3, 4), 16), ((3, 4, 5), 24), ((3, 4, 5, 6), 24), ((0.5, 0.51), 8)],
+    [((), 0), ((3,), 7), ((3, 4), 10), ((3, 4, 5), 12), (tuple(range(10)), 24), ((0.5, 0.51), 7)],
 )
-def test_each_step_wants_eight_frames_around_up_to_24(steps: tuple[int | float, ...], halo: int) -> None:
+def test_the_halo_is_how_far_the_steps_reach_up_to_24(steps: tuple[int | float, ...], halo: int) -> None:
     assert LatentPropagation(steps=steps).halo_frames(10) == (halo, halo)
     assert LatentPropagation(steps=steps, fusion_weight=0.0).halo_frames(10) == (0, 0)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3, 5])
+@pytest.mark.parametrize("beta", [0.3, 0.5])
+def test_beyond_the_reach_next_to_nothing_is_left(passes: int, beta: float) -> None:
+    """A frame that alone is bright, propagated by so many passes: what lies beyond the reach on either side."""
+    reach, frames = reach_frames(passes, beta), 101
+    x0 = torch.zeros(1, 1, frames, 1, 1)
+    x0[:, :, frames // 2] = 1.0
+    for _ in range(passes):
+        x0 = propagate_forward(x0, zero_flows(frames, 1, 1), beta)
+    assert float(x0[:, :, frames // 2 + reach :].sum()) > 1 / 256
+    assert float(x0[:, :, frames // 2 + reach + 1 :].sum()) <= 1 / 256
+
+
+def test_whole_shots_are_wanted_where_propagation_reaches_over_them() -> None:
+    on, off = LatentPropagation(steps=(1,)), LatentPropagation()
+    assert on.whole_shots and not off.whole_shots
+    assert Combined(strategies=(NoiseRescheduling(), on)).whole_shots
+    assert not Combined(strategies=(NoiseRescheduling(), off)).whole_shots
+    assert not Combined(strategies=(LatentTransition(), on)).whole_shots
 
 
 @pytest.mark.parametrize(

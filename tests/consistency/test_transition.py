@@ -210,7 +210,7 @@ def test_combined_runs_every_hook_of_every_strategy() -> None:
     adding = Adding()
     both = Combined(strategies=(adding, LatentPropagation(steps=(0, 1)), LatentTransition(), adding))
     segment = segment_of((0, 16), (0, 16))
-    assert both.halo_frames(4) == (16, 16)
+    assert both.halo_frames(4) == (10, 10)
     assert both.lanes(segment) == LatentTransition().lanes(segment)
     assert list(both.noise_frames(range(3), segment, 0)) == [2, 3, 4]
     state: tuple[Any, ...] = (None, None, None, None)

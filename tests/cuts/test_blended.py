@@ -12,6 +12,7 @@ from fakes import method
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limpid.consistency.propagation import AUTHORS_STEPS, LatentPropagation
 from limpid.cuts.blended import Blended
 from limpid.cuts.blended_memory import BlendedLoad, blended_load
 from limpid.cuts.cost import Cost, Demand
@@ -105,6 +106,24 @@ def test_segments_become_shorter_when_their_result_would_not_fit(large: Method) 
 def test_what_the_user_asks_for_is_kept(large: Method) -> None:
     choice, _ = chosen(large, Budget(device=4 * GIB), tile_px=96, segment_frames=12, window_frames=4)
     assert (choice.rung.tile_px, choice.cutting.frames, choice.rung.window_frames) == (96, 12, 4)
+
+
+def test_a_shot_is_propagated_whole_where_memory_allows() -> None:
+    m = large_method(strategy=LatentPropagation(steps=AUTHORS_STEPS))
+    assert chosen(large_method(), Budget(device=1 << 40))[0].cutting.longest_frames == 107
+    choice, _ = chosen(m, Budget(device=1 << 40))
+    assert (choice.cutting.frames, choice.cutting.longest_frames) == (252, 503)
+    assert (choice.cutting.halo_frames, choice.cutting.after_frames) == (12, 12)
+    assert choice.reasons[0] == (
+        "shots of up to 503 frames are kept consistent as a whole; "
+        "in longer ones a segment of 252 sees 12 frames before it and 12 after it"
+    )
+    little, _ = chosen(m, Budget(device=12 * GIB))
+    assert little.cutting.longest_frames < 503 and little.peak_bytes <= 12 * GIB
+    # a small GPU in a large machine: its memory is not for latents alone
+    small_gpu, load = chosen(m, Budget(device=8 * GIB, host=1 << 40), width=640, height=360)
+    assert small_gpu.cutting.longest_frames * load.latent_bytes <= 2 * GIB
+    assert chosen(m, Budget(device=8 * GIB), segment_frames=900)[0].cutting.frames == 900
 
 
 @given(st.integers(16, 2000), st.integers(16, 2000), st.integers(30, 38), st.booleans())

@@ -39,6 +39,11 @@ class Combined(Strategy):
         for strategy in self.strategies:
             strategy.check(steps)
 
+    @property
+    def whole_shots(self) -> bool:
+        """Not where lanes are cut, beyond which nothing reaches."""
+        return type(self._owner("lanes")) is Strategy and any(s.whole_shots for s in self.strategies)
+
     def halo_frames(self, num_steps: int) -> tuple[int, int]:
         halos = [s.halo_frames(num_steps) for s in self.strategies]
         return max((before for before, _ in halos), default=0), max((after for _, after in halos), default=0)

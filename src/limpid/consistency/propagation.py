@@ -6,6 +6,7 @@ the lane first, then forward over the result. Texture that one window made up is
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +19,11 @@ from limpid.flow.warp import Interpolation, resize_flow, valid_flow, warp
 from limpid.method import LaneContext, Strategy
 from limpid.types import SettingsError, Step
 
-FRAMES_PER_STEP = 8
-"""Frames over which one propagation step is felt: its share halves with each frame, so that 2^-8 is left at the end."""
+AUTHORS_STEPS = (0.8, 0.867, 0.934)
+"""T* where nobody says: 24, 26 and 28 of 30 steps, the first example of the authors' program for video that flickers.
+The paper (UAV section 3.3) has no numbers, but says late steps for severe jitter and early ones for minor."""
+LEFT_SHARE = 1 / 256
+"""What is left, at most, of the share that frames beyond a halo have in a propagated one."""
 MOST_HALO_FRAMES = 24
 
 
@@ -107,7 +111,8 @@ def fuse_valid(current: Tensor, fetched: Tensor, valid: Tensor, beta: float) -> 
 class LatentPropagation(Strategy):
     """UAV's strategy: the predicted clean latent of the whole lane is propagated at chosen steps (T*).
 
-    With no step it is the plain sampler.
+    With no step it is the plain sampler. The lane is a segment with its halo: the paper propagates over the whole
+    video, and here a shot is propagated whole where it is one segment (`whole_shots`).
 
     Early steps settle large structures, late ones calm texture that flickers. It reaches over windows, but forgets
     half with every frame: it smooths a change of texture from window to window and cannot keep a texture for long. A
@@ -153,8 +158,12 @@ class LatentPropagation(Strategy):
     def check(self, steps: tuple[Step, ...]) -> None:
         self.indices(len(steps))
 
+    @property
+    def whole_shots(self) -> bool:
+        return not self.is_off
+
     def halo_frames(self, num_steps: int) -> tuple[int, int]:
-        frames = 0 if self.is_off else min(FRAMES_PER_STEP * len(self.indices(num_steps)), MOST_HALO_FRAMES)
+        frames = 0 if self.is_off else reach_frames(len(self.indices(num_steps)), self.fusion_weight)
         return frames, frames
 
     def begin(self, context: LaneContext) -> LaneFlows | None:
@@ -173,6 +182,21 @@ class LatentPropagation(Strategy):
         forward, backward = (on_grid(flow, *x0.shape[-2:]).to(x0.device) for flow in (state.forward, state.backward))
         delta = self.consistency_px2 if self.adaptive_compat is None else None
         return Flows.checked(forward, backward, delta=delta, adaptive=self.adaptive_compat)
+
+
+def reach_frames(passes: int, fusion_weight: float = 0.5) -> int:
+    """How far ``passes`` propagations are felt in one direction, in frames, up to 24: beyond it a frame has a share of
+    1/256 or less.
+
+    One pass gives the frame at distance d a share of ``(1 - beta) beta^d``, so after n of them the distances are the
+    failures before the n-th success of a coin that fails with probability beta.
+    """
+    beta, beyond = fusion_weight, 1.0
+    for frames in range(MOST_HALO_FRAMES):
+        beyond -= math.comb(frames + passes - 1, frames) * (1 - beta) ** passes * beta**frames
+        if beyond <= LEFT_SHARE:
+            return frames
+    return MOST_HALO_FRAMES
 
 
 def on_grid(flow: Tensor, height: int, width: int) -> Tensor:

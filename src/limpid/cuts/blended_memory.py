@@ -17,7 +17,10 @@ from limpid.cuts.cost import Demand
 from limpid.plan.offload import choose_offload
 from limpid.plan.segments import (
     FINISHED_COPIES,
+    LEAST_SEGMENT_FRAMES,
     LEAST_TILE_PX,
+    LONG_SEGMENT_S,
+    SEGMENT_S,
     UNKNOWN_WORK_BYTES,
     Cutting,
     Rung,
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 HOST_PART = 0.5
 """Part of a CPU's budget that finished frames may take; the rest is for networks."""
+LATENT_PART = 0.25
+"""Part of the device's budget that latents of a long segment may take."""
 LATENT_COPIES = 8
 """Latents, predictions and their sums, all of the whole segment, in float32."""
 MOST_TILE_PX = 512
@@ -126,7 +131,7 @@ def choose_sizes(cuts: Blended, demand: Demand) -> Sizes:
     load, budget = blended_load(cuts, demand), demand.budget
     cutting, reasons = _cut(cuts, demand, load)
     frames = cutting.longest_frames + cutting.halo_frames + cutting.after_frames
-    held = frames * load.frame_bytes + load.kept_bytes - load.kept_on_device
+    held = cutting.longest_frames * load.frame_bytes + load.kept_bytes - load.kept_on_device
     room = budget.device if budget.host is not None else max(budget.device - held, budget.device // 4)
     first = Rung(chunk_frames=cutting.longest_frames, window_frames=demand.window_frames)
     offload, why = _offload(demand.offload, load, first, room, frames, on_host=budget.host is None)
@@ -145,7 +150,10 @@ def _cut(cuts: Blended, demand: Demand, load: BlendedLoad) -> tuple[Cutting, tup
     budget = demand.budget
     room = budget.host if budget.host is not None else _room_beside_networks(load, budget.device)
     room -= load.kept_bytes - load.kept_on_device
-    affordable = max(room // (load.frame_bytes + load.latent_bytes) - sum(demand.around), 1)
+    room -= sum(demand.around) * load.latent_bytes  # frames of the halo are not decoded
+    affordable = max(room // (load.frame_bytes + load.latent_bytes), 1)
+    if demand.whole_shots:
+        affordable = min(affordable, max(int(budget.device * LATENT_PART) // load.latent_bytes, LEAST_SEGMENT_FRAMES))
     make = partial(
         choose_cutting,
         fps=demand.fps,
@@ -153,13 +161,24 @@ def _cut(cuts: Blended, demand: Demand, load: BlendedLoad) -> tuple[Cutting, tup
         segment_frames=demand.segment_frames,
         grid_frames=cuts.segment_grid_frames,
         joint_frames=cuts.joint_frames,
+        least_s=LONG_SEGMENT_S if demand.whole_shots else SEGMENT_S,
     )
     cutting, free = make(affordable_frames=affordable), make()
+    reasons = (_reach(cutting),) if demand.whole_shots else ()
     if cutting == free:
-        return cutting, ()
+        return cutting, reasons
     gib = load.frame_bytes * free.frames / (1 << 30)
     return cutting, (
         f"segments have {cutting.frames} frames instead of {free.frames}, whose result would take {gib:.1f} GiB",
+        *reasons,
+    )
+
+
+def _reach(cutting: Cutting) -> str:
+    """What is said of a strategy that reaches over whole shots: where it does."""
+    return (
+        f"shots of up to {cutting.longest_frames} frames are kept consistent as a whole; in longer ones a segment of "
+        f"{cutting.frames} sees {cutting.halo_frames} frames before it and {cutting.after_frames} after it"
     )
 
 

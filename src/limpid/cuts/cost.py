@@ -71,5 +71,7 @@ class Demand:
     tile_px: int | None = None
     window_frames: int | None = None
     segment_frames: int | None = None
+    whole_shots: bool = False
+    """Whether segments are to be as long as memory allows, whole shots where that can be, unless the user says."""
     offload: AskedOffload = "auto"
     held: Held | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.combine import Combined
 from limpid.consistency.motion_guidance import MotionGuidance
-from limpid.consistency.propagation import LatentPropagation
+from limpid.consistency.propagation import AUTHORS_STEPS, LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
@@ -200,10 +200,11 @@ def family_strategy(
     """
     Settings.refuse(consistency=names, propagation_steps=steps, motion_guidance=motion, flow=flow)
     parts: list[Strategy] = []
-    estimator = LastFlows(flow_estimator(flow, folder)) if steps or "motion" in names else DISFlow()
-    if "propagation" in names and steps:
+    estimator = LastFlows(flow_estimator(flow, folder)) if names & {"propagation", "motion"} else DISFlow()
+    if "propagation" in names:
         adaptive = RELEASED_FLOW_THRESHOLD if released else None
-        parts.append(LatentPropagation(steps=parse_steps(steps), adaptive_compat=adaptive, estimator=estimator))
+        at = AUTHORS_STEPS if steps is None else parse_steps(steps)
+        parts.append(LatentPropagation(steps=at, adaptive_compat=adaptive, estimator=estimator))
     if "noise" in names:
         parts.append(NoiseRescheduling(window_frames=_WINDOW_FRAMES, overlap_frames=overlap_frames))
     if "transition" in names:

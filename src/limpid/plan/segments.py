@@ -17,6 +17,8 @@ from limpid.types import Offload, Segment, Window
 
 SEGMENT_S = 2
 """Default length of a segment; the last ones of a shot are up to twice as long, so that none is shorter."""
+LONG_SEGMENT_S = 10
+"""In place of it where whole shots are wanted: those of up to twice this are one segment, if memory allows."""
 LEAST_SEGMENT_FRAMES = 24
 LEAST_TILE_PX, MOST_TILES = 64, 32
 UNKNOWN_WORK_BYTES = 2048
@@ -120,8 +122,9 @@ def choose_cutting(
     grid_frames: int = 1,
     joint_frames: int = 0,
     affordable_frames: int | None = None,
+    least_s: int = SEGMENT_S,
 ) -> Cutting:
-    """Segments of 2 s or more, on a grid.
+    """Segments of ``least_s`` or more, on a grid.
 
     Args:
         around: frames that a segment needs before and after its core.
@@ -130,6 +133,7 @@ def choose_cutting(
         grid_frames: segments start at multiples of this, counted from the first frame of the shot.
         joint_frames: frames that neighbours have in common and merge.
         affordable_frames: what fits into memory at once, for methods whose segments are computed in one chunk.
+        least_s: seconds of a segment where neither the user nor memory says otherwise.
     """
     halo = {"halo_frames": around[0], "tail_frames": around[1], "grid_frames": grid_frames}
     if segment_frames is not None:
@@ -137,7 +141,7 @@ def choose_cutting(
         # A rest that the segment before has mostly computed already, for the joint, is no segment of its own.
         longest = length + max(2 * joint_frames - 1, 0)
         return Cutting(frames=length, longest_frames=longest, **halo)
-    length = round_up(max(math.ceil(SEGMENT_S * fps), LEAST_SEGMENT_FRAMES), grid_frames)
+    length = round_up(max(math.ceil(least_s * fps), LEAST_SEGMENT_FRAMES), grid_frames)
     longest = 2 * length - 1
     if affordable_frames is not None and longest > affordable_frames:
         length = max(min(length, (affordable_frames + 1) // 2) // grid_frames, 1) * grid_frames
