@@ -19,12 +19,7 @@ from limpid.cli.words import shown
 from limpid.run.places import default_output, is_result, kind_of, sidecar_of
 from limpid.settings import Settings
 from limpid.types import InputError, OutputError, SettingsError
-
-VIDEO_SUFFIXES = frozenset(
-    """.264 .265 .3g2 .3gp .asf .av1 .avi .dv .flv .gif .h264 .h265 .hevc .ivf .m2t .m2ts .m2v .m4v .mjpeg .mkv .mov
-    .mp4 .mpeg .mpg .mts .mxf .nut .obu .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m""".split()  # noqa: SIM905
-)
-
+from limpid.video import VIDEO_SUFFIXES
 
 _MOST_FOLDERS_TO_ASK = 1000
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "train": "train networks by a recipe: every stage of the methods, and the shipped model",
     "bench": "measure methods on data sets, and show them beside the published numbers",
     "weights": "weights of the large methods: list, fetch, convert, verify",
+    "serve": "a page with a queue in the browser, and an HTTP interface",
     "doctor": "check this machine: versions, codecs, speed, weights, memory",
 }
 

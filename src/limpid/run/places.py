@@ -15,6 +15,7 @@ from limpid.durable.files import NAME_BYTES, existing_parent, hidden_name, plant
 from limpid.run.sidecar import is_sidecar, made_from
 from limpid.settings import Settings
 from limpid.types import Clip, OutputError
+from limpid.video.names import is_still_name
 
 SIDECAR_SUFFIX = ".limpid.json"
 CONTAINER_OF = {".mp4": ".mp4", ".m4v": ".mp4", ".mov": ".mov", ".mkv": ".mkv", ".webm": ".mkv"}
@@ -74,8 +75,6 @@ STILL_OF = {".jpg": ".jpg", ".jpeg": ".jpg", ".webp": ".webp", ".tif": ".tif", "
 
 def kind_of(source: Path) -> Kind:
     """What an input is, by its name and without opening it."""
-    from limpid.video import is_still_name  # loads OpenCV
-
     return "folder" if isdir(source) else "still" if is_still_name(source) else "film"  # noqa: PTH112
 
 

@@ -8,12 +8,13 @@ from limpid.lazy import names_of
 
 if TYPE_CHECKING:
     from limpid.video.encode import picture_depth as picture_depth
-    from limpid.video.images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-    from limpid.video.images import is_image_name as is_image_name
-    from limpid.video.images import is_still_name as is_still_name
     from limpid.video.images import list_images as list_images
-    from limpid.video.images import natural_key as natural_key
     from limpid.video.inline import inline_mp4 as inline_mp4
+    from limpid.video.names import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+    from limpid.video.names import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+    from limpid.video.names import is_image_name as is_image_name
+    from limpid.video.names import is_still_name as is_still_name
+    from limpid.video.names import natural_key as natural_key
     from limpid.video.picture import quantise as quantise
     from limpid.video.probing import probe as probe
     from limpid.video.probing import rate_varies as rate_varies
@@ -33,10 +34,11 @@ _HOME = {
     "to_tensor": ".tensors",
     "alpha_of": ".tensors",
     "list_images": ".images",
-    "IMAGE_SUFFIXES": ".images",
-    "is_image_name": ".images",
-    "is_still_name": ".images",
-    "natural_key": ".images",
+    "IMAGE_SUFFIXES": ".names",
+    "VIDEO_SUFFIXES": ".names",
+    "is_image_name": ".names",
+    "is_still_name": ".names",
+    "natural_key": ".names",
     # output
     "resolve_output": ".output",
     "segment_spec": ".output",

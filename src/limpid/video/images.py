@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,31 +14,10 @@ from limpid.bounded import read_regular
 from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
+from limpid.video.names import IMAGE_SUFFIXES, is_image_name, natural_key
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
-"""What OpenCV reads, alone or as a folder."""
-STILL_SUFFIXES = IMAGE_SUFFIXES | frozenset(
-    """.exr .tga .heic .heif .hif .dpx .jp2 .j2k .jxl .ppm .pgm .pbm .pnm .pam .sgi .pcx .qoi .hdr .cin .psd""".split()  # noqa: SIM905
-)
-"""Names of single pictures; those beyond `IMAGE_SUFFIXES` are read by FFmpeg."""
 DEFAULT_FPS = Fraction(24)
 _SRGB = ColorTags(primaries=1, transfer=13, matrix=0, full_range=True)
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that puts frame_2 before frame_10."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
-
-
-def is_image_name(path: Path) -> bool:
-    """Whether the name has the ending of an image that OpenCV reads."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def is_still_name(path: Path) -> bool:
-    """Whether the name has the ending of a single picture of any kind."""
-    return path.suffix.lower() in STILL_SUFFIXES
 
 
 def list_images(folder: Path) -> list[Path]:

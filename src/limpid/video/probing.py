@@ -14,7 +14,8 @@ from limpid.types import Clip, HiddenEdges, InputError, SettingsError, SideStrea
 from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
 from limpid.video.extras import extras_of
-from limpid.video.images import is_image_name, probe_folder, probe_image
+from limpid.video.images import probe_folder, probe_image
+from limpid.video.names import is_image_name
 from limpid.video.opening import check_readable, is_cover, is_folder
 from limpid.video.pixels import bit_depth, has_alpha, resolve_color, turn_of
 

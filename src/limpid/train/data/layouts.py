@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from limpid.types import InputError, SettingsError
-from limpid.video.images import IMAGE_SUFFIXES
+from limpid.video.names import IMAGE_SUFFIXES
 
 _SHOWN = 5
 """Names that are listed before "and so many more"."""

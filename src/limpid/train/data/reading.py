@@ -15,7 +15,8 @@ from limpid.train.data.sources import SOURCE_SUFFIXES, ClipSource
 from limpid.train.data.tars import read_member
 from limpid.types import Clip, InputError, Timeline, Window
 from limpid.video import FrameReader, list_images, probe, scan
-from limpid.video.images import IMAGE_SUFFIXES, load_image, mixed_sizes
+from limpid.video.images import load_image, mixed_sizes
+from limpid.video.names import IMAGE_SUFFIXES
 
 CACHE_BYTES = 1 << 30
 """Decoded pixels that a process keeps."""

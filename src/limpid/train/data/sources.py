@@ -12,7 +12,7 @@ from typing import Literal
 
 from limpid.train.data.tars import Member, read_index
 from limpid.types import InputError, SettingsError
-from limpid.video.images import IMAGE_SUFFIXES, natural_key
+from limpid.video.names import IMAGE_SUFFIXES, natural_key
 
 SourceKind = Literal["video", "frames", "photo", "pair"]
 
