@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
     {"types", "bounded", "options", "spellings", "settings", "lazy"},
-    {"durable"},
+    {"durable", "viewer"},
     {"tiling", "color", "checkpoints", "plan"},
     {"video", "cuts"},
     {"method"},

@@ -63,7 +63,10 @@ def test_every_module_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     assert {str(path.relative_to(source)) for path in source.rglob("*.py")} <= set(wheel.namelist())
 
 
-def test_the_template_of_the_comparison_page_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+def test_the_pages_are_in_the_wheel_with_all_their_files(wheel: zipfile.ZipFile) -> None:
+    source = REPOSITORY / "src"
+    wanted = {path.relative_to(source) for kind in ("html", "css", "js", "svg") for path in source.rglob(f"*.{kind}")}
+    assert {str(path) for path in wanted} <= set(wheel.namelist())
     assert {f"limpid/bench/compare/page.{kind}" for kind in ("html", "css", "js")} <= set(wheel.namelist())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import browser
 import pytest
 
 from limpid.bench.compare import Wishes, compare_videos
@@ -21,9 +22,8 @@ def load(name: str) -> ModuleType:
     return module
 
 
-browser_module: Any = load("browser")
 comparing: Any = load("comparing")
-PROGRAM = browser_module.find_browser()
+PROGRAM = browser.find_browser()
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here (Debian: apt-get install chromium)")
 
@@ -45,10 +45,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     paths = {name: str(path) for name, path in comparing.clips(folder).items()}
     files = [paths["truth"], paths["faulty"]]
     out = compare_videos(files, folder / "a page & more.html", lr=paths["small"], wishes=Wishes(num_crops=1))
-    with browser_module.Browser(PROGRAM, folder / "profile") as browser:
-        browser.open(out)
-        browser.wait_for("document.documentElement?.dataset.ready === 'yes'")
-        yield browser
+    assert PROGRAM is not None
+    with browser.Browser(PROGRAM, folder / "profile") as window:
+        window.open(out.as_uri())
+        window.wait_for("document.documentElement?.dataset.ready === 'yes'")
+        yield window
 
 
 def frame(page: Any) -> int:
@@ -102,6 +103,24 @@ def test_dragging_moves_the_wipe(page: Any) -> None:
     for kind in ("mousePressed", "mouseReleased"):
         page.call("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **at)
     assert abs(int(page.value("document.getElementById('wipe').value")) - 250) <= 10
+
+
+def test_keys_zoom_and_dragging_moves_what_is_zoomed(page: Any) -> None:
+    """The white rectangle of frame 6 is at 96..136, 32..72 of 160x96; zoomed 4 times at it, it fills the middle."""
+    go_to(page, comparing.FAULT_FRAME)
+    page.value("(() => { const w = document.getElementById('wipe'); w.value = 0; w.oninput(); })()")
+    box = page.value(BOX)
+    at = {"x": box[0] + box[2] * 116 / 160, "y": box[1] + box[3] * 52 / 96}
+    page.call("Input.dispatchMouseEvent", type="mouseWheel", deltaX=0, deltaY=-554.5, modifiers=2, **at)
+    page.wait_for("document.getElementById('zoom').value === '4×'")
+    assert min(page.value(COLOUR % (116, 52))) > 235 and min(page.value(COLOUR % (150, 80))) > 235
+    page.call("Input.dispatchMouseEvent", type="mousePressed", button="left", buttons=1, clickCount=1, **at)
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", button="left", buttons=1, x=box[0] + 40, y=at["y"])
+    page.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", x=box[0] + 40, y=at["y"])
+    assert min(page.value(COLOUR % (116, 52))) < 235
+    page.press("0")
+    assert page.value("document.getElementById('zoom').value") == "1×"
+    assert min(page.value(COLOUR % (116, 52))) > 235
 
 
 def test_sources_views_and_parts_can_be_chosen(page: Any) -> None:

@@ -21,6 +21,7 @@ from limpid.bench.compare.profiles import ProfileLine
 from limpid.bench.compare.sources import ComparedFile, Sources, counted
 from limpid.durable.files import clear_temporary, discard, publish, temporary_name
 from limpid.video.files import writing
+from limpid.viewer import inlined
 
 ROW_WIDTH = 1200
 """Pixels that a row of crops may take before it wraps; they are enlarged by a whole factor from 2 to 4."""
@@ -65,7 +66,7 @@ def render(page: Page) -> str:
     parts = {
         "title": escape(" · ".join(page.labels)),
         "style": (template / "page.css").read_text("utf-8"),
-        "script": (template / "page.js").read_text("utf-8"),
+        "script": inlined((template / "page.js").read_text("utf-8")),
         "data": _for_script(_data(page)),
         "film": data_uri(page.film.data, "video/mp4"),
         "film_text": escape(_film_text(page)),

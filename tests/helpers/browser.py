@@ -26,7 +26,7 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """One page in a browser. Names of hosts resolve to nothing, so that nothing outside can be reached."""
+    """One page in a browser. Names of hosts resolve to nothing, so that nothing outside of this machine can be reached."""
 
     def __init__(self, program: str, profile: Path, *, timeout_s: float = 60) -> None:
         self.timeout_s = timeout_s
@@ -34,7 +34,12 @@ class Browser:
         self._number, self._session, self._rest = 0, "", b""
         to_read, self._to_browser = os.pipe()
         self._from_browser, to_write = os.pipe()
-        flags = [*FLAGS, f"--user-data-dir={profile}", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"]
+        flags = [
+            *FLAGS,
+            f"--user-data-dir={profile}",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "about:blank",
+        ]
         # the browser reads from descriptor 3 and writes to 4, whatever numbers the pipes have here
         shell = f'exec 8<&{to_read} 9>&{to_write}; exec 3<&8 4>&9; exec "$0" "$@"'
         self._process = subprocess.Popen(
@@ -66,8 +71,8 @@ class Browser:
             self._process.kill()
             self._process.wait(10)
 
-    def open(self, page: Path) -> None:
-        self.call("Page.navigate", url=page.as_uri())
+    def open(self, address: str) -> None:
+        self.call("Page.navigate", url=address)
 
     def value(self, expression: str) -> Any:
         """What a JavaScript expression gives; promises are waited for."""
