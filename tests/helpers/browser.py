@@ -26,7 +26,7 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """One page in a browser. Names of hosts resolve to nothing, so that nothing outside of this machine can be reached."""
+    """One page in a browser. Names of hosts resolve to nothing, so that only this machine can be reached."""
 
     def __init__(self, program: str, profile: Path, *, timeout_s: float = 60) -> None:
         self.timeout_s = timeout_s
