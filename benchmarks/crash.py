@@ -26,11 +26,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from file_changes import forever
+
 from limpid.cli.main import main as command
 from limpid.durable.files import sha256_of
 
 STAGES = ("start", "probe", "scan", "plan", "calibrate", "run", "assemble", "finish", "clean")
-CHANGES = frozenset(("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.truncate"))
 LONGEST_S = 120.0
 MANY = 4
 """Of these killed runs one is killed again before it is left alone."""
@@ -113,14 +114,9 @@ def tell_stages(descriptor: int) -> None:
 
 
 def watch_changes(folder: Path, kill_at: int | None, count: Path | None) -> None:
-    """Count what changes files below ``folder``, before it happens; tell the count or kill at a number."""
-    seen = 0
+    """Until this process ends: kill it at the change of a number, or write down how many there were."""
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal seen
-        if not is_change(event, arguments) or not str(arguments[0]).startswith(str(folder)):
-            return
-        seen += 1
+    def on_change(seen: int, event: str, path: str) -> None:
         if seen == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         if count is not None:
@@ -128,13 +124,7 @@ def watch_changes(folder: Path, kill_at: int | None, count: Path | None) -> None
             os.write(descriptor, str(seen).encode())
             os.close(descriptor)
 
-    sys.addaudithook(hook)
-
-
-def is_change(event: str, arguments: tuple[Any, ...]) -> bool:
-    if event == "open":
-        return isinstance(arguments[0], str) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-    return event in CHANGES
+    forever(folder, on_change)
 
 
 def wait(run: Run, until: Callable[[str, float], bool] = lambda stage, since: False) -> int | None:

@@ -3,9 +3,10 @@
     python benchmarks/disk.py CLIP --faults 200
 
 Faults: an error of the operating system (disk full, quota, read-only, too large, folder gone) instead of one change of
-the file system, at every place in turn; a limit on the size of files, so that writing itself fails (also inside
-FFmpeg); and, for root, a small disk (tmpfs) that fills. The run must end with a sentence and an exit code of its own,
-leave no output or a whole one, and the same command must complete with the same bytes once nothing fails.
+the file system, at every place in turn; the folder of the output deleted before a change; a limit on the size of files,
+so that writing itself fails (also inside FFmpeg); and, for root, a small disk (tmpfs) that fills. The run must end with
+a sentence and an exit code of its own, leave no output or a whole one, and the same command must complete with the same
+bytes once nothing fails. `tests/run/test_disk.py` has a fast form of the same.
 """
 
 from __future__ import annotations
@@ -13,45 +14,25 @@ from __future__ import annotations
 import argparse
 import collections
 import errno
-import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import crash
+from file_changes import FAULTS, failing_at, forever, limit_files, removing_at
 
 from limpid.durable.files import sha256_of
 
-ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.ENOENT, errno.EIO)
 SENTENCE_CODES = (3, 4, 5)
 """What a run may say: also that the input cannot be read, when its folder is gone."""
-
-
-def fail_at(folder: Path, number: int, code: int) -> None:
-    """From now on the change of this number below ``folder`` fails; those after it as well, for what stays so."""
-    seen = 0
-    stays = code in (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal seen
-        if not crash.is_change(event, arguments) or not str(arguments[0]).startswith(str(folder)):
-            return
-        seen += 1
-        grows = event in ("open", "os.mkdir", "os.link", "os.rename")
-        if seen == number or (stays and seen > number and (grows or code == errno.EROFS)):
-            raise OSError(code, os.strerror(code), str(arguments[0]))
-
-    sys.addaudithook(hook)
-
-
-def limit_files(limit: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+REMOVED = -1
+"""Stands for a folder that somebody deletes with all that is in it."""
 
 
 def start(case: crash.Case, folder: Path, trouble: Callable[[], None]) -> crash.Run:
@@ -76,6 +57,9 @@ def troubled(case: crash.Case, folder: Path, truth: crash.Truth, name: str, trou
     says = run.log.read_text(errors="replace")
     if code not in (0, *SENTENCE_CODES) or "Traceback" in says or "defect" in says:
         raise SystemExit(f"{case.name}, {name}: ended with {code}: {says[-600:]}")
+    if not folder.exists():
+        folder.mkdir()
+        crash.prepare(case, folder)
     new = (folder / case.output).exists() and not is_former(case, folder)
     if new and sha256_of(folder / case.output) != truth.digest:
         raise SystemExit(f"{case.name}, {name}: a partial output lies under the final name")
@@ -93,16 +77,17 @@ def is_former(case: crash.Case, folder: Path) -> bool:
 
 def faults(truth: crash.Truth, folder: Path, count: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """Every change with every error in an order without pattern, and sizes at which writing fails, in turn."""
-    places = [(number, code) for number in range(1, truth.changes + 1) for code in ERRORS]
+    places = [(number, code) for number in range(1, truth.changes + 1) for code in (*FAULTS, REMOVED)]
     random.shuffle(places)
     for index in range(count):
         if index % 5 == 4:
             limit = random.choice((0, 100, 1000, 3000, 10_000, 30_000))
-            yield f"files of at most {limit} bytes", lambda limit=limit: limit_files(limit)
+            yield f"files of at most {limit} bytes", partial(limit_files, limit)
         else:
             number, code = places[index % len(places)]
-            name = f"{errno.errorcode[code]} at change {number}"
-            yield name, lambda number=number, code=code: fail_at(folder, number, code)
+            name = f"{errno.errorcode.get(code, 'folder removed')} at change {number}"
+            fault = removing_at(number, folder) if code == REMOVED else failing_at(number, code)
+            yield name, partial(forever, folder, fault)
 
 
 def on_small_disks(case: crash.Case, truth: crash.Truth, folder: Path) -> int:

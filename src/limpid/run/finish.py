@@ -19,9 +19,6 @@ from limpid.run.sidecar import sidecar_text
 from limpid.types import Window
 from limpid.video import assemble
 
-SIDECAR_DRAFT = "sidecar.json"
-"""In the home of a run, until the output has its name."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -62,7 +59,7 @@ def join_segments(session: Session, journal: Journal, teller: Teller, *, resumed
         teller.stage("finish")
         reports.append(_report(session, journal.plan, journal.estimate, teller, resumed=resumed))
         text = _sidecar(session, journal, teller, reports[0], published)
-        write_atomic(places.home / SIDECAR_DRAFT, text)
+        write_atomic(places.sidecar_draft, text)
         journal.add_published(published)
 
     assemble(
@@ -83,9 +80,8 @@ def join_segments(session: Session, journal: Journal, teller: Teller, *, resumed
 
 def settle(places: Places) -> None:
     """Put the sidecar beside the output that has just got its name, or had got it when a former run was killed."""
-    draft = places.home / SIDECAR_DRAFT
-    if draft.exists():
-        draft.replace(places.sidecar)
+    if places.sidecar_draft.exists():
+        places.sidecar_draft.replace(places.sidecar)
         fsync_path(places.sidecar.parent)
 
 

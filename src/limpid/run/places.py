@@ -42,6 +42,11 @@ class Places:
         return home_of(self.output)
 
     @property
+    def sidecar_draft(self) -> Path:
+        """The sidecar, until the output has its name."""
+        return self.home / "sidecar.json"
+
+    @property
     def unfinished(self) -> Path:
         """Where the result grows."""
         return self.home / f"part{self.output.suffix if self.output.suffix.isascii() else ''}"

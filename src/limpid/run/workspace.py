@@ -74,15 +74,20 @@ def _leave(space: Workspace, places: Places, folders: list[Path], *, keep: bool)
             space.journal.add_assembled()
         space.journal.close()
     if keep:
-        if places.work != places.home:
-            empty(places.home)
-        return
-    if space.done:
+        _leave_home(space, places)
+    elif space.done:
         _remove_done(folders)
-    elif not _is_worth_keeping(places.work):
+    elif _is_worth_keeping(places.work):
+        _leave_home(space, places)
+    else:
         for folder in reversed(folders):
             empty(folder)
-    elif places.work != places.home:
+
+
+def _leave_home(space: Workspace, places: Places) -> None:
+    """Remove the home of a run whose segments stay elsewhere; not when the result may have its name and its sidecar
+    only lies here."""
+    if places.work != places.home and (space.done or not places.sidecar_draft.exists()):
         empty(places.home)
 
 
