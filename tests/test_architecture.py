@@ -18,6 +18,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = [
     {"types", "bounded", "options", "spellings", "settings", "lazy"},
     {"durable", "viewer"},
+    {"runtimes"},
     {"tiling", "color", "checkpoints", "plan"},
     {"video", "cuts"},
     {"method"},

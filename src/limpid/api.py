@@ -11,7 +11,7 @@ from limpid.bounded import fraction
 from limpid.durable.interrupt import stopping_cleanly
 from limpid.method import Method
 from limpid.methods import find_method
-from limpid.plan.device import choose_device, computing
+from limpid.plan.device import choose_machine, computing
 from limpid.restoration.restorer import target_size
 from limpid.restoration.stream import restore_stream
 from limpid.run.early import check_early, probe_for
@@ -106,7 +106,7 @@ def upscale(
 
 def _refuse_early(clip: Clip, places: Places, settings: Settings, method: Method, teller: Teller) -> None:
     """What needs no look at all frames is found before the input is read from end to end."""
-    choose_device(settings.device)
+    choose_machine(settings.device, settings.dtype, runtime=settings.runtime, runtimes=method.runtimes)
     size = target_size(clip.width, clip.height, method.scale, settings)
     for note in check_early(clip, places.output, settings, size=size):
         teller.note(note)

@@ -275,6 +275,10 @@ class Guidance(Protocol):
 # ------------------------------------------------------------------------------------------------ method
 
 
+ENGINE_OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
+"""Settings of the engine that have an effect with every method, unless it says otherwise."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
     """The weights of a method, as far as they are known before they are loaded."""
@@ -311,8 +315,10 @@ class Method:
     color: ColorFix = "wavelet"
     cost: Cost = field(default_factory=Cost)
     weights: Weights = field(default_factory=Weights)
-    options: frozenset[str] = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames"})
+    options: frozenset[str] = ENGINE_OPTIONS
     """Settings that have an effect; any other one that the user gives is refused."""
+    runtimes: tuple[str, ...] = ("torch",)
+    """What its network can run in, torch or ncnn; where it is one, nothing else can be asked for."""
     chosen: Mapping[str, Any] = field(default_factory=dict)
     """Options of its own that it has set, by the names of `Settings`: sidecars keep them, for other defaults later."""
 

@@ -19,6 +19,7 @@ from limpid.spellings import parse_consistency, parse_preview, parse_steps
 
 Color = Literal["wavelet", "adain", "none"]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+Runtime = Literal["auto", "torch", "ncnn"]
 Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
 Deinterlace = Literal["auto", "on", "off", "double"]
 
@@ -34,7 +35,7 @@ AskedOffload = Literal["auto", "none", "model", "group"]
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
 """Rows of the noise-level embedding of the SD x4 upscaler that were trained."""
-DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d{1,2})?"
+DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d{1,2})?|vulkan(:\d{1,2})?"
 
 
 class Group(StrEnum):
@@ -101,9 +102,19 @@ class Settings(Options):
         None, RESULT, "engine", "how colours are held to the input's (default: the method's own way)"
     )
     device: str = option(
-        "auto", MACHINE, "always", "auto, cpu, mps, cuda or cuda:N", metavar="NAME", in_key=False, pattern=DEVICE_NAMES
+        "auto",
+        MACHINE,
+        "always",
+        "auto, cpu, mps, cuda, cuda:N, vulkan or vulkan:N",
+        metavar="NAME",
+        in_key=False,
+        pattern=DEVICE_NAMES,
     )
-    """"auto" takes cuda, then mps, then cpu."""
+    """"auto" takes cuda, then mps, then cpu; on Vulkan devices only networks in ncnn run."""
+    runtime: Runtime = option(
+        "auto", MACHINE, "engine", "what computes the network (default: the fastest here)", in_key=False
+    )
+    """"auto" looks into the table of measurements that ``limpid doctor`` shows."""
     dtype: DType = option("auto", MACHINE, "always", "number format of the network")
     """"auto" takes bfloat16 where the machine is fast at it."""
     tile_px: int | None = option(

@@ -346,6 +346,12 @@ class Placement:
     offload: Offload = "none"
     compile: bool = False
     """Whether the denoiser is compiled by ``torch.compile``: slower to start, faster afterwards."""
+    runtime: str = "torch"
+    """What the network runs in: torch or ncnn."""
+    threads: int = 1
+    """Processor threads of a runtime that is not told by PyTorch."""
+    vulkan: int | None = None
+    """Number of the Vulkan device that ncnn computes on; None: the processor."""
 
 
 Progress = Callable[[dict[str, Any]], None]

@@ -21,7 +21,7 @@ class Wider(Settings):
     """The settings with five options more."""
 
     warmth: float = option(0.5, Group.RESULT, "engine", "how warm the picture becomes, 0 to 1", least=0, most=1)
-    runtime: Literal["torch", "other"] = option("torch", Group.MACHINE, "always", "what computes")
+    flavour: Literal["torch", "other"] = option("torch", Group.MACHINE, "always", "what computes")
     workers: int | None = option(None, Group.MACHINE, "always", "processes", least=1, most=8, in_key=False)
     eager: bool = option(False, Group.MACHINE, "always", "begin at once")
     probe_rate: Fraction | None = option(
@@ -47,13 +47,13 @@ def test_it_checks_itself_and_goes_through_json() -> None:
     assert Wider.from_dict(wider.to_dict()) == wider == Wider().replace(warmth=1.0, workers=2, probe_rate="1/3")
     for bad, words in (
         ({"warmth": 1.5}, "warmth is 1.5; it must be 0 or more and at most 1"),
-        ({"runtime": "third"}, "runtime is 'third'; it can be torch, other"),
+        ({"flavour": "third"}, "flavour is 'third'; it can be torch, other"),
         ({"eager": 1}, "a value of kind bool is needed"),
         ({"scale": 2, "height": 100}, "not both"),
     ):
         with pytest.raises(SettingsError, match=words):
             Wider(**bad)
-    with pytest.raises(SettingsError, match=r"'speed' is not an option; .*, threads, warmth, runtime"):
+    with pytest.raises(SettingsError, match=r"'speed' is not an option; .*, threads, warmth, flavour"):
         Wider().replace(speed=1)
 
 
@@ -65,7 +65,7 @@ def test_the_command_line_has_it() -> None:
     for shown in (
         "--warmth X",
         "how warm the picture becomes, 0 to 1 (default: 0.5)",
-        "--runtime torch|other",
+        "--flavour torch|other",
         "--workers N",
         "--no-eager",
     ):
@@ -75,11 +75,11 @@ def test_the_command_line_has_it() -> None:
 
 def test_the_schema_and_the_key_have_it() -> None:
     properties = schema_of(Wider, title="x")["properties"]
-    assert properties["warmth"]["maximum"] == 1 and properties["runtime"]["enum"] == ["torch", "other"]
+    assert properties["warmth"]["maximum"] == 1 and properties["flavour"]["enum"] == ["torch", "other"]
     assert properties["probe_rate"]["x-shown"] is False
     assert properties["probe_rate"]["x-needs"] == {"workers": [2, 3]}
     key = Wider(workers=3).key()
-    assert "workers" not in key and list(key)[-4:] == ["warmth", "runtime", "eager", "probe_rate"]
+    assert "workers" not in key and list(key)[-4:] == ["warmth", "flavour", "eager", "probe_rate"]
 
 
 def test_what_it_needs_is_said_beside_it() -> None:
@@ -94,10 +94,10 @@ def test_what_it_needs_is_said_beside_it() -> None:
 
 
 def test_a_method_can_say_it_in_its_own_words() -> None:
-    own = {"probe_rate": Needs("not {probe_rate} without eager", {"eager": (True,), "runtime": ("other",)})}
-    values: dict[str, Any] = {"probe_rate": Fraction(2), "eager": False, "runtime": "torch", "workers": 2}
+    own = {"probe_rate": Needs("not {probe_rate} without eager", {"eager": (True,), "flavour": ("other",)})}
+    values: dict[str, Any] = {"probe_rate": Fraction(2), "eager": False, "flavour": "torch", "workers": 2}
     assert Wider.unused(own, **values) == ["not 2 without eager"]
-    assert Wider.unused(own, **{**values, "runtime": "other"}) == []
+    assert Wider.unused(own, **{**values, "flavour": "other"}) == []
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def command(arguments: list[str]) -> int:
 
 def examine() -> Iterator[Finding]:
     """Findings one after the other, as the slower ones need a second; one that fails becomes a problem itself."""
-    for check in (system, packages, codecs, processor, accelerator, weights, room):
+    for check in (system, packages, codecs, processor, runtimes, accelerator, weights, room):
         try:
             yield from check()
         except Exception as error:  # noqa: BLE001  the other findings are still wanted
@@ -103,6 +103,26 @@ def processor() -> Iterator[Finding]:
     faster = max(rates, key=lambda dtype: rates[dtype])
     if rates[faster] > 1.3 * rates[machine.dtype]:
         yield Finding("dtype", f"--dtype {faster} measured faster here than {machine.dtype}", "advice")
+
+
+def runtimes() -> Iterator[Finding]:
+    """What networks that are made for a processor run in, and why."""
+    from limpid.cli.speed import ncnn_gflops
+    from limpid.plan.device import choose_machine, cpu_flags
+    from limpid.plan.runtime import measured_runtime
+    from limpid.runtimes.package import has_ncnn, ncnn_version, vulkan_devices
+
+    row = measured_runtime(cpu_flags())
+    if not has_ncnn():
+        state: State = "advice" if row.runtime == "ncnn" else "ok"
+        yield Finding("runtime", f"torch; ncnn is not installed (limpid[ncnn]): {row.because}", state)
+        return
+    machine = choose_machine("cpu")
+    rate = ncnn_gflops(machine.threads)
+    yield Finding("runtime", f"--runtime auto takes {row.runtime}: {row.because}")
+    yield Finding("ncnn", f"{ncnn_version()}, convolution in float32 {rate:.0f} GFLOP/s (as plain arithmetic)")
+    for index, name in enumerate(vulkan_devices()):
+        yield Finding(f"vulkan:{index}", f"{name}; for networks in ncnn, by --device vulkan:{index}")
 
 
 def accelerator() -> Iterator[Finding]:

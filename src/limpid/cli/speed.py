@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 
 CHANNELS = 64
 HEIGHT, WIDTH = 180, 320
@@ -28,16 +30,38 @@ def convolution_gflops(dtype: str, *, device: str = "cpu", seconds: float = 0.3)
     frames = torch.rand(FRAMES, CHANNELS, HEIGHT, WIDTH, device=device, dtype=kind)
     frames = frames.to(memory_format=torch.channels_last)
 
-    def once() -> float:
-        start = time.perf_counter()
+    def once() -> None:
         with torch.no_grad():
             layer(frames)
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize(device)
-        return time.perf_counter() - start
 
-    once()
-    best, end = once(), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        best = min(best, once())
-    return FLOP / best / 1e9
+    return FLOP / _best_seconds(once, seconds) / 1e9
+
+
+def ncnn_gflops(threads: int, *, seconds: float = 0.3) -> float:
+    """Best rate of the same convolution in ncnn, on the processor; Winograd's arithmetic counts as if it were plain."""
+    import numpy as np
+
+    from limpid.runtimes.network import NcnnNetwork
+    from limpid.runtimes.writing import NcnnGraph
+
+    graph = NcnnGraph()
+    graph.input("frame")
+    random = np.random.default_rng(0)
+    weight = random.random((CHANNELS, CHANNELS, 3, 3), np.float32)
+    graph.convolution("frame", "out", weight, np.zeros(CHANNELS, np.float32))
+    network = NcnnNetwork.of_graph(graph, threads=threads)
+    frame = random.random((CHANNELS, HEIGHT, WIDTH), np.float32)
+    given = {"frame": network.mat(frame)}
+    return FLOP / _best_seconds(lambda: network.run(given, ("out",), packed=True), seconds) / 1e9
+
+
+def _best_seconds(work: Callable[[], object], seconds: float) -> float:
+    work()
+    best, end = math.inf, time.perf_counter() + seconds
+    while time.perf_counter() < end or best == math.inf:
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best

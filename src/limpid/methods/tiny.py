@@ -17,17 +17,17 @@ from limpid.cuts.cost import Cost
 from limpid.cuts.local import Local
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
-from limpid.method import Method, Prior, Strategy, Weights
+from limpid.method import ENGINE_OPTIONS, Method, Prior, Strategy, Weights
 from limpid.methods.common import SUMMARIES
 from limpid.priors.tiny import (
     TinyConfig,
-    TinyPrior,
     load_between,
     load_tiny,
     read_tiny_config,
     residual_picture,
     trained_schedule,
 )
+from limpid.priors.tiny_ncnn import placed_tiny
 from limpid.settings import Settings
 from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
@@ -85,6 +85,8 @@ def tiny(
             work_bytes_per_px=256,
         ),
         weights=Weights(digest=ends.digest),
+        options=ENGINE_OPTIONS | {"runtime"},
+        runtimes=("torch", "ncnn"),
         chosen=ends.chosen,
     )
 
@@ -114,7 +116,7 @@ class _Ends:
             network = load_tiny(self.faithful)
         else:
             network = load_between(self.faithful, self.vivid, self.detail)
-        return TinyPrior(network, device=placement.device, dtype=placement.dtype)
+        return placed_tiny(network, placement)
 
     def digest(self) -> str:
         """Hash of the network that runs: at the ends that of the file, as if there were no other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,11 +16,11 @@ import torch
 from limpid.bounded import quoted
 from limpid.plan.allocator import keep_freed_memory
 from limpid.plan.memory import MOST_BYTES, USABLE_PART, Budget, cpu_budget, free_bytes
+from limpid.plan.runtime import FAST_BF16_FLAGS, choose_runtime, ncnn_dtype
+from limpid.runtimes.package import VULKAN, ncnn_version, vulkan_devices, vulkan_index
 from limpid.types import Offload, Placement, SettingsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-FAST_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
-"""Flags of bfloat16 instructions in /proc/cpuinfo, x86 and ARM. Without, oneDNN emulates it, slower than float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +32,28 @@ class Machine:
     threads: int
     model: str
     """Name of the processor or GPU: other ones may round differently."""
+    runtime: str = "torch"
+    """What the network runs in: torch or ncnn."""
 
     @property
     def torch_device(self) -> torch.device:
-        return torch.device(self.device)
+        """Where PyTorch's part of the work is done: ncnn takes pictures from the host and gives them back."""
+        return torch.device("cpu" if self.device.startswith(VULKAN) else self.device)
 
     @property
     def torch_dtype(self) -> torch.dtype:
         return DTYPES[self.dtype]
 
     def placement(self, *, offload: Offload = "none", compile: bool = False) -> Placement:
-        return Placement(device=self.torch_device, dtype=self.torch_dtype, offload=offload, compile=compile)
+        return Placement(
+            device=self.torch_device,
+            dtype=self.torch_dtype,
+            offload=offload,
+            compile=compile,
+            runtime=self.runtime,
+            threads=self.threads,
+            vulkan=vulkan_index(self.device) if self.device.startswith(VULKAN) else None,
+        )
 
     def budget(self, *, most: int | None = MOST_BYTES) -> Budget:
         """What the planner may count on; ``most`` bytes for small models, which more memory makes hardly faster."""
@@ -56,21 +67,42 @@ class Machine:
         return asdict(self)
 
 
-def choose_machine(device: str = "auto", dtype: str = "auto", threads: int | None = None) -> Machine:
-    """Resolve what the user asked for. Raises SettingsError when the asked device is not there."""
-    chosen = choose_device(device)
+def choose_machine(
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+    *,
+    runtime: str = "auto",
+    runtimes: Sequence[str] = ("torch",),
+) -> Machine:
+    """Resolve what the user asked for. Raises SettingsError when the asked device or runtime is not there.
+
+    ``runtimes``: those that the method's network can run in.
+    """
+    in_ncnn = runtime == "ncnn" or tuple(runtimes) == ("ncnn",)
+    chosen = "cpu" if device == "auto" and in_ncnn else _name_of(device)
+    kind = chosen.partition(":")[0]
+    runs_in = choose_runtime(runtime, runtimes, device=kind, dtype=dtype, flags=cpu_flags())
     return Machine(
-        device=str(chosen),
-        dtype=choose_dtype(dtype, chosen),
+        device=chosen,
+        dtype=ncnn_dtype(dtype, kind) if runs_in == "ncnn" else choose_dtype(dtype, torch.device(chosen)),
         threads=threads or torch.get_num_threads(),
-        model=device_model(chosen),
+        model=vulkan_devices()[vulkan_index(chosen)] if kind == VULKAN else device_model(torch.device(chosen)),
+        runtime=runs_in,
     )
+
+
+def _name_of(device: str) -> str:
+    """The full name of a device that is here: ``vulkan:0`` for ``vulkan``, what was found for ``auto``."""
+    return f"{VULKAN}:{vulkan_index(device)}" if device.startswith(VULKAN) else str(choose_device(device))
 
 
 def choose_device(name: str) -> torch.device:
     """ "auto": cuda, else mps, else cpu. Raises SettingsError when a device is asked for that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name.startswith(VULKAN):
+        raise SettingsError(f"device is {quoted(name)}, where only ncnn computes; PyTorch needs cpu, cuda or mps")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -131,8 +163,8 @@ def device_model(device: torch.device) -> str:
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})" if device.type == "cpu" else f"{name} ({device.type})"
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the bytes of a result depend on."""
+def versions(runtime: str = "torch") -> dict[str, str]:
+    """Versions of what the bytes of a result depend on; that of ncnn where a network runs in it."""
     import limpid
 
     found = {
@@ -145,7 +177,7 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "unknown"
-    return found
+    return {**found, "ncnn": ncnn_version()} if runtime == "ncnn" else found
 
 
 @contextmanager

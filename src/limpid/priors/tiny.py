@@ -17,6 +17,7 @@ field of view is exactly one frame a side per shift.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -129,16 +130,23 @@ def noise_features(sigma: Tensor) -> Tensor:
     return torch.cat([torch.sin(c_noise * frequencies), torch.cos(c_noise * frequencies)], dim=1)
 
 
-def wiener_prediction(network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, frames: int) -> Tensor:
+MeanAndSpread = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""What computes `TinyNetwork.forward`: the network itself, or what does so in another runtime."""
+
+
+def wiener_prediction(
+    network: TinyNetwork, z: Tensor, sigma: Tensor, lr: Tensor, frames: int, compute: MeanAndSpread | None = None
+) -> Tensor:
     """The clean latent that the network sees in ``z``: ``m + s^2 / (s^2 + sigma^2) (z - m)``.
 
     Args:
         z: noisy latent, ``(b t) 192 h w``.
         sigma: noise level per picture, ``(b t)`` or ``1``.
         lr: LR frames in patch space, around 0, ``(b t) 12 h w``.
+        compute: what computes mean and spread in place of the network.
     """
     # m, and ln s
-    raw, log_spread = network(lr, z, sigma, frames)
+    raw, log_spread = (compute or network)(lr, z, sigma, frames)
     mean: Tensor = raw.to(z.dtype).mul_(network.data_scale.to(z.dtype)[:, None, None])
     # s^2 / (s^2 + sigma^2) is a logistic function of the logarithm of the ratio
     log_ratio = 2 * log_spread.to(z.dtype) - 2 * sigma.log()[:, None, None, None]
@@ -239,9 +247,18 @@ class TinyCondition:
 class TinyPrior:
     """The prior of `tiny` (a `limpid.method.Prior`): the denoiser with its way from frames to latents and back."""
 
-    def __init__(self, network: TinyNetwork, *, device: torch.device, dtype: torch.dtype) -> None:
-        layout = torch.channels_last
-        network = network.to(device, dtype).to(memory_format=layout)  # type: ignore[call-overload]
+    def __init__(
+        self,
+        network: TinyNetwork,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        compute: MeanAndSpread | None = None,
+    ) -> None:
+        """``compute``: what computes the network in place of PyTorch; it reads and makes pictures plane by plane."""
+        self.compute = compute
+        self.layout = torch.channels_last if compute is None else torch.contiguous_format
+        network = network.to(device, dtype).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
         self.config = network.config
         self.scale = self.config.scale
@@ -259,7 +276,7 @@ class TinyPrior:
         h, w = lr.shape[-2:]
         padded = F.pad(lr.to(self.device), (0, -w % p, 0, -h % p), mode="replicate")
         patches = F.pixel_unshuffle(padded - 0.5, p).to(self.dtype)
-        return TinyCondition(lr=padded, patches=patches.contiguous(memory_format=torch.channels_last), patch_px=p)
+        return TinyCondition(lr=padded, patches=patches.contiguous(memory_format=self.layout), patch_px=p)
 
     def encode(self, condition: TinyCondition) -> Tensor:
         """The latent of the plainly upscaled input, a residual of zero: ``1 192 t h w``."""
@@ -267,9 +284,9 @@ class TinyPrior:
         return torch.zeros(1, self.latent_channels, t, h, w, device=self.device)
 
     def denoise(self, z: Tensor, step: Step, condition: TinyCondition) -> Prediction:
-        pictures = z[0].transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        pictures = z[0].transpose(0, 1).contiguous(memory_format=self.layout)
         sigma = torch.full((1,), step.sigma, device=self.device)
-        x0 = wiener_prediction(self.network, pictures, sigma, condition.patches, z.shape[2])
+        x0 = wiener_prediction(self.network, pictures, sigma, condition.patches, z.shape[2], self.compute)
         return from_x0(z, x0.transpose(0, 1)[None], step)
 
     def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:

@@ -35,7 +35,9 @@ def restore_stream(
     starts = [0, *(cut for cut in cuts if cut != 0)]
     if any(a >= b for a, b in pairwise(starts)):
         raise SettingsError(f"cuts must be ascending frame numbers, but are {starts[1:]}")
-    machine = choose_machine(settings.device, settings.dtype, settings.threads)
+    machine = choose_machine(
+        settings.device, settings.dtype, settings.threads, runtime=settings.runtime, runtimes=method.runtimes
+    )
     return _run(frames, method, settings, fps, starts[1:], machine)
 
 

@@ -57,7 +57,7 @@ def run_facts(
         "machine": machine_facts,
         "output": asdict(spec),
         "segments": asdict(segment_spec),
-        "versions": versions(),
+        "versions": versions(machine.runtime),
     }
     values: dict[str, Any] = json.loads(json.dumps(facts, default=_plain))
     return values

@@ -164,6 +164,7 @@ class Session:
             "steps": self.method.num_steps(self.settings),
             **({"color": self.restorer.color} if "color" in self.method.options else {}),
             "dtype": self.machine.dtype,
+            **({"runtime": self.machine.runtime} if "runtime" in self.method.options else {}),
             "threads": plan.threads,
             "codec": self.spec.codec,
             "bit_depth": self.spec.bit_depth,
@@ -178,7 +179,7 @@ class Session:
             "machine": self.machine.to_dict(),
             "weights": {self.method.name: self.method.weights.digest()},
             "random_weights": self.method.weights.random,
-            "versions": versions(),
+            "versions": versions(self.machine.runtime),
             "plan": {**plan.to_dict(), "segments": len(plan.segments)},
         }
 
@@ -197,7 +198,11 @@ def make_session(
     if timeline.num_frames == 0:
         raise InputError(f"{clip.path} shows no frame")
     machine = choose_machine(
-        settings.device, settings.dtype, settings.threads or (former.plan.threads if former else None)
+        settings.device,
+        settings.dtype,
+        settings.threads or (former.plan.threads if former else None),
+        runtime=settings.runtime,
+        runtimes=method.runtimes,
     )
     width, height = target_size(clip.width, clip.height, method.scale, settings)
     spec, notes = resolve_output(

@@ -1,0 +1,1 @@
+"""Runtimes that networks run in besides PyTorch: ncnn, for processors and Vulkan devices, and readers of its files."""
