@@ -106,8 +106,9 @@ def _blocks(network: TinyNetwork) -> list[TinyBlock]:
 
 def _convolution(graph: NcnnGraph, reads: str, makes: str, layer: nn.Conv2d, **more: Any) -> None:
     """A layer of PyTorch's; ``more`` replaces its ``weight`` or ``bias``, or is for `NcnnGraph.convolution`."""
-    given: dict[str, Any] = {"weight": layer.weight, "bias": layer.bias, **more}
-    graph.convolution(reads, makes, **{n: _array(v) if isinstance(v, Tensor) else v for n, v in given.items()})
+    given = {"weight": layer.weight, "bias": layer.bias, **more}
+    plain: dict[str, Any] = {n: _array(v) if isinstance(v, Tensor) else v for n, v in given.items()}
+    graph.convolution(reads, makes, **plain)
 
 
 def _array(value: Tensor) -> np.ndarray:
