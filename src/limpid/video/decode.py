@@ -17,7 +17,7 @@ import av
 
 from limpid.types import LimpidError
 from limpid.video.deinterlace import Deinterlacer, FieldMode
-from limpid.video.opening import choose_video, open_container
+from limpid.video.opening import choose_video, open_container, read_packets
 
 _MAX_READ_ERRORS = 50
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -165,7 +165,7 @@ class Decoder:
         """Packets of the video; reading goes on after an error, as `ffmpeg` does."""
         while self.stats.read_errors < _MAX_READ_ERRORS:
             try:
-                for packet in self.container.demux(*self._streams):
+                for packet in read_packets(self.container, *self._streams):
                     if packet.size == 0 and packet.dts is None:
                         continue  # PyAV's flush packets; flushing is ours
                     self._note_end(packet)

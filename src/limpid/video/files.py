@@ -11,6 +11,11 @@ import av
 from limpid.durable.files import output_error
 
 
+def reason_of(error: Exception) -> str:
+    """What FFmpeg says, without the name of the temporary file that it is about."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns OSError and FFmpeg's errors inside the block into `OutputError` about ``path``."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from limpid.types import OutputError, OutputSpec
 from limpid.video.encode import REORDER_DEPTH, FrameEncoder
-from limpid.video.opening import open_input
+from limpid.video.opening import open_input, read_packets
 from limpid.video.segments import main_video_stream
 
 
@@ -95,7 +95,7 @@ def _segment_packets(
     depth = REORDER_DEPTH.get(spec.codec, 0)
     start, shift, seen = count.frames, 0, 0
     ratio = Fraction(source.time_base) / clock.time_base
-    for packet in container.demux(source):
+    for packet in read_packets(container, source):
         if not packet.size:
             continue
         shown = round(packet.pts * ratio)

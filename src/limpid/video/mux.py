@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from math import floor, gcd
@@ -22,7 +22,8 @@ from limpid.video.files import writing
 from limpid.video.image_tags import ImageTags, read_tags, what_is_lost
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
-from limpid.video.opening import choose_video, open_input, open_output
+from limpid.video.opening import choose_video, open_input, open_output, read_packets
+from limpid.video.refusals import CHAPTERS, RefusedError, Without, suspects_of, without_refused
 from limpid.video.segments import main_video_stream
 from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
 from limpid.video.stills import Growing, assemble_image, assemble_images, check_replaceable, is_single, kept_names
@@ -100,7 +101,16 @@ def assemble(
     try:
         with writing(output):
             clear_temporary(temporary)
-            notes = _write(temporary, segments, spec, clip, timeline, part, frames is not None, on_progress)
+            film = _Film(
+                segments=segments,
+                spec=spec,
+                clip=clip,
+                timeline=timeline,
+                part=part,
+                preview=frames is not None,
+                on_progress=on_progress,
+            )
+            notes = without_refused(partial(_write, film, temporary))
             if on_whole is not None:
                 on_whole(temporary, notes=notes)
             publish(temporary, output, overwrite=overwrite)
@@ -152,37 +162,58 @@ def without_place(clip: Clip, spec: OutputSpec) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _write(
-    path: Path,
-    segments: Sequence[Path],
-    spec: OutputSpec,
-    clip: Clip,
-    timeline: Timeline,
-    part: Window,
-    preview: bool,
-    on_progress: Callable[[int], None] | None,
-) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Film:
+    """What `assemble` makes a file of."""
+
+    segments: Sequence[Path]
+    spec: OutputSpec
+    clip: Clip
+    timeline: Timeline
+    part: Window
+    preview: bool
+    on_progress: Callable[[int], None] | None
+
+
+def _write(film: _Film, path: Path, without: Without) -> tuple[str, ...]:
+    """Raises `RefusedError` where leaving out something of the source may help."""
+    spec, clip = film.spec, film.clip
     with contextlib.ExitStack() as stack:
         source = _open_source(clip, stack)
-        span = _range(timeline, part, preview, source)
-        clock = _clock(timeline, part, span.shift)
+        side = None if source is None else SideStreams(source, _main_of(source, clip), without=without)
+        span = _range(film.timeline, film.part, film.preview, source)
+        clock = _clock(film.timeline, film.part, span.shift)
         out = open_output(path, MUXERS[spec.container], container_options=_container_options(spec, clock, source))
-        try:
-            side = _fill(out, segments, spec, clock, source, clip, span, on_progress)
-            out.close()
-        except BaseException:
-            with contextlib.suppress(Exception):
-                out.close()
-            raise
+        with filling(out, side):
+            _fill(out, film, clock, side, span)
         if _needs_aspect(spec):
             set_aspect(path, _view_aspect(spec))
-        notes = list(side.notes) if side else []
-        if span.shift and not preview:
+        notes = side.sentences() if side else []
+        if span.shift and not film.preview:
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
         notes += without_place(clip, spec) if clip.kind == "images" else ()
         wanted_tags = dict(out.metadata)
     notes += verify_file(path, spec, clock, wanted_tags)
     return tuple(notes)
+
+
+def _main_of(source: Any, clip: Clip) -> Any:
+    """Stream of the film, chosen as on the way in."""
+    return choose_video(source, Path(clip.path), clip.stream_index)
+
+
+@contextlib.contextmanager
+def filling(out: Any, side: SideStreams | None) -> Iterator[None]:
+    """Closes ``out`` at the end. What a muxer refuses becomes a `RefusedError` that names what may be the reason."""
+    try:
+        yield
+        out.close()
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            out.close()
+        if side is None or not isinstance(error, av.error.FFmpegError) or is_disk_error(error):
+            raise
+        raise RefusedError(suspects_of(side), error) from error
 
 
 def _open_source(clip: Clip, stack: contextlib.ExitStack) -> Any:
@@ -194,25 +225,13 @@ def _open_source(clip: Clip, stack: contextlib.ExitStack) -> Any:
         raise InputError(f"{clip.path}: cannot be opened again for its sound: {error}") from error
 
 
-def _fill(
-    out: Any,
-    segments: Sequence[Path],
-    spec: OutputSpec,
-    clock: Clock,
-    source: Any,
-    clip: Clip,
-    span: Range,
-    on_progress: Callable[[int], None] | None,
-) -> SideStreams | None:
+def _fill(out: Any, film: _Film, clock: Clock, side: SideStreams | None, span: Range) -> None:
+    spec = film.spec
     video = add_video_stream(out, replace(spec, time_base=clock.time_base))
-    side = None
     others: Iterator[tuple[Fraction, Any]] = iter(())
-    if source is not None:
-        main = choose_video(source, Path(clip.path), clip.stream_index)  # the same choice as on the way in
-        video.metadata.update({k: v for k, v in main.metadata.items() if k in ("language", "title")})
-        side = add_side_streams(source, out, spec.container, main)
-        copy_file_tags(source, out)
-        copy_chapters(source, out, span)
+    if side is not None:
+        video.metadata.update({k: v for k, v in side.video.metadata.items() if k in ("language", "title")})
+        copy_side(side, out, spec.container, span)
         others = side_packets(side, span)
         _tag_extras(video, spec, span)
     if _needs_aspect(spec):
@@ -221,11 +240,18 @@ def _fill(
     for target, packet in side.covers if side else ():
         packet.stream, packet.pts, packet.dts = target, 0, 0
         out.mux(packet)
-    make = encoded_packets if is_lossless_stand_in(segments[0], spec) else joined_packets
-    pictures = _timed(make(segments, spec, clock, video), on_progress)
+    make = encoded_packets if is_lossless_stand_in(film.segments[0], spec) else joined_packets
+    pictures = _timed(make(film.segments, spec, clock, video), film.on_progress)
     for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
         mux_packet(out, packet, side)
-    return side
+
+
+def copy_side(side: SideStreams, out: Any, container: str, span: Range) -> None:
+    """Everything of the source but its pictures and packets: streams, tags, chapters."""
+    add_side_streams(side, out, container)
+    if CHAPTERS not in side.without:
+        copy_file_tags(side.container, out)
+        copy_chapters(side.container, out, span)
 
 
 def _tag_extras(video: Any, spec: OutputSpec, span: Range) -> None:
@@ -237,15 +263,20 @@ def _tag_extras(video: Any, spec: OutputSpec, span: Range) -> None:
 
 
 def mux_packet(out: Any, packet: Any, side: SideStreams | None) -> None:
-    """Write one packet; what the container refuses of a carried stream ends that stream only."""
+    """Write one packet; what the container refuses of a carried stream is left out, and ends no other stream."""
+    tracks = side.tracks.values() if side is not None else ()
+    track = next((track for track in tracks if track.target.index == packet.stream_index), None)
+    if side is not None and track is not None:
+        side.last = track.source.index
     try:
         out.mux(packet)
     except av.error.FFmpegError as error:
-        tracks = side.tracks.values() if side is not None else ()
-        track = next((track for track in tracks if track.target.index == packet.stream_index), None)
         if track is None or side is None or is_disk_error(error):
             raise
-        side.end(track, error)
+        side.refuse(track, packet, error)
+    else:
+        if track is not None:
+            track.in_a_row = 0
 
 
 def _needs_aspect(spec: OutputSpec) -> bool:
@@ -328,7 +359,7 @@ def verify_file(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]
         stream = main_video_stream(container)
         lost = lost_tags(spec, tags, container)
         unit, shown, last_dts = Fraction(stream.time_base), [], None
-        for packet in container.demux(stream):
+        for packet in read_packets(container, stream):
             if not packet.size or packet.is_discard:
                 continue
             if packet.dts is not None and last_dts is not None and packet.dts <= last_dts:

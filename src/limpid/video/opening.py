@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def open_input(path: Path | str, **options: Any) -> Any:
 def open_output(path: Path | str, format_name: str, **options: Any) -> Any:
     """`av.open` of a file for writing, whatever its name."""
     return av.open(_local(path), "w", format=format_name, **options)
+
+
+def read_packets(container: Any, *streams: Any) -> Iterator[Any]:
+    """All packets of ``streams``, the empty ones with which PyAV ends each of them included.
+
+    At the end PyAV stumbles over streams that appeared on the way only (MPEG-TS, FLV, damaged headers); nothing of the
+    asked ones is lost by that.
+    """
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        return
 
 
 def _local(path: Path | str) -> str:

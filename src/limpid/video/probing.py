@@ -16,7 +16,7 @@ from limpid.video.decode import Decoder, Shown
 from limpid.video.extras import extras_of
 from limpid.video.images import probe_folder, probe_image
 from limpid.video.names import is_image_name
-from limpid.video.opening import check_readable, is_cover, is_folder
+from limpid.video.opening import check_readable, is_cover, is_folder, read_packets
 from limpid.video.pixels import bit_depth, has_alpha, resolve_color, turn_of
 
 _FieldOrder = Literal["progressive", "tt", "bb", "tb", "bt", "unknown"]
@@ -125,7 +125,7 @@ def rate_varies(clip: Clip) -> bool:
     with Decoder(clip.path, stream_index=clip.stream_index) as decoder:
         if not has_timestamps(decoder.container):
             return False
-        packets = islice(decoder.container.demux(decoder.stream), _RATE_PACKETS)
+        packets = islice(read_packets(decoder.container, decoder.stream), _RATE_PACKETS)
         times = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.is_discard})
         unit = float(decoder.stream.time_base)
     steps = [(b - a) * unit for a, b in pairwise(times[: -_RATE_REORDER or None])]

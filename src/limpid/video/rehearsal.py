@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import numpy as np
 from limpid.types import Clip, OutputSpec
 from limpid.video.encode import FrameEncoder, add_video_stream
 from limpid.video.files import writing
-from limpid.video.mux import MUXERS, lost_tags, mux_packet, without_place
-from limpid.video.opening import choose_video, open_container
-from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
+from limpid.video.mux import MUXERS, copy_side, filling, lost_tags, mux_packet, without_place
+from limpid.video.opening import choose_video, open_container, read_packets
+from limpid.video.refusals import Without, without_refused
 from limpid.video.tracks import Range, SideStreams, side_packets
 
 _HEAD_S = 2.0
@@ -38,31 +39,33 @@ def rehearse(clip: Clip, output: Path, spec: OutputSpec) -> tuple[str, ...]:
     """
     if spec.codec == "images" or clip.kind == "images":
         return without_place(clip, spec)
-    source, data = open_container(Path(clip.path)), io.BytesIO()
-    with source, writing(output):
+    with writing(output):
+        return without_refused(partial(_try, clip, spec))
+
+
+def _try(clip: Clip, spec: OutputSpec, without: Without) -> tuple[str, ...]:
+    data = io.BytesIO()
+    with open_container(Path(clip.path)) as source:
         main = choose_video(source, Path(clip.path), clip.stream_index)
-        out: Any = av.open(
-            data, "w", format=MUXERS[spec.container], container_options={"avoid_negative_ts": "disabled"}
-        )
-        try:
-            side = _mux(source, out, main, spec)
-            tags = dict(out.metadata)
-        finally:
-            out.close()
+        side = SideStreams(source, main, without=without)
+        options = {"avoid_negative_ts": "disabled"}
+        out: Any = av.open(data, "w", format=MUXERS[spec.container], container_options=options)
+        with filling(out, side):
+            _mux(side, out, spec)
+        tags = dict(out.metadata)
     data.seek(0)
     with av.open(data, "r", metadata_errors="replace") as written:
         lost = lost_tags(spec, tags, written)
-    return (*side.notes, *lost)
+    return (*side.notes, *lost)  # how many pieces are damaged is known at the end
 
 
-def _mux(source: Any, out: Any, main: Any, spec: OutputSpec) -> SideStreams:
+def _mux(side: SideStreams, out: Any, spec: OutputSpec) -> None:
+    source = side.container
     small = replace(
         spec, width=_SIDE_PX, height=_SIDE_PX, time_base=Fraction(1, 1000), threads=1, sample_aspect=Fraction(1)
     )
     video = add_video_stream(out, small)
-    side = add_side_streams(source, out, spec.container, main)
-    copy_file_tags(source, out)
-    copy_chapters(source, out, Range())
+    copy_side(side, out, spec.container, Range())
     out.start_encoding()
     for target, packet in side.covers:
         packet.stream, packet.pts, packet.dts = target, 0, 0
@@ -71,7 +74,6 @@ def _mux(source: Any, out: Any, main: Any, spec: OutputSpec) -> SideStreams:
     tracks = [track.source for track in side.tracks.values()]
     for _, packet in side_packets(side, Range(), _some(source, tracks)):
         mux_packet(out, packet, side)
-    return side
 
 
 def _one_picture(out: Any, video: Any, spec: OutputSpec) -> None:
@@ -109,7 +111,7 @@ def _some(source: Any, tracks: list[Any]) -> Iterator[Any]:
 
 def _packets(source: Any, tracks: list[Any]) -> Iterator[Any]:
     try:
-        for packet in source.demux(tracks):
+        for packet in read_packets(source, *tracks):
             if packet.size:
                 yield packet
     except av.FFmpegError:

@@ -16,7 +16,7 @@ from limpid.durable.files import discard, fsync_path
 from limpid.types import InputError, OutputSpec
 from limpid.video.encode import REORDER_DEPTH, FrameEncoder, add_video_stream
 from limpid.video.files import writing
-from limpid.video.opening import open_input
+from limpid.video.opening import open_input, read_packets
 from limpid.video.picture import quantise
 from limpid.video.stills import StillsWriter, image_files
 
@@ -159,7 +159,7 @@ def _packet_times(path: Path) -> tuple[list[int], Fraction]:
     try:
         with open_input(path) as container:
             stream = main_video_stream(container)
-            packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
+            packets = [p for p in read_packets(container, stream) if p.size and not p.is_discard]
             if any(p.pts is None for p in packets):
                 raise InputError(f"{path}: holds frames without timestamps")
             return sorted(p.pts for p in packets if p.pts is not None), Fraction(stream.time_base)

@@ -10,6 +10,7 @@ from typing import Any
 import av
 
 from limpid.video.audio import AudioTranscoder, PcmCutter
+from limpid.video.opening import read_packets
 from limpid.video.subtitles import TEXT_CODECS, SubtitleConverter
 from limpid.video.tracks import Range, SideStreams, Track
 
@@ -66,10 +67,12 @@ def _header_accepts(stream: Any, format_name: str) -> bool:
     return True
 
 
-def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideStreams:
-    """Adds an output stream for every stream of ``source`` that can be carried; ``video`` is the restored one."""
-    side = SideStreams(source, video)
+def add_side_streams(side: SideStreams, out: Any, container: str) -> None:
+    """Adds an output stream for every stream of the source that can be carried, but those that are left out."""
+    source, video = side.container, side.video
     for stream in source.streams:
+        if stream.index in side.without:
+            continue
         if stream.type == "audio":
             _add_audio(side, stream, out, container)
         elif stream.type == "subtitle":
@@ -80,7 +83,6 @@ def add_side_streams(source: Any, out: Any, container: str, video: Any) -> SideS
             _add_other_video(side, stream, out, container)
         elif stream.type != "video" and not _holds_chapters(stream, source) and "timecode" not in stream.metadata:
             side.notes.append(f"stream {stream.index} ({stream.type}, {codec_name(stream)}) is not carried over")
-    return side
 
 
 def _holds_chapters(stream: Any, source: Any) -> bool:
@@ -172,7 +174,7 @@ def _add_other_video(side: SideStreams, stream: Any, out: Any, container: str) -
     if not stream.disposition & av.stream.Disposition.attached_pic:
         side.notes.append(f"video stream {stream.index} is not carried over: only the main video is restored")
         return
-    packet = next((p for p in side.container.demux(stream) if p.size), None)
+    packet = next((p for p in read_packets(side.container, stream) if p.size), None)
     side.container.seek(0)
     if packet is None:
         return

@@ -5,7 +5,7 @@ A fault in one stream ends that stream, with a note, and none of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -13,7 +13,12 @@ from typing import Any
 
 import av
 
+from limpid.video.files import reason_of
+from limpid.video.opening import read_packets
+
 _MAX_READ_ERRORS = 50
+_MOST_REFUSED_IN_A_ROW = 50
+"""Packets that a container does not take, before a stream is given up; a second of sound, about."""
 _LONGEST_LEAD_IN = 4
 """Packets before the first one that is heard which a decoder may need to warm up (AAC: two or three)."""
 _RESTART_S = 0.1
@@ -42,6 +47,11 @@ class Track:
     """End of the last packet, in the output, in seconds."""
     heard: bool = False
     ended: bool = False
+    refused: int = 0
+    """Packets that the container did not take."""
+    in_a_row: int = 0
+    first_refused: Fraction = Fraction(0)
+    """When the first of them would have begun, in the output, in seconds."""
 
     @property
     def is_pcm(self) -> bool:
@@ -73,20 +83,47 @@ class Range:
 
 @dataclass
 class SideStreams:
-    """The tracks of one source, with sentences about whatever could not be carried as it is."""
+    """The tracks of one source, with sentences about whatever could not be carried as it is.
+
+    ``without``: what is left out from the beginning, by number, each with a sentence; see `limpid.video.refusals`.
+    """
 
     container: Any
     video: Any = None
     tracks: dict[int, Track] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     covers: list[tuple[Any, Any]] = field(default_factory=list)
+    without: Mapping[int, str] = field(default_factory=dict)
+    last: int | None = None
+    """The stream of the source whose packet was written last."""
+
+    def __post_init__(self) -> None:
+        self.notes.extend(self.without.values())
+
+    def refuse(self, track: Track, packet: Any, error: Exception) -> None:
+        """Go on without a packet that the container did not take, or without the track when it takes none any more."""
+        if not track.refused:
+            track.first_refused = max(Fraction(0), packet.dts * Fraction(packet.time_base))
+        track.refused, track.in_a_row = track.refused + 1, track.in_a_row + 1
+        if track.in_a_row > _MOST_REFUSED_IN_A_ROW:
+            self.end(track, error)
+
+    def sentences(self) -> list[str]:
+        """All notes, those about single packets too."""
+        broken = [track for track in self.tracks.values() if track.refused and not track.ended]
+        return [*self.notes, *map(_pieces_left_out, broken)]
 
     def end(self, track: Track, error: Exception) -> None:
         """Go on without ``track``."""
         if not track.ended:
             track.ended = True
             where = f" after {float(track.end):.1f} s" if track.heard else ""
-            self.notes.append(f"{track.name} is left out{where}: {error}")
+            self.notes.append(f"{track.name} is left out{where}: {reason_of(error)}")
+
+
+def _pieces_left_out(track: Track) -> str:
+    pieces = "1 damaged piece" if track.refused == 1 else f"{track.refused} damaged pieces"
+    return f"{track.name} goes on without {pieces}, the first at {float(track.first_refused):.1f} s"
 
 
 def side_packets(
@@ -117,7 +154,7 @@ def _read(side: SideStreams, *, with_video: bool) -> Iterator[Any]:
     streams += [side.video] if with_video and side.video is not None else []
     for _ in range(_MAX_READ_ERRORS):
         try:
-            for packet in side.container.demux(streams):
+            for packet in read_packets(side.container, *streams):
                 if packet.size:  # PyAV ends each stream with an empty packet
                     yield packet
             return
