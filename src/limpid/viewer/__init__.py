@@ -10,7 +10,7 @@ import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-MODULES = ("view_box", "painter", "frame_clock", "pointing", "player")
+MODULES = ("view_box", "painter", "frame_clock", "pointing", "stage", "player")
 """Each after those that it imports."""
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)

@@ -20,7 +20,16 @@ const CANVAS_PX = 960;
 export class Painter {
   /** @param {HTMLCanvasElement} screen @param {HTMLVideoElement} film @param {Comparison} data */
   constructor(screen, film, data) {
-    Object.assign(this, { screen, film, data, pen: screen.getContext("2d"), mode: "wipe", left: 0, right: 0, wipe: 0.5 });
+    Object.assign(this, {
+      screen,
+      film,
+      data,
+      pen: screen.getContext("2d"),
+      mode: "wipe",
+      left: 0,
+      right: 0,
+      wipe: 0.5,
+    });
     this.show(null);
   }
 
@@ -41,8 +50,10 @@ export class Painter {
 
   /** Gives the canvas the size that the mode needs, and paints. */
   resize() {
-    const [, , width, height] = this.whole, times = Math.max(1, Math.floor(CANVAS_PX / width));
-    const count = this.mode === "all" ? this.data.labels.length : 1, columns = Math.ceil(Math.sqrt(count));
+    const [, , width, height] = this.whole,
+      times = Math.max(1, Math.floor(CANVAS_PX / width));
+    const count = this.mode === "all" ? this.data.labels.length : 1,
+      columns = Math.ceil(Math.sqrt(count));
     this.size = [Math.round(width * times), Math.round(height * times)];
     this.columns = columns;
     [this.screen.width, this.screen.height] = [this.size[0] * columns, this.size[1] * Math.ceil(count / columns)];
@@ -59,7 +70,8 @@ export class Painter {
 
   /** Puts what is seen of source `n` at a place of the canvas. */
   put(n, x = 0, y = 0) {
-    const { columns, tile } = this.data, [left, top, width, height] = this.box;
+    const { columns, tile } = this.data,
+      [left, top, width, height] = this.box;
     const from = [(n % columns) * tile[0] + left, Math.floor(n / columns) * tile[1] + top];
     this.pen.drawImage(this.film, ...from, width, height, x, y, ...this.size);
   }
@@ -84,14 +96,16 @@ export class Painter {
   paintAll() {
     this.pen.clearRect(0, 0, this.screen.width, this.screen.height);
     this.data.labels.forEach((label, n) => {
-      const x = (n % this.columns) * this.size[0], y = Math.floor(n / this.columns) * this.size[1];
+      const x = (n % this.columns) * this.size[0],
+        y = Math.floor(n / this.columns) * this.size[1];
       this.put(n, x, y);
       this.name(label, x + 6, y + 6);
     });
   }
 
   name(label, x, y) {
-    const text = Math.max(12, Math.round(this.screen.width / 70)), pen = this.pen;
+    const text = Math.max(12, Math.round(this.screen.width / 70)),
+      pen = this.pen;
     pen.font = `${text}px system-ui, sans-serif`;
     pen.fillStyle = "#000a";
     pen.fillRect(x, y, pen.measureText(label).width + text, text * 1.6);

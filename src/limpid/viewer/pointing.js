@@ -37,7 +37,8 @@ export class Pointing {
   }
 
   move(event) {
-    const before = this.down.get(event.pointerId), now = this.place(event);
+    const before = this.down.get(event.pointerId),
+      now = this.place(event);
     if (!before) return;
     const others = [...this.down].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
     this.down.set(event.pointerId, now);
@@ -54,7 +55,7 @@ export class Pointing {
   pinch(before, now, other) {
     const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
     this.dragging = "pan";
-    if (apart(before, other) > 0) this.zoomTo(this.painter.zoom * apart(now, other) / apart(before, other), other);
+    if (apart(before, other) > 0) this.zoomTo((this.painter.zoom * apart(now, other)) / apart(before, other), other);
   }
 
   wheel(event) {

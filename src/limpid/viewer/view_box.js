@@ -14,11 +14,13 @@ export const clamp = (value, least, most) => Math.min(most, Math.max(least, valu
  * @returns {Box}
  */
 export function boxAt(whole, zoom, at) {
-  const [x, y, width, height] = whole, size = [width / zoom, height / zoom];
+  const [x, y, width, height] = whole,
+    size = [width / zoom, height / zoom];
   return [
     clamp(at[0] - size[0] / 2, x, x + width - size[0]),
     clamp(at[1] - size[1] / 2, y, y + height - size[1]),
-    size[0], size[1],
+    size[0],
+    size[1],
   ];
 }
 

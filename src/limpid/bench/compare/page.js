@@ -3,18 +3,37 @@ import { Player } from "../../viewer/player.js";
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const NAMES = [
-  "film", "screen", "stage", "edge", "wipe", "seek", "now", "play", "back", "next", "mode", "part", "speed", "loop", "trouble",
-  "closer", "wider", "zoom",
+  "film",
+  "screen",
+  "stage",
+  "edge",
+  "wipe",
+  "seek",
+  "now",
+  "play",
+  "back",
+  "next",
+  "mode",
+  "part",
+  "speed",
+  "loop",
+  "trouble",
+  "closer",
+  "wider",
+  "zoom",
 ];
 const parts = Object.fromEntries(NAMES.map((name) => [name, $(name)]));
 Object.assign(parts, { nameLeft: $("name-left"), nameRight: $("name-right") });
 for (const n of data.crops.keys()) $("part").add(new Option(`crop ${n + 1}`, n));
-const player = new Player(parts, data, moveCursors), { clock } = player;
+const player = new Player(parts, data, moveCursors),
+  { clock } = player;
 
 /** The line of the curves at the frame that is shown. */
 function moveCursors(frame) {
   for (const chart of document.querySelectorAll(".chart")) {
-    const from = Number(chart.dataset.left), to = Number(chart.dataset.right), last = data.frames - 1;
+    const from = Number(chart.dataset.left),
+      to = Number(chart.dataset.right),
+      last = data.frames - 1;
     const x = from + (to - from) * (last ? frame / last : 0);
     chart.querySelector(".now").setAttribute("x1", x);
     chart.querySelector(".now").setAttribute("x2", x);
@@ -22,7 +41,7 @@ function moveCursors(frame) {
 }
 
 function named() {
-  player.choose(Number($("left").value), Number($("right").value));
+  player.stage.choose(Number($("left").value), Number($("right").value));
 }
 
 function choose(side, n) {
@@ -46,15 +65,11 @@ function onKey(event) {
 }
 
 function fromChart(chart, event) {
-  const box = chart.getBoundingClientRect(), x = (event.clientX - box.left) * chart.viewBox.baseVal.width / box.width;
-  clock.pauseAt(Math.round((data.frames - 1) * (x - chart.dataset.left) / (chart.dataset.right - chart.dataset.left)));
-}
-
-function fromCrop(n) {
-  player.show(n);
-  clock.pauseAt(data.crops[n][4]);
-  $("stage").scrollIntoView({ block: "center" });
-  $("stage").focus({ preventScroll: true });
+  const box = chart.getBoundingClientRect(),
+    x = ((event.clientX - box.left) * chart.viewBox.baseVal.width) / box.width;
+  clock.pauseAt(
+    Math.round(((data.frames - 1) * (x - chart.dataset.left)) / (chart.dataset.right - chart.dataset.left)),
+  );
 }
 
 function ready() {
@@ -65,9 +80,12 @@ function ready() {
 
 /** Some browsers cannot seek in a data URI, but in a blob with the same bytes. */
 function asBlob() {
-  const { film } = parts, text = atob(film.src.slice(film.src.indexOf(",") + 1));
+  const { film } = parts,
+    text = atob(film.src.slice(film.src.indexOf(",") + 1));
   film.onerror = () =>
-    player.complain("This browser cannot play the embedded H.264 video. Crops, curves, profiles and heat maps are below.");
+    player.complain(
+      "This browser cannot play the embedded H.264 video. Crops, curves, profiles and heat maps are below.",
+    );
   film.src = URL.createObjectURL(new Blob([Uint8Array.from(text, (c) => c.charCodeAt(0))], { type: "video/mp4" }));
 }
 
@@ -76,7 +94,8 @@ $("right").value = Math.min(1, data.labels.length - 1);
 $("swap").onclick = swap;
 document.addEventListener("keydown", onKey);
 for (const chart of document.querySelectorAll(".chart")) chart.onclick = (event) => fromChart(chart, event);
-for (const button of document.querySelectorAll("[data-crop]")) button.onclick = () => fromCrop(Number(button.dataset.crop));
+for (const button of document.querySelectorAll("[data-crop]"))
+  button.onclick = () => player.showCrop(Number(button.dataset.crop));
 parts.film.onerror = asBlob;
 parts.film.addEventListener("loadeddata", ready);
 named();
