@@ -19,7 +19,7 @@ LAYERS = [
     {"types", "bounded", "options", "spellings", "settings", "lazy"},
     {"durable", "viewer"},
     {"runtimes"},
-    {"tiling", "color", "checkpoints", "plan"},
+    {"tiling", "color", "checkpoints", "plan", "presets"},
     {"video", "cuts"},
     {"method"},
     {"diffusion", "attention", "networks"},
@@ -29,7 +29,8 @@ LAYERS = [
     {"restoration", "methods"},
     {"run"},
     {"api"},
-    {"train", "bench", "serve", "cluster"},
+    {"train", "bench", "cluster"},
+    {"serve"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -16,14 +16,17 @@ from limpid.types import OutputError
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold ``folder/lock`` for as long as the block runs. Raises OutputError when another process holds it."""
-    file = _acquire(folder)
+    file = acquire(folder)
     try:
         yield
     finally:
         file.close()
 
 
-def _acquire(folder: Path) -> IO[str]:
+def acquire(folder: Path) -> IO[str]:
+    """Open and lock ``folder/lock``, with the number of this process in it; held until the last process that has the
+    file open closes it or ends. Raises OutputError when another process holds it.
+    """
     path = folder / "lock"
     while True:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

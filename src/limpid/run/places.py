@@ -126,14 +126,20 @@ def check_output(places: Places, clip: Clip, *, overwrite: bool) -> None:
     check_apart(output, Path(clip.path), map(Path, clip.image_paths))
     for path in (output, places.sidecar):
         check_kind(path)
-    if exists(output) and not overwrite and not (is_unfinished(output) or os.path.lexists(places.work)):
-        raise OutputError(f"{output} exists{_whose(places)}; choose another name or say --overwrite")
+    refuse_taken(places, overwrite=overwrite)
     if places.sidecar.exists() and not is_sidecar(places.sidecar):
         raise OutputError(f"{places.sidecar} is where the record of the output goes, and it is something else; move it")
     if output.is_dir() and output.suffix.lower() in CONTAINER_OF:
         raise OutputError(f"{output} is a folder, and its name asks for a video file; choose another output")
     for folder in (output.parent, places.work.parent):
         check_folder(folder)
+
+
+def refuse_taken(places: Places, *, overwrite: bool) -> None:
+    """Raises OutputError when something lies where the output goes and is neither ours to finish nor to be replaced."""
+    output = places.output
+    if exists(output) and not overwrite and not (is_unfinished(output) or os.path.lexists(places.work)):
+        raise OutputError(f"{output} exists{_whose(places)}; choose another name or say --overwrite")
 
 
 def _whose(places: Places) -> str:

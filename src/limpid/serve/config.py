@@ -55,6 +55,8 @@ class ServeConfig:
     """Jobs that run at the same time; None: one per device."""
     command: tuple[str, ...] = (sys.executable, "-m", "limpid")
     """What runs ``limpid``; tests put something smaller here."""
+    advisor: tuple[str, ...] = (sys.executable, "-m", "limpid.serve.advisor")
+    """What is asked before a job is queued; empty: nobody."""
     limits: ServeLimits = field(default_factory=ServeLimits)
     tick_s: float = 0.25
     """How often the output of running jobs is read."""

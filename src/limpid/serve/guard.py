@@ -37,7 +37,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-logger = logging.getLogger("limpid.serve")
+_logger = logging.getLogger("limpid.serve")
 
 
 def client_address(scope: Scope) -> str:
@@ -77,6 +77,7 @@ class Guard:
         scope["limpid.authenticated"] = self.tokens.allow(headers, client_address(scope))
         if is_api(scope["path"]) and scope["path"] not in OPEN_PATHS and not scope["limpid.authenticated"]:
             raise Refusal(401, "token", "a token is needed: send Authorization: Bearer TOKEN, or log in on the page")
+        self._check_kind(headers, scope)
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise Refusal(400, "bad_request", "Content-Length is no number")
@@ -100,13 +101,21 @@ class Guard:
         if is_api(path) and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise Refusal(403, "origin", "requests of pages from elsewhere are not answered")
 
+    def _check_kind(self, headers: Headers, scope: Scope) -> None:
+        """A form of another page can send only a few kinds of bodies without asking first; ours are none of those."""
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        if not (has_body and is_api(scope["path"])):
+            return
+        wanted = "application/octet-stream" if _is_piece(scope) else "application/json"
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != wanted:
+            raise Refusal(415, "media_type", f"the body must be {wanted}; say so in Content-Type")
+
     def _most_bytes(self, scope: Scope) -> int:
         limits = self.config.limits
-        is_piece = scope["method"] == "PUT" and scope["path"].startswith("/api/v1/uploads/")
-        return limits.piece_bytes if is_piece else limits.json_bytes
+        return limits.piece_bytes if _is_piece(scope) else limits.json_bytes
 
     async def _defect(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        logger.error("%s %s: %s", scope["method"], quoted(scope["path"]), cut(repr(error), 500), exc_info=error)
+        _logger.error("%s %s: %s", scope["method"], quoted(scope["path"]), cut(repr(error), 500), exc_info=error)
         if not answer.started:
             message = "this is a defect in Limpid; what the server printed shows where"
             with contextlib.suppress(Exception):
@@ -150,6 +159,10 @@ class _Bounded:
             if self.seen > self.most_bytes:
                 raise _too_large(self.most_bytes)
         return message
+
+
+def _is_piece(scope: Scope) -> bool:
+    return bool(scope["method"] == "PUT" and scope["path"].startswith("/api/v1/uploads/"))
 
 
 def _too_large(most: int) -> Refusal:

@@ -11,12 +11,13 @@ import threading
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from limpid.durable.files import output_error
 from limpid.durable.lock import locked
-from limpid.serve.app import make_app
+from limpid.serve.app import close_streams, make_app
 from limpid.serve.config import ServeConfig, default_state, is_loopback
 from limpid.serve.tokens import LEAST_CHARACTERS, kept_token
 from limpid.types import OutputError, SettingsError
@@ -95,13 +96,22 @@ def serve(config: ServeConfig, *, open_browser: bool) -> int:
         _tell(config)
         if open_browser:
             threading.Timer(0.5, webbrowser.open, [page_address(config)]).start()
-        server(config).run(sockets=[listener])
+        make_server(config).run(sockets=[listener])
     return 0
 
 
-def server(config: ServeConfig) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    """Ends at the first signal by putting everything in order, at the second at once."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        close_streams(self.config.app)  # type: ignore[arg-type]
+
+
+def make_server(config: ServeConfig) -> uvicorn.Server:
     """The HTTP server for a configuration, not started yet."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             make_app(config),
             lifespan="on",

@@ -1,0 +1,78 @@
+"""Everything that a running server consists of, for the functions that answer requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from limpid.serve.advice import Advice
+from limpid.serve.attending import Attendant
+from limpid.serve.config import ServeConfig
+from limpid.serve.database import Database, last_number
+from limpid.serve.hub import Hub
+from limpid.serve.roots import Roots
+from limpid.serve.scheduler import Scheduler
+from limpid.serve.tokens import Tokens
+from limpid.serve.uploads import Uploads
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Core:
+    """The parts of a server; made by `make_core`, before anything runs."""
+
+    config: ServeConfig
+    tokens: Tokens
+    roots: Roots
+    hub: Hub
+    database: Database
+    scheduler: Scheduler
+    advice: Advice
+    uploads: Uploads
+    methods: dict[str, Any] | None = None
+    """What ``limpid methods`` said."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Dry runs load a network; one at a time."""
+
+    async def change(self, work: Callable[..., _T], *values: Any) -> _T:
+        """Change the state, and let the queue look at it."""
+        answer = await self.database.write(work, *values)
+        self.scheduler.wake()
+        return answer
+
+
+def make_core(config: ServeConfig, tokens: Tokens) -> Core:
+    """Open the state of a server. Must be called where its event loop runs."""
+    hub = Hub()
+    for folder in (config.uploads, config.state / "jobs"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(config.state, config.limits.events, hub.publish)
+    attendant = Attendant(config=config, database=database, hub=hub)
+    return Core(
+        config=config,
+        tokens=tokens,
+        roots=Roots((*config.roots, config.uploads.resolve())),
+        hub=hub,
+        database=database,
+        scheduler=Scheduler(attendant, database, config.at_once),
+        advice=Advice(config.advisor),
+        uploads=Uploads(config, database),
+    )
+
+
+async def start(core: Core) -> list[asyncio.Task[None]]:
+    """Let the server work; returns what works."""
+    core.hub.newest = await core.database.read(last_number)
+    return [asyncio.create_task(core.scheduler.run(), name="scheduler")]
+
+
+def core_of(request: Request) -> Core:
+    found = request.app.state.core
+    assert isinstance(found, Core)
+    return found
