@@ -7,6 +7,7 @@ stands. Nothing a value contains can make these take long, use much memory, or p
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 import os
@@ -66,6 +67,13 @@ def cut(text: str, most: int = SHOWN) -> str:
     """At most so many characters, on one line."""
     text = one_line(text[: most + 1])
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that refuses a name: ``"; did you mean upscale?"``, or nothing when none is near."""
+    names = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name[:SHOWN].lower(), names, n=1, cutoff=0.6)
+    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 def whole_number(value: object, *, least: int = 0, most: int = MAX_WHOLE) -> int:

@@ -41,6 +41,17 @@ def test_help_is_code_0_and_fits_a_narrow_terminal(
     assert max(map(len, ran.out.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("call", [["--help"], ["upscale", "--help"], ["train", "--help"]], ids=" ".join)
+def test_help_follows_the_width_of_the_terminal(
+    cli: Callable[..., Any], call: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of usage stay whole: they are what is copied."""
+    monkeypatch.setenv("COLUMNS", "60")
+    ran = cli(*call)
+    body = ran.out.split("\n\n", 1)[1]
+    assert max(map(len, body.splitlines())) <= 60
+
+
 def test_the_documentation_names_every_option_and_exit_code(repository: Path, cli: Callable[..., Any]) -> None:
     text = (repository / "docs" / "cli.md").read_text()
     options = {word.strip(",;") for word in cli("upscale", "--help").out.split() if word.startswith("--")}

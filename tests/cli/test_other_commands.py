@@ -135,3 +135,14 @@ def test_the_convolution_is_measured() -> None:
     from limpid.cli.speed import convolution_gflops
 
     assert convolution_gflops("float32", seconds=0.01) > 0
+
+
+def test_the_doctor_sees_the_other_package_of_the_same_import_name(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limpid.cli.doctor.packages_distributions", lambda: {"limpid": ["limpid-video", "limpid"]})
+    monkeypatch.setattr("limpid.cli.doctor._version", lambda name: "0.1.0")
+    from limpid.cli.doctor import system
+
+    problems = [finding for finding in system() if finding.state == "problem"]
+    assert len(problems) == 1 and "pip uninstall limpid" in problems[0].text
+    monkeypatch.setattr("limpid.cli.doctor.packages_distributions", lambda: {"limpid": ["limpid-video"]})
+    assert not [finding for finding in system() if finding.state == "problem"]

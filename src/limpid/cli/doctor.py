@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,8 @@ from limpid.cli.words import size_text
 State = Literal["ok", "advice", "problem"]
 MARKS: dict[State, str] = {"ok": " ", "advice": "-", "problem": "!"}
 PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "scenedetect-headless", "safetensors", "rich", "psutil")
+DISTRIBUTION = "limpid-video"
+"""The name on PyPI; `limpid` there is a package for positron annihilation."""
 UNWANTED = ("torchvision", "torchcodec")
 LITTLE_MEMORY = 2e9
 LITTLE_DISK = 5e9
@@ -61,6 +63,12 @@ def examine() -> Iterator[Finding]:
 def system() -> Iterator[Finding]:
     python = platform.python_version()
     yield Finding("limpid", f"{__version__}, Python {python}, {platform.platform()}")
+    if "limpid" in packages_distributions().get("limpid", []) and _version(DISTRIBUTION):
+        text = (
+            "the package limpid is installed beside limpid-video and has the same import name; the last one "
+            f"overwrote files of the other: {sys.executable} -m pip uninstall limpid, then install {DISTRIBUTION} again"
+        )
+        yield Finding("limpid", text, "problem")
 
 
 def packages() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from limpid import __version__
-from limpid.bounded import cut, one_line, quoted
+from limpid.bounded import cut, one_line
 from limpid.cli.terminal import escaping
 from limpid.cli.words import shown
 from limpid.durable.interrupt import signals_as_interrupts
@@ -135,16 +135,17 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
-        raise SettingsError(
-            f"{quoted(command)} is not a command; the commands are {', '.join(COMMANDS)} (see limpid --help)"
-        )
+        from limpid.cli.mistyped import no_command
+
+        raise SettingsError(no_command(command, COMMANDS))
     module = import_module(f"limpid.cli.{command}")
     code: int = module.command(rest)
     return code
 
 
 def _help() -> str:
-    from limpid.cli.parser import EXIT_CODES
+    from limpid.cli.parser import EXIT_CODES, terminal_columns, wrapped
 
     commands = "\n".join(f"  {name:<9} {summary}" for name, summary in COMMANDS.items())
-    return HELP.format(commands=commands, exit_codes=EXIT_CODES)
+    text = HELP.format(commands=commands, exit_codes=EXIT_CODES)
+    return "".join(wrapped(line, terminal_columns()) for line in text.splitlines(keepends=True))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
+import textwrap
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from limpid.bounded import meant, quoted
+from limpid.cli.mistyped import refuse_mistyped
 from limpid.types import SettingsError
 
 HELP_WIDTH = 100
@@ -25,18 +29,38 @@ EXIT_CODES = """exit codes:
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """The layout of Python 3.13 (``-o, --output FILE``) on every version, never wider than `HELP_WIDTH`."""
+    """The layout of Python 3.13 (``-o, --output FILE``) on every Python, in the terminal's width up to `HELP_WIDTH`."""
 
     def __init__(self, prog: str, **kwargs: Any) -> None:
-        columns = shutil.get_terminal_size((HELP_WIDTH, 24)).columns
-        kwargs |= {"width": min(HELP_WIDTH, columns), "max_help_position": INDENT}
+        kwargs |= {"width": terminal_columns(), "max_help_position": INDENT}
         super().__init__(prog, **kwargs)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Line breaks of the text stay, since they part paragraphs and lists; what is still too long is wrapped."""
+        return "".join(indent + wrapped(line, width - len(indent)) for line in text.splitlines(keepends=True))
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
             return str(action.metavar or action.dest)
         names = ", ".join(action.option_strings)
         return names if action.nargs == 0 else f"{names} {action.metavar or action.dest.upper()}"
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line of help in lines of so many columns; where it has a second column, the rest stands under that."""
+    body = line.rstrip("\n")
+    if len(body) <= width:
+        return line
+    columns = re.match(r" *(\S.*? {2,})?", body)
+    rest = " " * (columns.end() if columns is not None and columns.end() < width // 2 else 2)
+    start = body[: len(body) - len(body.lstrip())]
+    lines = textwrap.wrap(body.strip(), width, initial_indent=start, subsequent_indent=rest if start else "")
+    return "\n".join(lines) + line[len(body) :]
+
+
+def terminal_columns() -> int:
+    """The width for help: that of the terminal, `HELP_WIDTH` at most and where there is none."""
+    return min(HELP_WIDTH, shutil.get_terminal_size((HELP_WIDTH, 24)).columns)
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,10 +79,23 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{message} (see {self.prog} --help)")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """What argparse asks for every value of an option or word that has a list of choices."""
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            name = "/".join(action.option_strings) or action.metavar or action.dest
+            near = meant(str(value), known)
+            self.error(f"{name}: {quoted(value)} is not one of {', '.join(known)}{near}")
+
+    def flags(self) -> list[str]:
+        """Every long option, those that the help does not show as well."""
+        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+
 
 def parse(parser: Parser, arguments: Iterable[str]) -> argparse.Namespace:
     """Options may stand before, between and after the file names; after ``--`` everything is a file name."""
     words = list(arguments)
+    refuse_mistyped(parser.prog, words, parser.flags())
     if "--" in words:
         # argparse versions differ in how they read names after "--"; as paths they need no protection
         at = words.index("--")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from limpid.bounded import quoted
+from limpid.bounded import cut, meant, quoted
 from limpid.method import Method
 from limpid.methods.common import SUMMARIES as SUMMARIES
 from limpid.methods.dc_vsr import dc_vsr
@@ -81,7 +81,19 @@ def _maker(name: str) -> Callable[..., Method]:
 def _installed(name: str) -> Callable[..., Method]:
     found = {entry.name: entry for entry in entry_points(group="limpid.methods")}
     if name not in found:
-        known = ", ".join(sorted({*METHODS, *found}))
-        raise SettingsError(f"there is no method {quoted(name)}; the methods here are: {known}")
-    make: Callable[..., Method] = found[name].load()
+        known = sorted({*METHODS, *found})
+        raise SettingsError(
+            f"there is no method {quoted(name)}{meant(name, known)}; the methods here are: {', '.join(known)}"
+        )
+    try:
+        make: Callable[..., Method] = found[name].load()
+    except Exception as error:  # whatever the code of somebody else raises when it is imported
+        raise SettingsError(
+            f"the method {quoted(name)} of the installed package {_package_of(found[name])} cannot be loaded: "
+            f"{type(error).__name__}: {cut(str(error))}; the other methods are not affected"
+        ) from error
     return make
+
+
+def _package_of(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value

@@ -23,7 +23,7 @@ from limpid.metrics.kinds import NotMeasurableError
 
 HOW_TO_INSTALL = (
     "also needs the package pyiqa, which is not for commercial use (PolyForm-Noncommercial-1.0.0, parts S-Lab 1.0): "
-    'pip install "limpid[pyiqa]"'
+    'pip install "limpid-video[pyiqa]"'
 )
 OFFICIAL_PROMPTS = ("Good photo.", "Bad photo.")
 Judge = Callable[[torch.Tensor], torch.Tensor]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
 
-from limpid.bounded import quoted
+from limpid.bounded import meant, quoted
 from limpid.options.declare import Needs, Scope, declared
 from limpid.options.values import as_declared, check_value, without_effect
 from limpid.types import SettingsError
@@ -78,4 +78,5 @@ class Options:
         known = [row.name for row in declared(cls)]
         for name in values:
             if name not in known:
-                raise SettingsError(f"{quoted(name)} is not an option; the options are {', '.join(known)}")
+                near = meant(name, known) or f"; the options are {', '.join(known)}"
+                raise SettingsError(f"{quoted(name)} is not an option{near}")

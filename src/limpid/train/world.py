@@ -75,7 +75,7 @@ class Launched:
         try:
             from accelerate import Accelerator
         except ImportError as error:
-            raise SettingsError("several processes need accelerate; install limpid[train]") from error
+            raise SettingsError("several processes need accelerate; install limpid-video[train]") from error
         self.accelerator = Accelerator(cpu=device == "cpu")
         self.rank, self.size = self.accelerator.process_index, self.accelerator.num_processes
         self.device = self.accelerator.device
