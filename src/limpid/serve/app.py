@@ -17,7 +17,7 @@ from limpid.serve.guard import Guard
 from limpid.serve.routes_events import events_router
 from limpid.serve.routes_files import files_router
 from limpid.serve.routes_jobs import jobs_router
-from limpid.serve.routes_page import PageFiles, page_router
+from limpid.serve.routes_page import STATIC, VIEWER, PageFiles, page_router
 from limpid.serve.routes_results import results_router
 from limpid.serve.routes_server import server_router
 from limpid.serve.routes_uploads import uploads_router
@@ -41,7 +41,8 @@ def make_app(config: ServeConfig) -> Guard:
     refusals.install(app)
     for router in _ROUTERS:
         app.include_router(router)
-    app.mount("/static", PageFiles(), name="static")
+    app.mount("/static/viewer", PageFiles(VIEWER), name="viewer")
+    app.mount("/static", PageFiles(STATIC), name="static")
     return Guard(app, config, tokens)
 
 
