@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,31 @@ def golden_folder(repository: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("the golden tensors are not here")
     return folder
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One item of the golden tensors: its description, its weights (numbers in float32) and its cases."""
+
+    meta: dict[str, Any]
+    weights: dict[str, Any]
+    cases: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def golden(golden_folder: Path) -> Callable[[str], Golden]:
+    from safetensors.torch import load_file
+
+    def load(item: str) -> Golden:
+        file = golden_folder / f"{item}.weights.safetensors"
+        weights = load_file(file) if file.exists() else {}
+        return Golden(
+            meta=json.loads((golden_folder / f"{item}.json").read_text()),
+            weights={key: value.float() if value.is_floating_point() else value for key, value in weights.items()},
+            cases=load_file(golden_folder / f"{item}.cases.safetensors"),
+        )
+
+    return load
 
 
 @pytest.fixture(scope="session", autouse=True)

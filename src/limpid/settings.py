@@ -24,7 +24,7 @@ Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
 Deinterlace = Literal["auto", "on", "off", "double"]
 
 Caption = Literal["off", "auto"]
-Flow = Literal["auto", "dis", "raft"]
+Flow = Literal["auto", "dis", "raft", "spynet"]
 SamplerName = Literal["ddpm", "ddim", "dpm++"]
 AutoencoderName = Literal["image", "video", "light"]
 GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
@@ -253,13 +253,13 @@ class Settings(Options):
         "auto",
         TIME,
         "method",
-        "estimator of optical flow",
+        "estimator of optical flow; auto: raft if installed",
         needs=Needs(
             "flow has no effect without propagation or motion; leave it out, or add one to consistency",
             {"consistency": ("propagation", "motion")},
         ),
     )
-    """"auto" takes RAFT where its weights are."""
+    """"auto" takes RAFT where its weights are, in the method's folder or installed; "spynet" is for research only."""
     autoencoder: AutoencoderName | None = option(
         None, PRIOR, "method", "decoder of the image model, for video, or a small one that you trained"
     )

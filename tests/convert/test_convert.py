@@ -19,6 +19,7 @@ from limpid.checkpoints.pickles import read_pickle
 from limpid.convert import convert as converting
 from limpid.convert.contents import CONTENTS, UAV_VAE_PART
 from limpid.convert.convert import convert_weights
+from limpid.convert.flow_files import random_flow
 from limpid.convert.random_weights import make_random_weights
 from limpid.convert.verify import verify_weights
 from limpid.networks.by_name import make_official
@@ -96,6 +97,20 @@ def test_optical_flow(official: Callable[[str], Path], uav: Path, tmp_path: Path
     out = convert_weights(name, uav if name == "upscale-a-video" else official(name), tmp_path / "out", dtype="float16")
     frames = torch.rand(2, 1, 3, 32, 48)
     assert bool(load_raft(out / "flow")(*frames, iterations=1).isfinite().all()) and verify_weights(out) == []
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_spynet_of_either_file(official: Callable[[str], Path], tmp_path: Path, wrapped: bool) -> None:
+    from limpid.networks.flow.spynet import load_spynet
+
+    source = official("spynet") / CONTENTS["spynet"].flow[0]
+    if wrapped:  # BasicSR's file, whose names and wrapping differ
+        other = CONTENTS["spynet"].flow[1]
+        torch.save(random_flow(other, lambda _, shape: 0.02 * torch.rand(shape)), tmp_path / other)
+        source = tmp_path / other
+    out = convert_weights("spynet", source, tmp_path / "out")
+    assert bool(load_spynet(out / "flow")(*torch.rand(2, 1, 3, 32, 48)).isfinite().all()) and verify_weights(out) == []
+    assert "non-commercial" in read_card(out).licence
 
 
 def test_optical_flow_is_optional_but_not_half_there(

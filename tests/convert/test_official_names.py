@@ -11,9 +11,10 @@ import torch
 from limpid.checkpoints.renames import compare, rename, rename_all
 from limpid.convert import contents as recipes
 from limpid.convert.contents import NetworkPart
+from limpid.convert.flow_files import convert_flow, random_flow
 from limpid.convert.official_names import frequencies
-from limpid.convert.raft_files import convert_flow, random_flow
 from limpid.networks.by_name import make_official, shapes_of
+from limpid.types import WeightsError
 
 PARTS = {
     "uav_unet": recipes.UAV_UNET_PART,
@@ -72,3 +73,15 @@ def test_optical_flow_there_and_back(name: str) -> None:
     first = "module.fnet.conv1.weight" if "things" in name else "feature_encoder.convnormrelu.0.weight"
     assert next(iter(made)) == first and "features.stem.weight" in tensors
     assert any(".norm3." in key for key in made) == ("things" in name)
+
+
+@pytest.mark.parametrize("name", recipes.CONTENTS["spynet"].flow)
+def test_spynet_there_and_back(name: str) -> None:
+    made = random_flow(name, lambda _, shape: torch.ones(shape))
+    found = made.get("params", made)
+    layout = "basic_module.5.basic_module.4.conv.bias" if "2021" in name else "basic_module.5.basic_module.8.bias"
+    assert layout in found and ("params" in made) == ("sintel" in name)
+    tensors, config = convert_flow(found, Path(name))
+    assert config == {"_class_name": "SpyNet"} and "levels.5.4.bias" in tensors
+    with pytest.raises(WeightsError, match=r"does not fit SpyNet: 1 missing"):
+        convert_flow({key: tensor for key, tensor in found.items() if key != layout}, Path(name))

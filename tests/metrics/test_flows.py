@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -40,3 +42,38 @@ def test_there_are_as_many_as_pairs(frames: np.ndarray) -> None:
     assert len(PairFlows(frames[:1], luma)) == len(PairFlows(frames[:0], luma)) == 0
     with pytest.raises(IndexError):
         PairFlows(frames, luma)[3]
+
+
+# ------------------------------------------------------------------------------------------- a network's flow
+
+
+def test_metrics_of_raft_name_it_and_follow_it(
+    clip: tuple[list[np.ndarray], list[np.ndarray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a flow that is known: metrics of RAFT are those of DIS where the network is DIS, and name what they used."""
+    import torch
+
+    from limpid.flow.estimate import DISFlow
+    from limpid.flow.installed import FlowWeights
+    from limpid.metrics import METRICS, Clips, measure
+
+    truth, lr = (np.stack(frames) for frames in clip)
+    clips = Clips(truth, truth, lr)
+    names = [name for name in METRICS if name.endswith("-raft")]
+    monkeypatch.setenv("LIMPID_WEIGHTS", str(tmp_path))
+    missing = measure(names, clips)
+    assert all("limpid weights convert raft-things" in str(answer) for answer in missing.values())
+    file = tmp_path / "raft-things" / "flow" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"stands for a network")
+    asked: list[torch.Tensor] = []
+
+    def dis(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        asked.append(first)
+        return DISFlow(enlarge=1)(first, second)
+
+    monkeypatch.setattr(FlowWeights, "estimator", lambda self: dis)
+    found = measure([*names, "we"], clips)
+    assert found["tof-raft"].value == 0 and found["we-raft"].value == pytest.approx(found["we"].value, rel=0.02)
+    assert asked[0].shape == (1, 3, *truth.shape[1:3]) and float(asked[0].max()) <= 1
+    assert all("flow: RAFT (sha256 " in found[name].note for name in names), found

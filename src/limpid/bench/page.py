@@ -61,6 +61,8 @@ def _main_table(table: Table) -> str:
     lines = [_line(line, first=line is table.cost[0]) for line in table.lines]
     notes = "".join(f"<li>{escape(line.label)}: {escape(line.partial)}</li>" for line in table.lines if line.partial)
     below = f"<p class=quiet>Not measured on every clip:</p><ul class=quiet>{notes}</ul>" if notes else ""
+    said = "".join(f"<li>{escape(line.label)}: {escape(text)}</li>" for line in table.lines for text in line.remarks)
+    below += f"<ul class=quiet>{said}</ul>" if said else ""
     return f"<div class=wide><table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table></div>{below}"
 
 

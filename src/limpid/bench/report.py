@@ -44,7 +44,9 @@ def markdown(sections: Sequence[Section]) -> str:
         parts += [f"> **Note:** {_plain(warning)}" for warning in section.warnings] + [""]
         parts += [_markdown_table(section.table), ""]
         lines = [line for line in section.table.lines if line.partial]
-        parts += [f"- {_plain(line.label)}, not on every clip: {_plain(line.partial)}" for line in lines] + [""]
+        parts += [f"- {_plain(line.label)}, not on every clip: {_plain(line.partial)}" for line in lines]
+        parts += [f"- {_plain(line.label)}: {_plain(said)}" for line in section.table.lines for said in line.remarks]
+        parts += [""]
         parts += _failures(section) + _markdown_published(section)
     return "\n".join(parts)
 

@@ -17,10 +17,11 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True, kw_only=True)
 class RowValue:
-    """What a metric said: a number (infinite for identical frames), or None and why."""
+    """What a metric said: a number (infinite for identical frames), or None and why; and what to say beside it."""
 
     value: float | None
     reason: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,8 @@ class Row:
 
 
 def plain_row(row: Row) -> dict[str, Any]:
-    """A row as JSON values; a value of a metric is ``[number or "inf" or null, reason or null]``."""
-    values = {name: [_plain(value.value), value.reason] for name, value in row.values.items()}
+    """A row as JSON values; a value is ``[number or "inf" or null, reason or null, note]``."""
+    values = {name: [_plain(value.value), value.reason, value.note] for name, value in row.values.items()}
     return {**asdict(row), "values": values}
 
 
@@ -78,8 +79,8 @@ def read_rows(run: Path) -> list[Row]:
 
 def _row(plain: dict[str, Any]) -> Row:
     values = {
-        name: RowValue(value=None if value is None else float(value), reason=reason)
-        for name, (value, reason) in plain.pop("values").items()
+        name: RowValue(value=None if value is None else float(value), reason=reason, note="".join(note))
+        for name, (value, reason, *note) in plain.pop("values").items()
     }
     return Row(**plain, values=values)
 

@@ -234,7 +234,8 @@ def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outc
 def _value(found: Measured) -> RowValue:
     if found.value is not None and math.isnan(found.value):
         return RowValue(value=None, reason="the result is not a number")
-    return RowValue(value=None if found.value is None else float(found.value), reason=found.reason)
+    value = None if found.value is None else float(found.value)
+    return RowValue(value=value, reason=found.reason, note=found.note)
 
 
 def _remove(target: Path) -> None:

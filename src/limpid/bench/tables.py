@@ -39,6 +39,8 @@ class TableRow:
     ranked: bool
     cells: tuple[Cell, ...]
     note: str = ""
+    remarks: tuple[str, ...] = ()
+    """What the metric said beside its numbers, such as whose flow they rest on."""
 
     @property
     def partial(self) -> str:
@@ -84,11 +86,17 @@ def _metric_line(name: str, by_method: dict[str, list[Row]]) -> TableRow:
         name=name,
         label=f"{label} ({metric.unit})" if metric and metric.unit and metric.unit not in label else label,
         better=metric.better if metric else "higher",
-        ranked=not blur,
+        ranked=not blur and (metric is None or metric.ranked),
         cells=tuple(cells),
         note="blur wins it: no best is marked" if blur else "",
+        remarks=_remarks(name, by_method),
     )
     return marked(line)
+
+
+def _remarks(name: str, by_method: dict[str, list[Row]]) -> tuple[str, ...]:
+    found = [row.values[name].note for rows in by_method.values() for row in rows if name in row.values]
+    return tuple(dict.fromkeys(note for note in found if note))
 
 
 def _cost_lines(by_method: dict[str, list[Row]]) -> tuple[TableRow, ...]:

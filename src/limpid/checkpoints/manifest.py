@@ -242,7 +242,7 @@ DC_VSR = Entry(
 
 RAFT_THINGS = Entry(
     name="raft-things",
-    title="RAFT: optical flow, trained on FlyingChairs and FlyingThings",
+    title="RAFT: optical flow, trained on FlyingChairs and FlyingThings; serves every method and metric",
     page=RAFT_PAGE,
     licence=RAFT_LICENCE,
     files=(
@@ -275,6 +275,29 @@ RAFT_LARGE = Entry(
     ),
 )
 
+SPYNET = Entry(
+    name="spynet",
+    title="SpyNet: optical flow, the network of BasicVSR, which MGLD-VSR compares with RAFT",
+    page="https://github.com/open-mmlab/mmagic",
+    licence=(
+        "the weights are for non-commercial and scientific research only (Max Planck Society, by way of "
+        "anuragranj/spynet); commercial use by contract with them; RAFT is the free choice"
+    ),
+    files=(
+        File(
+            name="spynet_20210409-c6c1bd09.pth",
+            role="optical flow",
+            url="https://download.openmmlab.com/mmediting/restorers/basicvsr/spynet_20210409-c6c1bd09.pth",
+            sha256="c6c1bd09",
+        ),
+    ),
+    size_note="about 5.8 MB by the number of parameters",
+    note=(
+        "spynet_sintel_final-3d2a1287.pth of BasicSR (release v0.0 of JingyunLiang/VRT on GitHub) holds the same "
+        "network and is converted alike"
+    ),
+)
+
 ENTRIES: dict[str, Entry] = {
     entry.name: entry
     for entry in (
@@ -288,6 +311,7 @@ ENTRIES: dict[str, Entry] = {
         SVD,
         RAFT_THINGS,
         RAFT_LARGE,
+        SPYNET,
     )
 }
 

@@ -51,7 +51,8 @@ class Contents:
     """A set of weights."""
 
     networks: tuple[NetworkPart, ...]
-    flow: str | None = None
+    flow: tuple[str, ...] = ()
+    """Files of a network for optical flow; the first that is there is taken."""
     base: str | None = None
     """Entry of the manifest whose folder has what these files lack: text encoder, tokenizer and schedules mostly."""
     base_folder: str = "upscaler4x"
@@ -198,14 +199,14 @@ SVD_VAE_PART = NetworkPart(
 
 CONTENTS: dict[str, Contents] = {
     "upscale-a-video": Contents(
-        networks=(UAV_UNET_PART, UAV_VAE_PART, UAV_VIDEO_VAE_PART), flow="propagator/raft-things.pth"
+        networks=(UAV_UNET_PART, UAV_VAE_PART, UAV_VIDEO_VAE_PART), flow=("propagator/raft-things.pth",)
     ),
     "diffvsr": Contents(networks=(DIFFVSR_UNET_PART, DIFFVSR_VAE_PART), base="sd-x4-upscaler"),
     "lavie-vsr": Contents(networks=(LAVIE_UNET_PART, SD_X4_VAE_PART), base="sd-x4-upscaler"),
     "sd-x4-upscaler": Contents(networks=(SD_X4_UNET_PART, SD_X4_VAE_PART)),
     "mgld-vsr": Contents(
         networks=(MGLD_VSR_UNET_PART, MGLD_VSR_VAE_PART),
-        flow="raft-things.pth",
+        flow=("raft-things.pth",),
         base="sd-2-1-base",
         base_folder="stable-diffusion-2-1-base",
         schedules={"scheduler": MGLD_VSR_SCHEDULER_CONFIG},
@@ -223,6 +224,7 @@ CONTENTS: dict[str, Contents] = {
         networks=(DC_VSR_UNET_PART, SVD_VAE_PART), base="svd", schedules={}, text=False, image_encoder=True
     ),
     "svd": Contents(networks=(SVD_UNET_PART, SVD_VAE_PART), schedules={}, text=False, image_encoder=True),
-    "raft-things": Contents(networks=(), flow="raft-things.pth"),
-    "raft-large": Contents(networks=(), flow="raft_large_C_T_V1-22a6c225.pth"),
+    "raft-things": Contents(networks=(), flow=("raft-things.pth",)),
+    "raft-large": Contents(networks=(), flow=("raft_large_C_T_V1-22a6c225.pth",)),
+    "spynet": Contents(networks=(), flow=("spynet_20210409-c6c1bd09.pth", "spynet_sintel_final-3d2a1287.pth")),
 }

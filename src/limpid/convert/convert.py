@@ -4,7 +4,7 @@
     text_encoder/, tokenizer/        as transformers writes them
     image_encoder/                   the same (DC-VSR, where it is there)
     scheduler/, low_res_scheduler/   scheduler_config.json
-    flow/                            config.json, model.safetensors (RAFT, where there is one)
+    flow/                            config.json, model.safetensors (RAFT or SpyNet, where there is one)
     limpid.json                      what it is, from which files, hashes
 
 A folder appears whole or not at all. Tensors are streamed from disk to disk.
@@ -13,7 +13,7 @@ A folder appears whole or not at all. Tensors are streamed from disk to disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def _convert_all(job: _Job, recipe: Contents, temporal: bool) -> None:
         _copy_image_encoder(job)
     for part in recipe.networks:
         convert_network(job, part, temporal=temporal)
-    if recipe.flow is not None:
+    if recipe.flow:
         _convert_flow(job, recipe.flow, needed=not recipe.networks)
 
 
@@ -254,12 +254,12 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
 # ---------------------------------------------------------------------------------------------- optical flow
 
 
-def _convert_flow(job: _Job, name: str, *, needed: bool) -> None:
-    from limpid.convert.raft_files import convert_flow
+def _convert_flow(job: _Job, names: Sequence[str], *, needed: bool) -> None:
+    from limpid.convert.flow_files import convert_flow
 
-    found = job.source.need(name) if needed else job.source.find(name)
+    found = job.source.need(*names) if needed else job.source.find(*names)
     if found is None:
-        job.note(f"{name} is not there: no optical flow by RAFT")
+        job.note(f"{names[0]} is not there: no optical flow by RAFT, unless limpid weights convert raft-things adds it")
         return
     tensors, config = convert_flow(job.source.read_tensors(found), found)
     job.write("flow/model.safetensors", tensors, as_stored=True)  # small, and used in float32

@@ -22,8 +22,8 @@ from limpid.checkpoints.tensor_files import write_safetensors
 from limpid.convert import dc_vsr_configs as svd_configs
 from limpid.convert import official_names
 from limpid.convert.contents import CONTENTS, Contents, NetworkPart
+from limpid.convert.flow_files import random_flow
 from limpid.convert.official_configs import TEXT_CONFIG
-from limpid.convert.raft_files import random_flow
 from limpid.convert.sources import RANDOM_MARK
 from limpid.convert.tiny_tokenizer import write_tokenizer
 from limpid.networks.by_name import make_network, make_official, shapes_of
@@ -98,8 +98,9 @@ def make_random_weights(name: str, size: WeightSize, out: Path, *, seed: int = 0
             _write_rest(folder / (recipe.base_folder if recipe.base else "."), recipe, size, seed)
         if recipe.image_encoder:
             _write_image_encoder(folder / "image_encoder", size, seed)
-        if recipe.flow is not None and (size == "full" or not recipe.networks):  # it has one size, which is not tiny
-            _save(folder / recipe.flow, random_flow(recipe.flow, lambda key, shape: _numbers(key, shape, seed)))
+        if recipe.flow and (size == "full" or not recipe.networks):  # it has one size, which is not tiny
+            file = recipe.flow[0]
+            _save(folder / file, random_flow(file, lambda key, shape: _numbers(key, shape, seed)))
         _write_json(folder / RANDOM_MARK, {"random": True, "name": name, "size": size, "seed": seed})
     return out
 

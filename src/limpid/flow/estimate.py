@@ -1,4 +1,4 @@
-"""Estimators of optical flow between frames, behind one call; that of RAFT is in `limpid.networks.flow.raft`."""
+"""Estimators of optical flow between frames, behind one call; RAFT and SpyNet are in `limpid.networks.flow`."""
 
 from __future__ import annotations
 

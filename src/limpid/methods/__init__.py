@@ -14,6 +14,7 @@ from typing import Any
 from limpid.bounded import cut, meant, quoted
 from limpid.method import Method
 from limpid.methods.common import SUMMARIES as SUMMARIES
+from limpid.methods.common import with_flow_weights
 from limpid.methods.dc_vsr import dc_vsr
 from limpid.methods.diffvsr import diffvsr
 from limpid.methods.lavie_vsr import lavie_vsr
@@ -46,7 +47,7 @@ def find_method(name: str, settings: Settings | None = None) -> Method:
         WeightsError: its weights are missing.
     """
     make = _maker(name)
-    return make(**chosen_options(name, make, settings or Settings()))
+    return with_flow_weights(make(**chosen_options(name, make, settings or Settings())))
 
 
 def options_with_effect(name: str, method: Method) -> list[str]:

@@ -1,17 +1,19 @@
-"""What several methods share: their summaries, options of the large ones, the choice of a flow estimator."""
+"""What several methods share: their summaries, options of the large ones, which weights they stand on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from limpid.checkpoints.folders import read_card, weights_digest
-from limpid.flow.estimate import DISFlow, FlowEstimator
+from limpid.consistency.combine import Combined
+from limpid.durable.files import digest_of
+from limpid.flow.estimate import FlowEstimator
+from limpid.flow.installed import flow_digest, flow_file_used, flow_is_random
 from limpid.guidance.choice import changes_attention
-from limpid.method import Guidance, Weights
-from limpid.settings import Flow
-from limpid.types import WeightsError
+from limpid.method import Guidance, Method, Strategy, Weights
 
 MGLD_VSR_NAME, DC_VSR_NAME = "mgld-vsr", "dc-vsr"
 SUMMARIES = {
@@ -49,13 +51,21 @@ def weights_in(folder: Path, network_bytes: Mapping[str, int]) -> Weights:
     return Weights(digest=lambda: weights_digest(folder), network_bytes=network_bytes, random=read_card(folder).random)
 
 
-def flow_estimator(flow: Flow, folder: Path) -> FlowEstimator:
-    """RAFT where its weights lie beside those of the method, or are asked for; else DIS, which needs none."""
-    path = folder / "flow" / "model.safetensors"
-    if flow == "dis" or (flow == "auto" and not path.exists()):
-        return DISFlow()
-    if not path.exists():
-        raise WeightsError(f"flow raft needs the weights of RAFT in {path.parent}: limpid weights fetch raft-things")
-    from limpid.networks.flow.raft import RAFTFlow
+def with_flow_weights(method: Method) -> Method:
+    """The method with the flow networks that its strategy asks among its weights: they decide the bytes, too."""
+    files = [file for file in map(flow_file_used, _estimators(method.strategy)) if file is not None]
+    if not files:
+        return method
+    own = method.weights
 
-    return RAFTFlow(path)
+    def digest() -> str:
+        return digest_of([own.digest(), *(flow_digest(file) for file in files)])
+
+    random = own.random or any(flow_is_random(file) for file in files)
+    return replace(method, weights=replace(own, digest=digest, random=random))
+
+
+def _estimators(strategy: Strategy) -> list[FlowEstimator]:
+    """The flow estimators of a strategy and of those that it is combined of."""
+    parts = strategy.strategies if isinstance(strategy, Combined) else (strategy,)
+    return [found for part in parts if (found := getattr(part, "estimator", None)) is not None]

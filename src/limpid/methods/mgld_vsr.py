@@ -12,9 +12,10 @@ from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
+from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
-from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, flow_estimator, guided, weights_in
+from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, weights_in
 from limpid.options.declare import Needs
 from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule

@@ -17,6 +17,8 @@ from limpid.cuts.cost import Cost
 from limpid.cuts.local import Local
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
+from limpid.flow.estimate import LastFlows
+from limpid.flow.installed import flow_estimator
 from limpid.method import ENGINE_OPTIONS, Method, Prior, Strategy, Weights
 from limpid.methods.common import SUMMARIES
 from limpid.priors.tiny import (
@@ -28,7 +30,7 @@ from limpid.priors.tiny import (
     trained_schedule,
 )
 from limpid.priors.tiny_ncnn import placed_tiny
-from limpid.settings import Settings
+from limpid.settings import Flow, Settings
 from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step, WeightsError
 
@@ -53,6 +55,7 @@ def tiny(
     detail: float | None = None,
     consistency: str = "none",
     motion_guidance: float | None = None,
+    flow: Flow = "auto",
 ) -> Method:
     """Ours: a small residual diffusion model in patch space that ships with the package and runs on any CPU.
 
@@ -78,7 +81,7 @@ def tiny(
             sigma_max=trained.get("sigma_max", TINY_SIGMA_MAX),
         ),
         sampler=Euler(),
-        strategy=_tiny_strategy(names, motion_guidance, config),
+        strategy=_tiny_strategy(names, motion_guidance, flow, config),
         cuts=_cuts(config, names),
         cost=Cost(
             latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
@@ -154,12 +157,14 @@ def _cuts(config: TinyConfig, names: frozenset[str]) -> Cuts:
     return Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2)
 
 
-def _tiny_strategy(names: frozenset[str], motion: float | None, config: TinyConfig) -> Strategy:
-    Settings.refuse(consistency=names, motion_guidance=motion)
+def _tiny_strategy(names: frozenset[str], motion: float | None, flow: Flow, config: TinyConfig) -> Strategy:
+    Settings.refuse(consistency=names, motion_guidance=motion, flow=flow)
     parts: list[Strategy] = [NoiseRescheduling()] if "noise" in names else []
     if "motion" in names:
         plane, scale = partial(residual_picture, config=config), MotionGuidance.scale if motion is None else motion
-        parts.append(MotionGuidance(scale=scale, plane=plane, plane_px=config.scale))
+        parts.append(
+            MotionGuidance(scale=scale, plane=plane, plane_px=config.scale, estimator=LastFlows(flow_estimator(flow)))
+        )
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 

@@ -20,9 +20,10 @@ from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
 from limpid.flow.estimate import DISFlow, LastFlows
+from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Method, Prior, Strategy
-from limpid.methods.common import SUMMARIES, flow_estimator, guided, weights_in
+from limpid.methods.common import SUMMARIES, guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from limpid.metrics.entries_dover import DOVER_METRICS
 from limpid.metrics.entries_judges import JUDGES
 from limpid.metrics.entries_learned import LEARNED
 from limpid.metrics.entries_own import OWN_METRICS
+from limpid.metrics.entries_raft import RAFT_METRICS
 from limpid.metrics.entries_reference import REFERENCE
 from limpid.metrics.entries_temporal import TEMPORAL_METRICS
 from limpid.metrics.kinds import Clips, Measured, Metric, NotMeasurableError
@@ -22,7 +24,8 @@ from limpid.types import SettingsError
 
 __all__ = ["METRICS", "Clips", "Measured", "Metric", "measure", "resolve"]
 
-METRICS: dict[str, Metric] = {m.name: m for m in (*REFERENCE, *TEMPORAL_METRICS, *OWN_METRICS, *LEARNED, *JUDGES)}
+_ALL = (*REFERENCE, *TEMPORAL_METRICS, *RAFT_METRICS, *OWN_METRICS, *LEARNED, *JUDGES, *DOVER_METRICS)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 
 def resolve(names: Iterable[str]) -> list[Metric]:

@@ -1,4 +1,4 @@
-"""Entries of the catalogue that a program of other people computes: pyiqa, where it is installed. DOVER's is not here.
+"""Entries of the catalogue that a program of other people computes: pyiqa, where it is installed.
 
 The weights are looked for in the folder of weights, and never fetched.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from limpid.metrics.files import MetricFile, entry, named, paths_of
-from limpid.metrics.kinds import Clips, Measured, NotMeasurableError, mean_of
+from limpid.metrics.files import MetricFile, entry, paths_of
+from limpid.metrics.kinds import Clips, Measured, mean_of
 
 PYIQA_LICENCE = "pyiqa: PolyForm-Noncommercial-1.0.0, parts S-Lab 1.0: no commercial use"
 _MEAN = "RGB frames at full size, mean over frames."
@@ -35,14 +35,6 @@ def _clipiqa(clips: Clips, files: Sequence[MetricFile]) -> Measured:
 
 def _clipiqa_official(clips: Clips, files: Sequence[MetricFile]) -> Measured:
     return _pyiqa(clips, files, judge="clipiqa-official")
-
-
-def _dover(clips: Clips, files: Sequence[MetricFile]) -> Measured:
-    """Always without a value; raises NotMeasurableError that says why."""
-    raise NotMeasurableError(
-        f"needs {named(files)} and the authors' program, which is in no package on PyPI and, being non-commercial, not "
-        "in Limpid; it can be run beside: github.com/VQAssessment/DOVER, evaluate_one_video.py -f"
-    )
 
 
 _RN50 = MetricFile("RN50.pt", "244 MB", "MIT")
@@ -94,16 +86,5 @@ JUDGES = (
         (_RN50,),
         how=_clipiqa,
         also=PYIQA_LICENCE,
-    ),
-    entry(
-        "dover",
-        "DOVER (fused, 0 to 1)",
-        "higher",
-        "x = 0.6104 (t - 0.1107) / 0.07355 + 0.3896 (a + 0.08285) / 0.03774 of the technical and aesthetic scores, "
-        "1 / (1 + exp(-x)). MGLD-VSR and DiffVSR print this, DC-VSR 100 times this; Upscale-A-Video's 2.5 to 11.7 is "
-        "another quantity. Limpid does not compute it.",
-        "Wu et al. 2023, as in the authors' evaluate_one_video.py",
-        (MetricFile("DOVER.pth", "size not stated by its authors", "S-Lab, non-commercial"),),
-        how=_dover,
     ),
 )

@@ -9,10 +9,11 @@ from limpid.metrics.kinds import Clips, FlowPairs, Measured, Metric, NotMeasurab
 if TYPE_CHECKING:
     import numpy as np
 
-_GAMED = "Blur lowers it: never read it without a measure of detail."
+GAMED = "Blur lowers it: never read it without a measure of detail."
 
 
-def _warping(clips: Clips, flows: FlowPairs) -> Measured:
+def lai_warping(clips: Clips, flows: FlowPairs) -> Measured:
+    """Lai's warping error times 1000, along these flows."""
     from limpid.metrics.warping import warping_errors
 
     errors = warping_errors(clips.sr, flows)
@@ -28,7 +29,8 @@ def _l1(clips: Clips, guide: np.ndarray) -> Measured:
     return mean_of(warping_l1(clips.sr, guide))
 
 
-def _enlarged(clips: Clips) -> np.ndarray:
+def input_at_size(clips: Clips) -> np.ndarray:
+    """The input by bicubic at the size of the result, ``t h w 3``."""
     import cv2
     import numpy as np
 
@@ -58,10 +60,10 @@ TEMPORAL_METRICS = (
         unit="1e-3",
         definition="Frame t+1 fetched to t (bilinear, border replicated), squared difference of RGB in [0, 1], mean "
         "over channels and pixels not occluded (Lai's thresholds), mean over pairs, times 1000. DIS flow of the truth. "
-        f"{_GAMED}",
+        f"{GAMED}",
         source="Lai et al., ECCV 2018; DIS in place of FlowNet2",
         licence="Apache-2.0 (own code)",
-        measure=lambda clips: _warping(clips, clips.truth_flows),
+        measure=lambda clips: lai_warping(clips, clips.truth_flows),
         needs=("gt",),
     ),
     Metric(
@@ -70,10 +72,10 @@ TEMPORAL_METRICS = (
         kind="temporal",
         better="lower",
         unit="1e-3",
-        definition=f"As ewarp, with DIS flow of the enlarged input, for clips without a truth. {_GAMED}",
+        definition=f"As ewarp, with DIS flow of the enlarged input, for clips without a truth. {GAMED}",
         source="Lai et al., ECCV 2018; DIS in place of FlowNet2",
         licence="Apache-2.0 (own code)",
-        measure=lambda clips: _warping(clips, clips.flows),
+        measure=lambda clips: lai_warping(clips, clips.flows),
         needs=("lr",),
     ),
     Metric(
@@ -83,7 +85,7 @@ TEMPORAL_METRICS = (
         better="lower",
         unit="levels",
         definition="Mean absolute difference of frame t+1 and frame t fetched along backward flow, RGB 0..255, all "
-        f"pixels (no occlusion mask), mean over pairs. DIS flow of the truth. {_GAMED}",
+        f"pixels (no occlusion mask), mean over pairs. DIS flow of the truth. {GAMED}",
         source="MGLD section 4.2; DIS in place of Flow1D, the paper's unit is unknown",
         licence="Apache-2.0 (own code)",
         measure=lambda clips: _l1(clips, clips.truth),
@@ -95,10 +97,10 @@ TEMPORAL_METRICS = (
         kind="temporal",
         better="lower",
         unit="levels",
-        definition=f"As we, with DIS flow of the input enlarged by bicubic, for clips without a truth. {_GAMED}",
+        definition=f"As we, with DIS flow of the input enlarged by bicubic, for clips without a truth. {GAMED}",
         source="MGLD section 4.2; DIS in place of Flow1D",
         licence="Apache-2.0 (own code)",
-        measure=lambda clips: _l1(clips, _enlarged(clips)),
+        measure=lambda clips: _l1(clips, input_at_size(clips)),
         needs=("lr",),
     ),
     Metric(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,8 @@ class Clips:
     tile_columns: tuple[int, ...] = ()
     tile_rows: tuple[int, ...] = ()
     weights: Path | None = None
+    kept: dict[object, Any] = field(default_factory=dict, repr=False)
+    """What several metrics share and is costly, by what it is."""
 
     @property
     def truth(self) -> np.ndarray:
@@ -96,11 +98,15 @@ class Clips:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An answer: ``value`` of the clip, or None with the ``reason``; ``per_frame`` where frames have values."""
+    """An answer: ``value`` of the clip, or None with the ``reason``; ``per_frame`` where frames have values.
+
+    ``note``: what a table says beside the number, such as the network whose flow it rests on.
+    """
 
     value: float | None
     per_frame: tuple[float, ...] | None = None
     reason: str | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         if self.value is None and not self.reason:
@@ -132,3 +138,5 @@ class Metric:
     measure: Callable[[Clips], Measured]
     needs: tuple[Need, ...] = ()
     unit: str = ""
+    ranked: bool = True
+    """False: the number says how sure another one is, not who is better."""

@@ -15,12 +15,25 @@ import numpy as np
 
 from limpid.flow import dis_flow, warp_image
 from limpid.metrics.detail import luma
-from limpid.metrics.flows import FlowPair, PairFlows
+from limpid.metrics.flows import FlowMethod, FlowPair, PairFlows
 
 
-def flows_of(frames: np.ndarray) -> Sequence[FlowPair]:
-    """DIS flow of luma from each frame to the next and where it is trusted (Lai's masks): ``h w 2``, ``h w``."""
-    return PairFlows(frames, luma)
+def _farneback(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    start: Any = None  # OpenCV's type stubs want a flow to begin with
+    return np.asarray(cv2.calcOpticalFlowFarneback(first, second, start, 0.5, 3, 15, 3, 5, 1.2, 0))
+
+
+def _grey(frame: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+
+
+DIS = FlowMethod("DIS", luma, dis_flow)
+FARNEBACK = FlowMethod("Farneback", _grey, _farneback)
+
+
+def flows_of(frames: np.ndarray, how: FlowMethod = DIS) -> Sequence[FlowPair]:
+    """The flow from each frame to the next and where it is trusted (Lai's masks): ``h w 2``, ``h w``."""
+    return PairFlows(frames, how.prepare, how.flow)
 
 
 def warping_errors(frames: np.ndarray, flows: Sequence[FlowPair]) -> list[float | None]:
@@ -35,33 +48,25 @@ def warping_errors(frames: np.ndarray, flows: Sequence[FlowPair]) -> list[float 
     return errors
 
 
-def warping_l1(frames: np.ndarray, guide: np.ndarray) -> list[float]:
-    """MGLD's warping error: mean absolute difference of each frame and the one before it, fetched along DIS flow.
+def warping_l1(frames: np.ndarray, guide: np.ndarray, how: FlowMethod = DIS) -> list[float]:
+    """MGLD's warping error: mean absolute difference of each frame and the one before it, fetched along the flow.
 
     No mask; in levels of 255. ``guide``: frames ``t h w 3`` of the same size, whose flow it is.
     """
-    looks = itertools.pairwise(luma(g) for g in guide)
+    looks = itertools.pairwise(how.prepare(g) for g in guide)
     return [
-        float(np.abs(warp_image(a, dis_flow(after, before), cv2.INTER_LINEAR) - b).mean())
+        float(np.abs(warp_image(a, how.flow(after, before), cv2.INTER_LINEAR) - b).mean())
         for (a, b), (before, after) in zip(itertools.pairwise(frames), looks, strict=True)
     ]
 
 
-def flow_differences(frames: np.ndarray, truth: np.ndarray) -> list[float]:
-    """tOF of TecoGAN (DC-VSR Eq. 13): mean length of the difference of flows of result and truth, in pixels.
+def flow_differences(frames: np.ndarray, truth: np.ndarray, how: FlowMethod = FARNEBACK) -> list[float]:
+    """tOF (DC-VSR Eq. 13): mean length of the difference of flows of result and truth, in pixels, nothing cropped.
 
-    Flows are Farneback's, nothing is cropped.
+    Farneback's flow is that of TecoGAN, RAFT's that of DC-VSR.
     """
-    return [
-        float(np.linalg.norm(_farneback(*sr) - _farneback(*gt), axis=-1).mean())
-        for sr, gt in zip(itertools.pairwise(frames), itertools.pairwise(truth), strict=True)
-    ]
-
-
-def _farneback(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    a, b = (cv2.cvtColor(np.ascontiguousarray(f), cv2.COLOR_RGB2GRAY) for f in (first, second))
-    start: Any = None  # OpenCV's type stubs want a flow to begin with
-    return np.asarray(cv2.calcOpticalFlowFarneback(a, b, start, 0.5, 3, 15, 3, 5, 1.2, 0))
+    pairs = (itertools.pairwise(how.prepare(f) for f in clip) for clip in (frames, truth))
+    return [float(np.linalg.norm(how.flow(*sr) - how.flow(*gt), axis=-1).mean()) for sr, gt in zip(*pairs, strict=True)]
 
 
 def flickering(frames: np.ndarray) -> list[float]:

@@ -1,10 +1,8 @@
-"""Small autoencoders, their twins in diffusers, and the numbers of the official modules."""
+"""Small autoencoders, and their twins in diffusers."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +11,6 @@ import torch
 from torch import Tensor, nn
 
 WIDTHS = (32, 32, 64)
-
-
-@dataclass(frozen=True)
-class Golden:
-    """One item of the golden tensors: its description, its weights in float32 and its cases."""
-
-    meta: dict[str, Any]
-    weights: dict[str, Tensor]
-    cases: dict[str, Tensor]
-
-
-@pytest.fixture(scope="session")
-def golden(golden_folder: Path) -> Callable[[str], Golden]:
-    from safetensors.torch import load_file
-
-    def load(item: str) -> Golden:
-        weights = load_file(golden_folder / f"{item}.weights.safetensors")
-        return Golden(
-            meta=json.loads((golden_folder / f"{item}.json").read_text()),
-            weights={key: value.float() for key, value in weights.items()},
-            cases=load_file(golden_folder / f"{item}.cases.safetensors"),
-        )
-
-    return load
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.networks.flow.files import check_pairs, filled_flow_network, flow_file_stamp, flow_in_parts, read_flow_file
 from limpid.networks.flow.raft_blocks import (
     CORRELATION_LEVELS,
     ConvGRU,
@@ -26,7 +27,6 @@ from limpid.networks.flow.raft_blocks import (
     upsample_bilinear,
     upsample_convex,
 )
-from limpid.types import WeightsError
 
 RAFTSize = Literal["large", "small"]
 _LEAST_SIDE_PX = 128
@@ -84,8 +84,7 @@ class RAFT(nn.Module):
         """
         if iterations < 1:
             raise ValueError(f"RAFT needs at least one iteration, not {iterations}")
-        if first.shape != second.shape:
-            raise ValueError(f"frames of {tuple(first.shape)} and {tuple(second.shape)} are no pairs")
+        check_pairs(first, second)
         height, width = first.shape[-2:]
         left, right, top, bottom = (*_padding(width), *_padding(height))
         first, second = (F.pad(x, (left, right, top, bottom), mode="replicate") for x in (first, second))
@@ -102,7 +101,6 @@ class RAFT(nn.Module):
         here = _positions(one)
         flow = torch.zeros_like(here)
         for _ in range(iterations):
-            # Gradients of a step do not reach the positions that the step before has found (section 3.3).
             # Gradients of a step do not reach the positions that the step before has found (RAFT section 3.3).
             flow = flow.detach()
             hidden = self._update(hidden, context, correlation(here + flow), flow)
@@ -142,45 +140,15 @@ def load_raft(path: Path) -> RAFT:
     Raises:
         WeightsError: the file is missing, damaged, or does not fit the network.
     """
-    file = path / "model.safetensors" if path.is_dir() else path
-    state = {name: t.float() if t.is_floating_point() else t for name, t in _read(file).items()}
+    state = read_flow_file(path)
     with torch.device("meta"):
         network = RAFT(raft_size_of(set(state)))
-    wrong = _what_is_wrong(state, network.state_dict())
-    if wrong:
-        raise WeightsError(f"{file} does not fit RAFT ({network.size}): {wrong}")
-    network.load_state_dict(state, assign=True)
-    return network.eval().requires_grad_(False)
+    return filled_flow_network(network, state, path, f"RAFT ({network.size})")
 
 
 def raft_size_of(names: set[str]) -> RAFTSize:
     """The size of a network by the names of its tensors: only the small one has three convolutions in a block."""
     return "small" if any(".conv3." in name for name in names) else "large"
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{file} cannot be read: it is truncated, damaged or missing ({error})") from error
-
-
-def _what_is_wrong(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
-    """The mistakes of a file in words: how many tensors do not fit and the first of each kind; empty when all do."""
-    shapes = [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(t.shape)}"
-        for name, t in wanted.items()
-        if name in found and found[name].shape != t.shape
-    ]
-    kinds = {
-        "missing": [name for name in wanted if name not in found],
-        "not expected": [name for name in found if name not in wanted],
-        "of another shape": shapes,
-    }
-    return "; ".join(f"{len(names)} {kind} (such as {names[0]})" for kind, names in kinds.items() if names)
 
 
 # ---------------------------------------------------------------------------------------------- estimator
@@ -196,16 +164,15 @@ class RAFTFlow:
     path: Path
     iterations: int = 20
 
-    @torch.no_grad()
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """``first`` and ``second``: ``t 3 h w`` in [0, 1], pairs in order -> ``t 2 h w`` pixels, x first."""
-        if len(first) == 0:
-            return first.new_zeros(0, 2, *first.shape[-2:], dtype=torch.float32)
-        network = _kept_network(self.path, _stamp(self.path), first.device)
-        pairs = pairs_at_once(*first.shape[-2:])
-        with torch.autocast(first.device.type, enabled=False):
-            parts = zip(torch.split(first, pairs), torch.split(second, pairs), strict=True)
-            return torch.cat([network(2 * a.float() - 1, 2 * b.float() - 1, self.iterations) for a, b in parts])
+        network = _kept_network(self.path, flow_file_stamp(self.path), first.device)
+
+        def flow_of(a: Tensor, b: Tensor) -> Tensor:
+            flow: Tensor = network(2 * a - 1, 2 * b - 1, self.iterations)
+            return flow
+
+        return flow_in_parts(flow_of, first, second, pairs_at_once(*first.shape[-2:]))
 
 
 def pairs_at_once(height: int, width: int) -> int:
@@ -213,12 +180,6 @@ def pairs_at_once(height: int, width: int) -> int:
     pixels = (sum(_padding(height)) + height) * (sum(_padding(width)) + width) // 64
     targets = sum(pixels // 4**level for level in range(CORRELATION_LEVELS))
     return max(1, min(MOST_PAIRS, CORRELATION_BYTES // correlation_bytes(pixels, targets)))
-
-
-def _stamp(path: Path) -> int:
-    """Tells a file from the one that was there before; 0 where there is none."""
-    file = path / "model.safetensors" if path.is_dir() else path
-    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 @lru_cache(maxsize=2)

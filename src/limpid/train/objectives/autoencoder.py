@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from limpid.checkpoints.folders import read_card
 from limpid.flow.estimate import DISFlow, FlowEstimator
-from limpid.methods.common import flow_estimator
+from limpid.flow.installed import flow_estimator
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, generator_hinge
 from limpid.train.losses.perceptual import Perceptual, find_perceptual
@@ -206,5 +206,8 @@ def find_flow(folder: Path, notes: list[str]) -> FlowEstimator:
     """RAFT where its weights lie beside the others; else DIS, which is said."""
     found = flow_estimator("auto", folder)
     if isinstance(found, DISFlow):
-        notes.append(f"motion of clips is estimated by DIS, because {folder / 'flow'} has no weights of RAFT")
+        notes.append(
+            f"motion of clips is estimated by DIS, because RAFT is neither in {folder / 'flow'} nor installed "
+            "(limpid weights convert raft-things)"
+        )
     return found
