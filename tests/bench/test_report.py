@@ -128,3 +128,23 @@ def test_several_runs_make_one_report(make_bench: Make, fake: Fake, tmp_path: Pa
     sections = [make_section(bench.out) for bench in benches]
     titles = {line["dataset"] for line in csv.DictReader(spreadsheet(sections).splitlines())}
     assert titles == {"a folder of clips (one)", "a folder of clips (two)"}
+
+
+def test_what_a_metric_says_beside_its_number_is_kept_and_shown(tmp_path: Path) -> None:
+    """The network whose flow it rests on, for instance; rows of before notes existed are read too."""
+    from dataclasses import replace
+
+    from limpid.bench.report import _remark_lines
+    from limpid.bench.rows import append_row, read_rows
+
+    said = {"tof-raft": RowValue(value=1.0, note="flow: RAFT (sha256 1234abcd)")}
+    append_row(tmp_path, replace(row("a", "x"), values=said))
+    old = json.loads((tmp_path / "rows.jsonl").read_text())
+    old["method"], old["values"] = "y", {"tof-raft": [2.0, None]}
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write(json.dumps(old) + "\n")
+    rows = read_rows(tmp_path)
+    assert [r.values["tof-raft"].note for r in rows] == ["flow: RAFT (sha256 1234abcd)", ""]
+    table = make_table(rows, ["x", "y"], ["tof-raft", "dover-spread"])
+    assert table.quality[0].remarks == ("flow: RAFT (sha256 1234abcd)",) and not table.quality[1].ranked
+    assert _remark_lines(table) == ["- tOF (DC-VSR, RAFT) (pixels): flow: RAFT (sha256 1234abcd)"]

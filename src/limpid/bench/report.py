@@ -45,10 +45,13 @@ def markdown(sections: Sequence[Section]) -> str:
         parts += [_markdown_table(section.table), ""]
         lines = [line for line in section.table.lines if line.partial]
         parts += [f"- {_plain(line.label)}, not on every clip: {_plain(line.partial)}" for line in lines]
-        parts += [f"- {_plain(line.label)}: {_plain(said)}" for line in section.table.lines for said in line.remarks]
-        parts += [""]
+        parts += [*_remark_lines(section.table), ""]
         parts += _failures(section) + _markdown_published(section)
     return "\n".join(parts)
+
+
+def _remark_lines(table: Table) -> list[str]:
+    return [f"- {_plain(line.label)}: {_plain(said)}" for line in table.lines for said in line.remarks]
 
 
 def _markdown_table(table: Table) -> str:

@@ -27,7 +27,7 @@ The same seed gives the same result. OUTPUT is stored without loss: .mkv (FFV1),
 (H.264 in RGB), or without a suffix a folder of PNG images. Everything that was drawn is written
 beside it, as OUTPUT.degraded.json. Sound is left out.
 
-pipelines: bicubic, blur-downsample, blur-downsample-corner, simple, light, realbasicvsr-first,
+pipelines: bicubic, blur-downsample, blur-downsample-corner, blur-bicubic, simple, light, realbasicvsr-first,
 worn, mixed, realbasicvsr, realbasicvsr-area, mgld, dove, real-esrgan, stablesr
 """
 

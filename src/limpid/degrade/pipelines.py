@@ -1,7 +1,7 @@
 """The named pipelines: numbers of the papers as plain values.
 
 Sources: RealBasicVSR as configured in mmagic (``realbasicvsr_wogan-c64b20``), MGLD-VSR and DOVE as published,
-Real-ESRGAN ``options/train_realesrgan_x4plus.yml``. docs/degradation.md has them side by side.
+Real-ESRGAN ``options/train_realesrgan_x4plus.yml``, DiffVSR section 3.5. docs/degradation.md has them side by side.
 """
 
 from __future__ import annotations
@@ -139,6 +139,11 @@ _ALL: Final = (
         name="blur-downsample-corner",
         summary="the same, sampled at every fourth pixel from the first: shifted, as published BD sets are",
         steps=(Fixed({"op": "blur_downsample", "sigma": 1.6, "corner": True}, shrinks=True),),
+    ),
+    Pipeline(
+        name="blur-bicubic",
+        summary="a round Gaussian blur of 0.2 to 3 pixels, antialiased bicubic: the first stage of DiffVSR",
+        steps=(_steady_blur(Blur(kinds=(1, 0, 0, 0, 0, 0, 0))), Fixed({"op": "bicubic"}, shrinks=True)),
     ),
     Pipeline(name="simple", summary="blur, area averaging, a little noise, H.264", steps=_SIMPLE),
     Pipeline(name="light", summary="the same with ranges, once per clip, and sometimes JPEG", steps=_LIGHT),

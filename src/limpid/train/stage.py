@@ -29,8 +29,8 @@ class ClipSpec:
     flips: bool = True
     """Mirrored, turned by quarters and played backwards, at random."""
     degradation: str = "complex"
-    """``none`` (LR by antialiased bicubic), ``simple`` (one blur, resize, noise and compression), ``complex`` (all of
-    RealBasicVSR's pipeline), or the name of a pipeline of `limpid.degrade.PIPELINES`."""
+    """``none`` (LR by antialiased bicubic), ``simple`` (Gaussian blur, then bicubic, as DiffVSR begins), ``complex``
+    (all of RealBasicVSR's pipeline), or the name of a pipeline of `limpid.degrade.PIPELINES`."""
     captions: bool = False
     """Whether captions are used where the data has them; without, prompts are empty."""
     teacher: bool = False

@@ -130,7 +130,7 @@ def test_levels_and_pipelines(everything: Path) -> None:
     none = open_clips(everything, replace(SPEC, degradation="none"), seed=3).sample(0)
     expected = [np.clip(np.rint(shrink.bicubic(frame, 4)), 0, 255).astype(np.uint8) for frame in none.hr]
     assert np.array_equal(none.lr, np.stack(expected))
-    for level, name in (("simple", "realbasicvsr-first"), ("complex", "realbasicvsr-area")):
+    for level, name in (("simple", "blur-bicubic"), ("complex", "realbasicvsr-area")):
         a, b = (open_clips(everything, replace(SPEC, degradation=each), seed=3).sample(0) for each in (level, name))
         assert same(a, b) and np.array_equal(a.hr, none.hr) and not np.array_equal(a.lr, none.lr)
     with pytest.raises(SettingsError, match="no degradation 'strong': use one of none, simple, complex, bicubic"):

@@ -59,7 +59,7 @@ def diffvsr_unet() -> Recipe:
         micro_batch=2,
         optimizer=Optimizer(rate=1e-4),
         checkpoint_gradients=True,
-        source="DiffVSR sections 3.5 and 4.1: temporal layers, blur and downsampling; AdamW 1e-4, batch 96, 320x320x8",
+        source="DiffVSR sections 3.5 and 4.1: Gaussian blur and bicubic; AdamW 1e-4, batch 96, 320x320x8",
     )
     complex_clips = replace(temporal.clips, degradation="complex")
     adapt = replace(
