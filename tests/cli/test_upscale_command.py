@@ -47,6 +47,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "detail": 0.25,
         "color": "adain",
         "device": "cpu",
+        "runtime": "torch",
         "dtype": "float32",
         "tile_px": 64,
         "segment_frames": 24,

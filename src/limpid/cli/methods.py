@@ -40,7 +40,8 @@ def _describe(name: str) -> dict[str, Any]:
         method = find_method(name)
         sha256 = method.weights.digest()
     except WeightsError:
-        return {"summary": SUMMARIES.get(name, name), "missing": f"limpid weights fetch {name} says where they are"}
+        where = "name them by --weights" if name == "image" else f"limpid weights fetch {name} says where they are"
+        return {"summary": SUMMARIES.get(name, name), "missing": where}
     except Exception as error:  # noqa: BLE001  a broken plugin must not hide the other methods
         return {"problem": " ".join(f"{type(error).__name__}: {error}".split())}
     facts = {"summary": method.summary, "scale": method.scale, "steps": method.steps, "weights_sha256": sha256}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,12 @@ from torch import Tensor
 
 from limpid.checkpoints.configs import read_config
 from limpid.checkpoints.folders import CARD, file_facts
-from limpid.checkpoints.opcodes import Placeholder
-from limpid.checkpoints.pickles import read_pickle
-from limpid.checkpoints.sniff import is_safetensors
-from limpid.checkpoints.tensor_files import SafetensorsFile
+from limpid.checkpoints.state_dicts import read_state
 from limpid.types import WeightsError
 
 RANDOM_MARK = "limpid_random.json"
 """In a folder of the makers' format that `limpid.convert.random_weights` wrote."""
 COMMON_NAMES = ("config.json", "diffusion_pytorch_model", "model", "pytorch_model", "scheduler_config.json")
-WRAPPINGS = ("ema", "state_dict", "model", "params")
-"""Under which the tensors lie in files that hold more than them."""
 
 
 @dataclass(kw_only=True)
@@ -86,30 +81,6 @@ class MakersFiles:
 
     def read_tensors(self, path: Path) -> dict[str, Tensor]:
         """Names and memory-mapped tensors. Raises WeightsError."""
-        try:
-            with path.open("rb") as file:
-                head = file.read(16)
-        except OSError as error:
-            raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
-        tensors = dict(SafetensorsFile(path)) if is_safetensors(head) else unwrap(read_pickle(path), path)
+        tensors = read_state(path)
         self.use(path)
         return tensors
-
-
-def unwrap(value: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict in what a file holds. Raises WeightsError when there is none."""
-    while isinstance(value, Mapping) and not any(isinstance(entry, Tensor) for entry in value.values()):
-        inner = next((value[name] for name in WRAPPINGS if isinstance(value.get(name), Mapping)), None)
-        if inner is None:
-            break
-        value = inner
-    if not isinstance(value, Mapping) or not any(isinstance(entry, Tensor) for entry in value.values()):
-        what = f"its entries are {', '.join(map(str, list(value)[:5]))}" if isinstance(value, Mapping) else repr(value)
-        raise WeightsError(f"{path} has no weights that could be found: {what[:300]}")
-    odd = [f"{name}: {entry!r}" for name, entry in value.items() if isinstance(entry, Placeholder)]
-    if odd:
-        raise WeightsError(f"{path} has entries that are no tensors ({', '.join(odd[:3])})")
-    tensors = {str(name): entry for name, entry in value.items() if isinstance(entry, Tensor)}
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return tensors

@@ -17,6 +17,7 @@ from limpid.methods.common import SUMMARIES as SUMMARIES
 from limpid.methods.common import with_flow_weights
 from limpid.methods.dc_vsr import dc_vsr
 from limpid.methods.diffvsr import diffvsr
+from limpid.methods.image import image
 from limpid.methods.lavie_vsr import lavie_vsr
 from limpid.methods.mgld_vsr import mgld_vsr
 from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
@@ -29,6 +30,7 @@ from limpid.types import SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
     "tiny": tiny,
+    "image": image,
     "mgld-vsr": mgld_vsr,
     "dc-vsr": dc_vsr,
     "upscale-a-video": upscale_a_video,

@@ -18,6 +18,7 @@ from limpid.method import Guidance, Method, Strategy, Weights
 MGLD_VSR_NAME, DC_VSR_NAME = "mgld-vsr", "dc-vsr"
 SUMMARIES = {
     "tiny": "small model that ships with Limpid; fast on a plain CPU",
+    "image": "any image network, frame by frame: --weights MODEL.param (ncnn), .pth or .safetensors (spandrel)",
     MGLD_VSR_NAME: "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time",
     DC_VSR_NAME: (
         "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"

@@ -45,7 +45,7 @@ class TinyInNcnn:
         """Mean and spread of one clip; ``sigma`` is one level."""
         network = self._at_level(float(sigma))
         arrays = {"lr": _array(lr), "z": _array(z)}
-        given = [{name: network.mat(each[t]) for name, each in arrays.items()} for t in range(frames)]
+        given = [{name: network.mat(each[t], shared=True) for name, each in arrays.items()} for t in range(frames)]
         for block in self._mixing:
             names = [name.format(block) for name in ("x{}", "first{}", "second{}")]
             parts = [network.run(each, names, packed=True) for each in given]

@@ -57,11 +57,16 @@ class NcnnNetwork:
     def output_names(self) -> tuple[str, ...]:
         return tuple(self.net.output_names())
 
-    def mat(self, picture: np.ndarray) -> Any:
-        """What ncnn reads of a float32 array ``c h w``; it looks into its memory, which must stay as it is."""
+    def mat(self, picture: np.ndarray, *, shared: bool = False) -> Any:
+        """What ncnn reads of a float32 array ``c h w``.
+
+        ``shared``: it looks into the array's memory, which must stay as it is. A network whose first layer works in
+        place (ReLU, a sum with a number) crashes on memory that is not its own.
+        """
         if picture.dtype != np.float32 or not picture.flags.c_contiguous:
             raise ValueError(f"ncnn reads plain float32 arrays, not {picture.dtype} with strides {picture.strides}")
-        return self.ncnn.Mat(picture)
+        mat = self.ncnn.Mat(picture)
+        return mat if shared else mat.clone()
 
     def run(self, inputs: Mapping[str, Any], outputs: Sequence[str], *, packed: bool = False) -> list[Any]:
         """What the network makes of pictures (`mat`), by name.
