@@ -12,8 +12,8 @@ from limpid.types import SettingsError
 _LEVELS = {"none": "bicubic", "simple": "blur-bicubic", "complex": "realbasicvsr-area"}
 """Pipelines of the levels. ``simple`` is the first stage of DiffVSR; the first pass of RealBasicVSR, which is harder,
 has its own name, ``realbasicvsr-first``. Those of RealBasicVSR get bits per frame in proportion to the area (as for
-256x256), so that crops of other sizes look the same. ``simple`` is a level here; the pipeline of that name has no ranges
-and is for tests, so it cannot be asked for."""
+256x256), so that crops of other sizes look the same. ``simple`` is a level here; the pipeline of that name has no
+ranges and is for tests, so it cannot be asked for."""
 
 
 def pipeline_of(spec: ClipSpec) -> Pipeline:
