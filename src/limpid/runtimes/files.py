@@ -55,6 +55,8 @@ class NcnnFiles:
         """Raises WeightsError for a ``.param`` that is none, or whose numbers are beyond what networks have."""
         try:
             check_param(self.read(self.param, MOST_PARAM_BYTES).decode("ascii"), self.bin.stat().st_size)
+        except UnicodeDecodeError:
+            raise WeightsError(f"{self.param} is no network of ncnn that can be used: it is no plain text") from None
         except ValueError as error:
             raise WeightsError(f"{self.param} is no network of ncnn that can be used: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Clips with a teacher's frames: a stand-in for the package `ncnn` with a known answer, and what is said without it."""
+"""Clips with a teacher's frames: a network whose answer is known, and what is said without one."""
 
 from __future__ import annotations
 
@@ -7,61 +7,31 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
+from image_networks import nearest
+from ncnn_here import needs_ncnn
 
 from limpid.train.data import open_clips
-from limpid.train.data import teachers as module
 from limpid.train.data.loader import to_batch
 from limpid.train.data.prepare_command import add_options, run_prepare
-from limpid.train.data.teachers import NcnnTeacher
+from limpid.train.data.teachers import Teacher
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError, WeightsError
 
+pytestmark = needs_ncnn
 SPEC = ClipSpec(frames=2, crop_px=64, degradation="none", flips=False, teacher=True)
 OPTIONS = ["--frames", "2", "--crop", "64", "--count", "2", "--workers", "0", "--degradation", "none"]
 
 
-class Extractor:
-    """Enlarges by repeating pixels, and halves the levels."""
-
-    def __init__(self, scale: int) -> None:
-        self.scale = scale
-
-    def input(self, name: str, mat: np.ndarray) -> int:
-        assert name == "data" and mat.dtype == np.float32 and mat.flags.c_contiguous
-        assert 0 <= mat.min() <= mat.max() <= 1
-        self.mat = mat
-        return 0
-
-    def extract(self, name: str) -> tuple[int, np.ndarray]:
-        assert name == "output"
-        return 0, self.mat.repeat(self.scale, 1).repeat(self.scale, 2) / 2
-
-
-def stand_in(scale: int) -> Any:
-    def net() -> Any:
-        return SimpleNamespace(
-            opt=SimpleNamespace(),
-            load_param=lambda path: int("bad" in path),
-            load_model=lambda path: 0,
-            create_extractor=lambda: Extractor(scale),
-        )
-
-    return SimpleNamespace(Net=net, Mat=lambda array: array)
-
-
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A teacher's files; the package is a stand-in that enlarges by 4."""
-    monkeypatch.setitem(sys.modules, "ncnn", stand_in(4))
-    module._network.cache_clear()
-    for name in ("sharp.param", "sharp.bin", "bad.param", "bad.bin"):
-        (tmp_path / name).write_bytes(name.encode())
-    return tmp_path / "sharp"
+    """A teacher that enlarges by 4 by repeating pixels, and halves the levels; another is damaged."""
+    monkeypatch.setenv("LIMPID_WEIGHTS", str(tmp_path / "cache"))
+    bad = nearest(tmp_path / "bad", 4)
+    bad.write_text(bad.read_text().replace("Interp", "NoSuchLayer"))
+    return nearest(tmp_path / "sharp", 4, gain=0.5).with_suffix("")
 
 
 def prepare(*arguments: object) -> int:
@@ -72,7 +42,7 @@ def prepare(*arguments: object) -> int:
 
 def test_a_teacher_enlarges_frames_without_shift_or_border(model: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, 16, 20, 3), np.uint8)
-    made = NcnnTeacher(f"{model}.param")(frames)
+    made = Teacher.of(f"{model}.param")(frames)
     assert np.array_equal(made, np.rint(frames.repeat(4, 1).repeat(4, 2) / 2).astype(np.uint8))
 
 
@@ -91,7 +61,7 @@ def test_prepared_clips_bring_it_along(everything: Path, model: Path, tmp_path: 
     assert part.teacher is not None and part.teacher.shape == (2, 32, 32, 3)
     assert np.array_equal(part.teacher, np.rint(part.lr.repeat(4, 1).repeat(4, 2) / 2).astype(np.uint8))
     assert open_clips(out, replace(SPEC, teacher=False), seed=0).sample(0).teacher is None
-    (model.with_suffix(".bin")).write_bytes(b"other weights")
+    nearest(model, 4, gain=0.25)
     with pytest.raises(SettingsError, match="was begun with teacher"):
         prepare(everything, out, "--teacher", model)
 
@@ -107,19 +77,17 @@ def test_data_without_a_teacher_is_refused(everything: Path, model: Path, tmp_pa
         open_clips(tmp_path / "out", SPEC, seed=0).sample(0)
 
 
-def test_a_teacher_of_another_scale_is_refused(
-    everything: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ncnn", stand_in(2))
+def test_a_teacher_of_another_scale_is_refused(everything: Path, model: Path, tmp_path: Path) -> None:
+    nearest(model, 2)
     with pytest.raises(SettingsError, match="choose another teacher or --scale"):
         prepare(everything, tmp_path / "out", "--teacher", model)
 
 
 def test_what_is_missing_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match=r"no\.param: there is no such file"):
-        NcnnTeacher(model.with_name("no"))
+        Teacher.of(model.with_name("no"))
     with pytest.raises(WeightsError, match="cannot read this network"):
-        NcnnTeacher(model.with_name("bad"))(np.zeros((1, 16, 16, 3), np.uint8))
+        Teacher.of(model.with_name("bad"))
     monkeypatch.setitem(sys.modules, "ncnn", None)
     with pytest.raises(SettingsError, match="pip install ncnn"):
-        NcnnTeacher(model)
+        Teacher.of(model)

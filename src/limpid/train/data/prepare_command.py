@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--keep-out", nargs="+", metavar="NAME", help="files, frame folders or keys that are not used")
     add("--shard", type=int, metavar="N", help="clips in each shard (default: 100)")
     add("--store", choices=STORES, help="png: half the size; npy: ten milliseconds faster to read (default: png)")
-    add("--teacher", metavar="MODEL", help="store what this network of ncnn (.param, .bin) makes of the LR side, too")
+    add("--teacher", metavar="MODEL", help="store what this image network (.param of ncnn) makes of the LR side, too")
     add("--workers", type=int, metavar="N", help="processes; 0 works in this one (default: processors - 1)")
     add("--check", metavar="LAYOUT", help="instead: compare DATA with REDS, YouHQ, WebVid or OpenVid")
 

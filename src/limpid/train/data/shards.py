@@ -22,7 +22,7 @@ from limpid.train.data.clips import TrainingClips, open_clips
 from limpid.train.data.degrading import pipeline_of
 from limpid.train.data.pairs import FACTS, pair_facts
 from limpid.train.data.processes import worker_context
-from limpid.train.data.teachers import NcnnTeacher
+from limpid.train.data.teachers import Teacher
 from limpid.train.data.writing import Files, Store, pair_files, write_shard
 from limpid.train.stage import ClipSpec
 from limpid.types import OutputError, ResourceError, SettingsError
@@ -52,7 +52,7 @@ class Preparation:
     """TrainingClips in each."""
     store: Store
     teacher: str | None = None
-    """Path of a network of ncnn (`NcnnTeacher`)."""
+    """Path of an image network (`limpid.train.data.teachers.Teacher`)."""
 
     def spec(self) -> ClipSpec:
         """The clips. Raises `SettingsError` for numbers that make none."""
@@ -95,7 +95,7 @@ def prepare_pairs(
     _refuse_inside(wanted)
     clips = open_clips(wanted.data, spec, seed=wanted.seed, keep_out=wanted.keep_out)
     tell(clips.describe())
-    teacher = None if wanted.teacher is None else NcnnTeacher(wanted.teacher)
+    teacher = None if wanted.teacher is None else Teacher.of(wanted.teacher)
     _begin(wanted, clips)
     made, notes = 0, set[str]()
     with _makers(Making(clips=clips, store=wanted.store, teacher=teacher), workers) as make:
@@ -144,8 +144,8 @@ def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
 def _teacher_facts(model: str | None) -> dict[str, str] | None:
     if model is None:
         return None
-    teacher = NcnnTeacher(model)
-    return {"name": teacher.stem.name, "sha256": teacher.digest}
+    teacher = Teacher.of(model)
+    return {"name": teacher.name, "sha256": teacher.weights.digest()}
 
 
 def _begin(wanted: Preparation, clips: TrainingClips) -> None:
@@ -202,7 +202,7 @@ class Making:
 
     clips: TrainingClips
     store: Store
-    teacher: NcnnTeacher | None
+    teacher: Teacher | None
 
     def __call__(self, number: int) -> Made:
         """Members of clip ``number``. Raises `SettingsError` for a teacher of another scale."""
@@ -211,7 +211,7 @@ class Making:
             made = self.teacher(sample.lr)
             if made.shape != sample.hr.shape:
                 sizes = f"{made.shape[1:3]} of {sample.lr.shape[1:3]}, not {sample.hr.shape[1:3]}"
-                raise SettingsError(f"--teacher {self.teacher.stem} makes {sizes}: choose another teacher or --scale")
+                raise SettingsError(f"--teacher {self.teacher.name} makes {sizes}: choose another teacher or --scale")
             sample = replace(sample, teacher=made)
         return pair_files(f"{number:08d}", number, sample, self.store), sample.notes
 
