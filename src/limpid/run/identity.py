@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from limpid.bounded import MAX_WHOLE, check_fields, fraction
 from limpid.durable.files import digest_of, sha256_of
 from limpid.method import Method
 from limpid.plan.device import Machine, versions
@@ -66,24 +65,6 @@ def run_facts(
 def timeline_digest(timeline: Timeline) -> str:
     values = [timeline.pts, str(timeline.time_base), timeline.cuts, timeline.last_duration, timeline.interlaced]
     return digest_of(values)
-
-
-def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
-    """Plain JSON values: the scan of a long film is kept in the work folder."""
-    return {**asdict(timeline), "time_base": str(timeline.time_base)}
-
-
-def timeline_from_dict(values: Mapping[str, Any]) -> Timeline:
-    """The timeline that `timeline_to_dict` wrote. Raises ValueError, TypeError or KeyError for one that cannot be."""
-    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings")}
-    timeline = Timeline(**{**values, **tuples, "time_base": fraction(values["time_base"])})
-    check_fields(timeline, least=-MAX_WHOLE, most=MAX_WHOLE)
-    numbers = ((timeline.pts, timeline.num_frames), (timeline.cuts, len(timeline.cuts)))
-    rises = all(len(set(found)) == count and list(found) == sorted(found) for found, count in numbers)
-    inside = timeline.cuts[:1] == (0,) and timeline.cuts[-1] < timeline.num_frames
-    if not (rises and inside and timeline.time_base > 0 and timeline.last_duration > 0):
-        raise ValueError("it is no timeline")
-    return timeline
 
 
 def _plain(value: Any) -> str:

@@ -13,18 +13,16 @@ from limpid.plan.segments import Plan
 from limpid.run.estimate import Estimate
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Read
-from limpid.run.identity import timeline_from_dict, timeline_to_dict
 from limpid.run.journal import Journal, PublishedResult, differences
 from limpid.run.places import exists
 from limpid.run.session import Session
 from limpid.run.sidecar import peek
+from limpid.run.timelines import MAX_SCAN_BYTES, SCAN_NAME, timeline_from_dict, timeline_to_dict
 from limpid.run.workspace import Workspace
 from limpid.settings import Settings
 from limpid.types import Clip, Timeline
 from limpid.video import scan
 
-SCAN_NAME = "scan.json"
-MAX_SCAN_BYTES = 512 << 20
 MOST_NAMED = 8
 """Facts that a sentence names."""
 

@@ -20,10 +20,20 @@ from limpid.serve.routes_jobs import jobs_router
 from limpid.serve.routes_page import STATIC, VIEWER, PageFiles, page_router
 from limpid.serve.routes_results import results_router
 from limpid.serve.routes_server import server_router
+from limpid.serve.routes_shown import shown_router
 from limpid.serve.routes_uploads import uploads_router
 from limpid.serve.tokens import Tokens
 
-_ROUTERS = (server_router, results_router, jobs_router, files_router, uploads_router, events_router, page_router)
+_ROUTERS = (
+    server_router,
+    results_router,
+    shown_router,
+    jobs_router,
+    files_router,
+    uploads_router,
+    events_router,
+    page_router,
+)
 
 
 def make_app(config: ServeConfig) -> Guard:
@@ -59,6 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await core.showing.close()
         core.advice.close()
         core.database.close()
 

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from limpid.run.places import is_unfinished, sidecar_of
 from limpid.serve import changes, jobs
@@ -25,12 +24,12 @@ from limpid.types import Interrupted
 
 @dataclass
 class Attendant:
-    """Runs jobs, one call of `attend` each. ``on_done`` is told of each that has a result."""
+    """Runs jobs, one call of `attend` each. ``on_preview`` is told of each preview that is done."""
 
     config: ServeConfig
     database: Database
     hub: Hub
-    on_done: Callable[[dict[str, Any]], None] = lambda job: None
+    on_preview: Callable[[sqlite3.Row], None] = lambda row: None
     closing: bool = False
 
     def folder(self, job: str) -> Path:
@@ -121,9 +120,9 @@ class Attendant:
             ):
                 return
             state, error = "failed", _sentence(told, code, log_of(self.folder(job)))
-        ended = await self.database.write_surely(changes.end, job, state, error, code)
-        if state == "done":
-            self.on_done(ended)
+        await self.database.write_surely(changes.end, job, state, error, code)
+        if state == "done" and row["kind"] == "preview":
+            self.on_preview(await self.database.read(jobs.find, job))
 
 
 def _was_published(row: sqlite3.Row, told: Told) -> bool:

@@ -189,8 +189,3 @@ def again(work: Transaction, job: str, *, was_killed: bool) -> bool:
     tell_queue(work)
     tell_job(work, job)
     return True
-
-
-def set_comparison(work: Transaction, job: str, state: str) -> None:
-    work.do("UPDATE jobs SET comparison = ? WHERE id = ?", state, job)
-    work.tell("comparison", {"id": job, "state": state}, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from limpid.serve.database import Database, last_number
 from limpid.serve.hub import Hub
 from limpid.serve.roots import Roots
 from limpid.serve.scheduler import Scheduler
+from limpid.serve.showing import Showing
 from limpid.serve.tokens import Tokens
 from limpid.serve.uploads import Uploads
 
@@ -34,11 +36,17 @@ class Core:
     scheduler: Scheduler
     advice: Advice
     uploads: Uploads
+    showing: Showing
     methods: dict[str, Any] | None = None
     """What ``limpid methods`` said."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Dry runs load a network; one at a time."""
+
+    @property
+    def previews(self) -> Path:
+        """Where the results of previews lie, each in a folder of its own."""
+        return self.config.state.resolve() / "previews"
 
     async def change(self, work: Callable[..., _T], *values: Any) -> _T:
         """Change the state, and let the queue look at it."""
@@ -53,7 +61,8 @@ def make_core(config: ServeConfig, tokens: Tokens) -> Core:
     for folder in (config.uploads, config.state / "jobs"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(config.state, config.limits.events, hub.publish)
-    attendant = Attendant(config=config, database=database, hub=hub)
+    showing = Showing(config, database)
+    attendant = Attendant(config=config, database=database, hub=hub, on_preview=showing.compare)
     return Core(
         config=config,
         tokens=tokens,
@@ -63,6 +72,7 @@ def make_core(config: ServeConfig, tokens: Tokens) -> Core:
         scheduler=Scheduler(attendant, database, config.at_once),
         advice=Advice(config.advisor),
         uploads=Uploads(config, database),
+        showing=showing,
     )
 
 

@@ -127,6 +127,8 @@ def clean_up(core: Core, job: str, output: Path, *, unfinished: bool) -> None:
         except (LimpidError, OSError):
             pass  # a run that somebody started by hand goes on with them
     discard(core.config.state / "jobs" / job)
+    if output.parent.parent == core.previews:
+        discard(output.parent)
 
 
 @jobs_router.post("/jobs/{job}/{action}", response_model=JobView, responses=errors(404, 409))

@@ -66,7 +66,7 @@ async def open_result_folder(request: Request, job: str) -> Response:
 def sent_file(core: Core, path: Path, *, download: bool = False, kind: str | None = None) -> Response:
     """A file of a job, looked at again: whatever lies under its name now must still be inside the roots."""
     real = Path(os.path.realpath(path))
-    if not core.roots.allows(real) and not real.is_relative_to(core.config.state.resolve() / "jobs"):
+    if not core.roots.allows(real) and not real.is_relative_to(core.previews):
         raise Refusal(403, "outside", f"{path} leads out of the folders that may be used")
     if real.is_dir():
         raise Refusal(409, "state", f"{path} is a folder of images; open it there")
