@@ -1,33 +1,37 @@
-"""What motion guidance changes with the method that ships: warping error and coherent detail, as ratios in one run.
+"""What the strength of motion guidance does, as in Fig. 7 of MGLD-VSR: warping error and detail over eta.
 
-    python benchmarks/guidance_motion.py CLIP ... [--frames 12] [--steps 2 4 8] [--scales 10] [--edge 160]
+    python benchmarks/guidance_motion.py CLIP ... [--method mgld-vsr --weights DIR] [--steps 50] [--plot FILE.svg]
 
-Each clip is cut to its middle, restored without guidance and with it, both along the same code path, with the same
-noise. E*warp is Lai's with flow of the input; detail is M2, what moves with the picture. Prints one row per clip,
-number of steps and scale.
+Each clip is cut to its middle and restored once for each eta, along one code path, with the same noise and cuts. WE is
+MGLD's warping error and E*warp Lai's, both along the flow of the input; detail is what the input's grid cannot carry
+(M2 and M3 together), coherent what of it moves with the picture. Prints one row per clip and eta.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from limpid.consistency.motion_guidance import MotionGuidance
-from limpid.method import Method
+from limpid.method import Method, Prior
 from limpid.methods import find_method
 from limpid.metrics import Clips, measure
+from limpid.restoration.chunk import Chunk
 from limpid.restoration.loop import sample_segment
 from limpid.settings import Settings
+from limpid.train.curves import curves_svg
 from limpid.types import Placement, Segment, Window
 from limpid.video import FrameReader, probe, scan, to_tensor
 
-MEASURES = ("ewarp-lr", "m2-coherent", "m3-incoherent")
+ETAS = (0, 1, 3, 5, 10, 15, 20, 30)
 
 
 def middle(path: Path, frames: int, edge: int) -> Tensor:
@@ -41,42 +45,75 @@ def middle(path: Path, frames: int, edge: int) -> Tensor:
     return lr[..., top : top + edge, left : left + edge]
 
 
-def restored(method: Method, lr: Tensor, steps: int) -> tuple[np.ndarray, float]:
-    """Frames ``t h w 3``, uint8, and seconds."""
+def restored(method: Method, prior: Prior, lr: Tensor, steps: int) -> np.ndarray:
+    """Frames ``t h w 3``, uint8."""
     whole = Window(start=0, stop=len(lr))
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=len(lr), core=whole, halo=whole)
-    prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
-    began = time.perf_counter()
-    frames = sample_segment(method, prior, lr, segment, steps=method.make_schedule(steps), seed=0)
-    return to_uint8(frames), time.perf_counter() - began
+    chunk = Chunk(frames=lr, segment=segment)
+    return to_uint8(sample_segment(method, prior, chunk, steps=method.make_schedule(steps), seed=0))
 
 
 def to_uint8(frames: Tensor) -> np.ndarray:
     return (frames.permute(0, 2, 3, 1) * 255).round().byte().numpy()
 
 
+def measured(sr: np.ndarray, lr: Tensor) -> dict[str, float]:
+    """Warping errors and detail of a result."""
+    found = measure(("we-lr", "ewarp-lr", "m2-coherent", "m3-incoherent"), Clips(sr=sr, lr=to_uint8(lr)))
+    we, ewarp, coherent, incoherent = (float(result.value) for result in found.values())
+    return {"WE": we, "E*warp": ewarp, "detail": math.hypot(coherent, incoherent), "coherent detail": coherent}
+
+
+def rows(method: Method, clips: Sequence[Path], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
+    for path in clips:
+        lr = middle(path, args.frames, args.edge)
+        for eta in args.etas:
+            began = time.perf_counter()
+            sr = restored(replace(method, strategy=replace(method.strategy, scale=float(eta))), prior, lr, args.steps)
+            yield {"clip": path.stem, "eta": eta, "s": time.perf_counter() - began, **measured(sr, lr)}
+
+
+def plot(found: Sequence[dict[str, Any]], title: str) -> str:
+    """A panel for each measure with a curve for each clip, in parts of the value at eta 0."""
+    first = {row["clip"]: row for row in found if row["eta"] == found[0]["eta"]}
+    lines = [
+        {
+            "kind": "validation",
+            "stage": title,
+            "step": row["eta"],
+            "metrics": {
+                f"{name}: {row['clip'][:14]}": row[name] / first[row["clip"]][name]
+                for name in ("WE", "E*warp", "detail", "coherent detail")
+            },
+        }
+        for row in found
+    ]
+    return curves_svg(lines, axis="eta")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
-    parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("--steps", type=int, nargs="+", default=[2, 4, 8])
-    parser.add_argument("--scales", type=float, nargs="+", default=[MotionGuidance.scale])
-    parser.add_argument("--edge", type=int, default=160, help="of the part that is cut out, in input pixels")
+    parser.add_argument("--method", default="tiny")
+    parser.add_argument("--weights")
+    parser.add_argument("--sampler", help="of mgld-vsr")
+    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--etas", type=float, nargs="+", default=ETAS)
+    parser.add_argument("--edge", type=int, default=64, help="of the part that is cut out, in input pixels")
+    parser.add_argument("--plot", type=Path, help="an SVG file")
     args = parser.parse_args()
-    method = find_method("tiny", Settings(consistency="motion"))
-    print("clip, steps, scale: " + ", ".join(MEASURES) + " with over without guidance; seconds with and without")
-    for path in args.clips:
-        lr = middle(path, args.frames, args.edge)
-        small = to_uint8(lr)
-        for steps in args.steps:
-            plain, plain_s = restored(replace(method, strategy=replace(method.strategy, scale=0.0)), lr, steps)
-            before = measure(MEASURES, Clips(sr=plain, lr=small))
-            for scale in args.scales:
-                guided, guided_s = restored(replace(method, strategy=replace(method.strategy, scale=scale)), lr, steps)
-                after = measure(MEASURES, Clips(sr=guided, lr=small))
-                ratios = [after[name].value / before[name].value for name in MEASURES]
-                shown = ", ".join(f"{ratio:.3f}" for ratio in ratios)
-                print(f"{path.stem}, {steps}, {scale:g}: {shown}; {guided_s:.1f} {plain_s:.1f}", flush=True)
+    given = {"weights": args.weights, "sampler": args.sampler}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    method = find_method(args.method, Settings(method=args.method, consistency="motion", **chosen))
+    found = []
+    for row in rows(method, args.clips, args):
+        found.append(row)
+        print(", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+    if args.plot is not None:
+        weights = ", random weights" if method.weights.random else ""
+        args.plot.write_text(plot(found, f"{args.method}{weights}, {args.steps} steps"))
 
 
 if __name__ == "__main__":

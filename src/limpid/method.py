@@ -229,8 +229,8 @@ Bank = dict[Any, Any]
 class AttentionPlan(Protocol):
     """Propagation between tiles through attention layers: the phases of a step, what calls are patched with."""
 
-    def phases(self, step: Step) -> tuple[Phase, ...]:
-        """In order; at least one, and exactly the last one is ``kept``."""
+    def phases(self, step: Step, tiles: int) -> tuple[Phase, ...]:
+        """In order; at least one, and exactly the last one is ``kept``. ``tiles``: how many a picture is cut into."""
         ...
 
     def descending(self, step: Step) -> bool:

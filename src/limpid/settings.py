@@ -246,6 +246,18 @@ class Settings(Options):
         ),
     )
     """How strongly the noisy latents are drawn along the motion of the input; 10 is the paper's."""
+    motion_guidance_limit: float | None = option(
+        None,
+        TIME,
+        "method",
+        "most change by motion in a step, in parts of its noise; 0: no limit (default: the method's own)",
+        least=0,
+        most=100,
+        needs=Needs(
+            "motion_guidance_limit has no effect without motion; add it to consistency", {"consistency": ("motion",)}
+        ),
+    )
+    """And nothing is moved that would raise the warping error; without a limit it is the paper's equation alone."""
     joint_frames: int | None = option(
         None, TIME, "method", "frames in which two segments of a shot are merged", least=0, most=64
     )

@@ -52,7 +52,7 @@ def pieces(prior: Any, plan: AttentionPropagation, z: Tensor, told: Any, grid: G
     parts: Any = Parts(plan)
     done = []
     for window in range(len(grid.frames.spans)):
-        for phase in plan.phases(STEPS[index]):
+        for phase in plan.phases(STEPS[index], grid.num_tiles):
             for tile in range(grid.num_tiles):
                 call = Call(step=STEPS[index], phase=phase, window=window, tile=tile)
                 piece = predict_piece(parts, prior, z, told, grid, bank, call)

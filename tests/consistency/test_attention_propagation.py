@@ -22,7 +22,7 @@ from limpid.restoration.predict import predict
 from limpid.tiling.blend import Axis, Blender, Grid
 from limpid.types import Prediction, Step
 
-from ..attention.explicit import AttentionStack, Heads, Told, softmax_attention
+from ..attention.explicit import AttentionStack, Told, softmax_attention
 
 STEPS = karras_steps(4, 0.5, 4.0)
 SIZE = (8, 7, 9, 6)
@@ -192,30 +192,18 @@ def test_two_branches_in_one_batch_are_kept_apart(z: Tensor, index: int) -> None
 def test_nothing_to_propagate_is_no_propagation(z: Tensor, index: int) -> None:
     plan = AttentionPropagation(spatial_rate=0.0, temporal_frames=0)
     off, plain = run(z, STEPS[index], attention=plan), run(z, STEPS[index])
-    assert len(plan.phases(STEPS[index])) == 1
+    assert len(plan.phases(STEPS[index], 2)) == 1
     for one, other in zip(off, plain, strict=True):
         assert torch.equal(one, other)
 
 
-def test_one_tile_with_sap_gets_its_own_subsample_appended(z: Tensor) -> None:
-    single = Grid(Axis.overlapping(7, None, 0), Axis.overlapping(9, None, 0), Axis.overlapping(6, None, 0))
-    chosen = [r * 6 + c for r in sampled_positions(9, 0.25) for c in sampled_positions(6, 0.25)]
-    plain: Heads = lambda i, q, k, v: softmax_attention(q, k, v)  # noqa: E731
-    keys: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def first(i: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        keys[i] = k[:, :, chosen], v[:, :, chosen]
-        return plain(i, q, k, v)
-
-    def second(i: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        if i in OUTER:
-            k, v = (torch.cat([x, more], dim=2) for x, more in zip((k, v), keys[i], strict=True))
-        return plain(i, q, k, v)
-
-    prior = AttentionStack()
-    prior.explicit(z, STEPS[0], Told(), first)
-    expected = prior.explicit(z, STEPS[0], Told(), second)
-    same(run(z, STEPS[0], single, attention=AttentionPropagation(spatial_rate=0.25)), expected)
+def test_one_tile_with_sap_is_plain_and_costs_one_call(z: Tensor) -> None:
+    """It has no other tiles to look at."""
+    single = Grid(GRID.frames, Axis.overlapping(9, None, 0), Axis.overlapping(6, None, 0))
+    plan = AttentionPropagation(temporal_frames=0)
+    same(run(z, STEPS[0], single, attention=plan), run(z, STEPS[0], single))
+    assert [phase.name for phase in plan.phases(STEPS[0], 1)] == ["plain"]
+    assert len(plan.phases(STEPS[0], 2)) == 2
 
 
 def test_one_temporal_tile_with_tap_is_plain(z: Tensor) -> None:
@@ -226,10 +214,10 @@ def test_one_temporal_tile_with_tap_is_plain(z: Tensor) -> None:
 def test_schemes_and_directions_take_turns() -> None:
     plan = AttentionPropagation()
     steps = karras_steps(8, 0.05, 4.0)
-    names = [[phase.name for phase in plan.phases(step)] for step in steps]
+    names = [[phase.name for phase in plan.phases(step, 2)] for step in steps]
     assert names == [["collect", "apply"], ["propagate"]] * 4
     assert [i for i, step in enumerate(steps) if plan.descending(step)] == [3, 7]
-    assert all(plan.phases(step)[-1].kept for step in steps)
+    assert all(plan.phases(step, 2)[-1].kept for step in steps)
 
 
 def test_settings_out_of_range() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from limpid.consistency.lane_flow import LaneFlows
-from limpid.consistency.motion_guidance import Motion, MotionGuidance, WarpingError, on_canvas, step_variance
+from limpid.consistency.motion_guidance import (
+    MOTION_LIMIT,
+    Motion,
+    MotionGuidance,
+    WarpingError,
+    on_canvas,
+    step_variance,
+)
 from limpid.diffusion.samplers import SAMPLERS, posterior_variance
 from limpid.diffusion.schedules import Betas, karras_steps, vp_steps
 from limpid.method import LaneContext
@@ -67,7 +75,7 @@ def test_released_pairing_finds_an_error_where_nothing_moves() -> None:
 # ------------------------------------------------------------------------------------------- the error
 
 
-@given(st.integers(-2, 2), st.integers(-2, 2), st.sampled_from(["sum", "mean"]))
+@given(st.integers(-2, 2), st.integers(-2, 2), st.sampled_from(["point", "sum", "mean"]))
 @settings(deadline=None, max_examples=15)
 def test_error_against_shifted_pictures(x: int, y: int, reduction: Any) -> None:
     frames, (h, w) = random_frames(3, 2, 6, 7), (6, 7)
@@ -79,7 +87,7 @@ def test_error_against_shifted_pictures(x: int, y: int, reduction: Any) -> None:
                     if 0 <= row + dy < h and 0 <= column + dx < w:
                         apart = frames[source, :, row + dy, column + dx] - frames[target, :, row, column]
                         wanted += float(apart.abs().sum())
-    wanted /= frames[0].numel() if reduction == "mean" else 1
+    wanted /= {"sum": 1, "mean": frames[0].numel(), "point": 2 * 8}[reduction]  # 2 channels, 8 terms
     found = WarpingError(motion=motion(3, h, w, x, y), reduction=reduction)(frames)
     assert float(found) == pytest.approx(wanted, rel=1e-5)
 
@@ -91,7 +99,7 @@ def test_moving_with_the_flow_is_no_error() -> None:
     assert WarpingError(motion=motion(4, 12, 10, x=2.0))(frames) > 0
 
 
-@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("reduction", ["point", "sum", "mean"])
 def test_gradient_is_that_of_autograd_and_of_differences(reduction: Any) -> None:
     there = flows(4, 9, 11) + random_frames(3, 2, 9, 11, seed=1)
     back = -there + 0.1 * random_frames(3, 2, 9, 11, seed=2)
@@ -108,8 +116,18 @@ def test_gradient_is_that_of_autograd_and_of_differences(reduction: Any) -> None
         change[place] = step
         with torch.no_grad():
             difference = (error(frames + change) - error(frames - change)) / (2 * step)
-        scale = 1 if reduction == "sum" else frames[0].numel()
+        scale = {"sum": 1, "mean": frames[0].numel(), "point": 2 * 8}[reduction]
         assert float(scale * difference) == pytest.approx(float(scale * gradient[place]), abs=0.05)
+
+
+@pytest.mark.parametrize(("frames", "size"), [(2, 6), (5, 12), (9, 20)])
+def test_the_gradient_of_an_element_depends_on_neither_length_nor_size(frames: int, size: int) -> None:
+    """In five frames of four channels, as the paper's, the error is the sum over places of the mean at a place."""
+    z = random_frames(frames, 4, size, size)
+    value, gradient = WarpingError(motion=motion(frames, size, size)).with_gradient(z)
+    assert float(gradient.abs().max()) == pytest.approx((2 if frames == 2 else 4) / 32)
+    pairs = [(z[i] - z[i + 1]).abs().mean(dim=0).sum() for i in range(frames - 1)]
+    assert float(value) == pytest.approx(float(2 * sum(pairs) / 8), rel=1e-5)
 
 
 def test_occluded_pixels_are_ignored() -> None:
@@ -155,14 +173,17 @@ def pattern(frames: int, height: int, width: int, speed: float) -> Tensor:
     return torch.stack(waves, dim=1)[None]
 
 
-def sample(strategy: MotionGuidance, sampler: str, steps: tuple[Step, ...], *, shared: bool) -> tuple[list[float], Any]:
-    """A run with the exact denoiser of ``pattern`` with white texture; how each guided step changed the error.
+def sample(
+    strategy: MotionGuidance, sampler: str, steps: tuple[Step, ...], *, shared: bool = False
+) -> tuple[list[float], float, float]:
+    """A run with the exact denoiser of ``pattern`` with white texture, of standard deviation 0.5: how each guided step
+    changed the error, the error in the end, and the standard deviation of the texture.
 
     ``shared``: all frames have the same noise, so that they differ by little from the beginning.
     """
     truth, speed, generator = pattern(5, 16, 20, 1.5), 1.5, torch.Generator().manual_seed(1)
     state = LaneFlows(flows(5, 16, 20, speed), flows(5, 16, 20, -speed))
-    error = WarpingError(motion=Motion.checked(state.forward, state.backward), reduction=strategy.reduction)
+    error = WarpingError(motion=Motion.checked(state.forward, state.backward))
 
     def draw() -> Tensor:
         shape = (*truth.shape[:2], 1 if shared else truth.shape[2], *truth.shape[3:])
@@ -177,22 +198,45 @@ def sample(strategy: MotionGuidance, sampler: str, steps: tuple[Step, ...], *, s
         before = error(z[0].transpose(0, 1))
         z = strategy.on_latent(z, step, NO_CONTEXT, state)
         ratios.append(float(error(z[0].transpose(0, 1)) / before))
-    return ratios, float(error(z[0].transpose(0, 1)))
+    return ratios, float(error(z[0].transpose(0, 1))), float((z - truth).std())
 
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_no_step_raises_the_error_and_it_ends_clearly_lower(sampler: str, shared: bool) -> None:
-    _, plain = sample(MotionGuidance(scale=0), sampler, MGLD_STEPS, shared=shared)
-    ratios, guided = sample(MotionGuidance(), sampler, MGLD_STEPS, shared=shared)
+def test_with_a_limit_no_step_raises_the_error_and_it_ends_clearly_lower(sampler: str, shared: bool) -> None:
+    _, plain, _ = sample(MotionGuidance(scale=0), sampler, MGLD_STEPS, shared=shared)
+    ratios, guided, _ = sample(MotionGuidance(limit=MOTION_LIMIT), sampler, MGLD_STEPS, shared=shared)
     assert max(ratios) <= 1
     assert guided < 0.8 * plain
 
 
+@pytest.mark.parametrize(("sampler", "limit"), [("ddpm", None), ("ddim", MOTION_LIMIT), ("dpm++", MOTION_LIMIT)])
+def test_more_guidance_means_less_error_and_less_detail(sampler: str, limit: float | None) -> None:
+    """Fig. 7 of MGLD: from eta = 0 to 30 and beyond, with the paper's sampler by MGLD Eq. 3 alone."""
+    etas = (0.0, 1.0, 3.0, 10.0, 30.0, 60.0)
+    found = [sample(MotionGuidance(scale=eta, limit=limit), sampler, MGLD_STEPS) for eta in etas]
+    errors, textures = [error for _, error, _ in found], [texture for *_, texture in found]
+    assert all(more < less for less, more in pairwise(errors))
+    assert all(more < less for less, more in pairwise(textures[:4]))
+    assert errors[3] < 0.9 * errors[0] and textures[-1] < 0.9 * textures[0]
+
+
+@pytest.mark.parametrize(("reduction", "least", "most"), [("point", 0.1, 1), ("sum", 3, 30), ("mean", 0, 0.03)])
+def test_what_the_papers_eta_moves_in_units_of_a_steps_noise(reduction: Any, least: float, most: float) -> None:
+    """All elements alike it is far more than the noise, and their mean next to nothing, even of 16x20 places."""
+    plain, z = sample(MotionGuidance(scale=0), "ddpm", MGLD_STEPS)[1], random_frames(1, 4, 5, 16, 20)
+    strategy, state = MotionGuidance(reduction=reduction), LaneFlows(flows(5, 16, 20, 1.5), flows(5, 16, 20, -1.5))
+    for step in MGLD_STEPS[:45:11]:
+        change = float((strategy.on_latent(z, step, NO_CONTEXT, state) - z).abs().max())
+        assert least < change / math.sqrt(posterior_variance(step)) < most
+    if reduction == "mean":
+        assert sample(strategy, "ddpm", MGLD_STEPS)[1] > 0.97 * plain
+
+
 def test_edm_levels_too() -> None:
     steps = karras_steps(20, 0.02, 80.0)
-    _, plain = sample(MotionGuidance(scale=0), "ddim", steps, shared=False)
-    ratios, guided = sample(MotionGuidance(), "ddim", steps, shared=False)
+    _, plain, _ = sample(MotionGuidance(scale=0), "ddim", steps)
+    ratios, guided, _ = sample(MotionGuidance(limit=MOTION_LIMIT), "ddim", steps)
     assert max(ratios) <= 1
     assert guided < 0.9 * plain
 
@@ -203,9 +247,9 @@ def in_edm_form(step: Step) -> Step:
     )
 
 
-@pytest.mark.parametrize("max_step", [0.1, None])
-def test_both_forms_of_noise_levels_are_guided_alike(max_step: float | None) -> None:
-    strategy, z = MotionGuidance(max_step=max_step, scale=0.5), random_frames(1, 4, 3, 8, 8)
+@pytest.mark.parametrize("limit", [0.1, None])
+def test_both_forms_of_noise_levels_are_guided_alike(limit: float | None) -> None:
+    strategy, z = MotionGuidance(limit=limit), random_frames(1, 4, 3, 8, 8)
     for step in MGLD_STEPS[::10]:
         state, other = (LaneFlows(flows(3, 8, 8, 0.5), flows(3, 8, 8, -0.5)) for _ in range(2))
         edm, radius = in_edm_form(step), 1 / step.alpha_next
@@ -219,13 +263,13 @@ def test_an_element_moves_by_no_more_than_it_may() -> None:
     sigma = math.sqrt(posterior_variance(step))
     for most in (0.1, 0.01):
         state = LaneFlows(flows(4, 8, 8), flows(4, 8, 8))
-        change = (MotionGuidance(max_step=most).on_latent(z, step, NO_CONTEXT, state) - z).abs().max()
+        change = (MotionGuidance(limit=most).on_latent(z, step, NO_CONTEXT, state) - z).abs().max()
         assert change == pytest.approx(most * sigma, rel=1e-4)
 
 
 def test_mgld_equation_3_to_the_letter() -> None:
     z, step = random_frames(1, 4, 4, 8, 8), MGLD_STEPS[40]
-    strategy = MotionGuidance(max_step=None, halvings=0, reduction="mean")
+    strategy = MotionGuidance(reduction="mean")
     found = strategy.on_latent(z, step, NO_CONTEXT, LaneFlows(flows(4, 8, 8, 1.0), flows(4, 8, 8, -1.0)))
     gradient = WarpingError(motion=motion(4, 8, 8, 1.0), reduction="mean").with_gradient(z[0].transpose(0, 1))[1]
     wanted = z - 10 * posterior_variance(step) * gradient.transpose(0, 1)[None]
@@ -245,7 +289,7 @@ def test_where_it_has_no_effect_it_is_refused() -> None:
     with pytest.raises(SettingsError, match="must be 0 or more"):
         MotionGuidance(scale=-1.0)
     with pytest.raises(SettingsError, match="must be above 0"):
-        MotionGuidance(max_step=0.0)
+        MotionGuidance(limit=0.0)
 
 
 def test_flow_on_a_canvas_that_reaches_over_the_picture() -> None:

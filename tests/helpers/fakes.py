@@ -328,7 +328,7 @@ class FakeAttentionPropagation:
 
     log: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def phases(self, step: Step) -> tuple[Phase, ...]:
+    def phases(self, step: Step, tiles: int) -> tuple[Phase, ...]:
         if step.index % 2 == 0:
             return Phase(name="collect", kept=False), Phase(name="apply")
         return (Phase(name="previous"),)

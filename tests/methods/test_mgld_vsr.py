@@ -118,7 +118,8 @@ def made(weights: str, loaded: Prior) -> Callable[..., torch.Tensor]:
 
 CHANGES: dict[str, dict[str, Any]] = {
     "plain sampler": {"consistency": "none"},
-    "weaker": {"motion_guidance": 0.1},  # with more of it all elements move by as much as they may
+    "weaker": {"motion_guidance": 5.0},
+    "limited": {"motion_guidance_limit": 0.1},
     "ddim": {"sampler": "ddim"},
     "dpm++": {"sampler": "dpm++"},
     "image decoder": {"autoencoder": "image"},

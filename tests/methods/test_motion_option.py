@@ -13,7 +13,7 @@ from torch import Tensor
 
 import limpid
 from limpid.consistency.combine import Combined
-from limpid.consistency.motion_guidance import MotionGuidance
+from limpid.consistency.motion_guidance import MOTION_LIMIT, MotionGuidance
 from limpid.consistency.propagation import LatentPropagation
 from limpid.flow.estimate import LastFlows
 from limpid.methods import find_method
@@ -90,13 +90,13 @@ def test_the_plane_of_tiny_keeps_norms_and_is_its_residual() -> None:
 
 
 def test_propagation_and_guidance_share_one_flow(tmp_path: Path) -> None:
-    strategy = family_strategy(frozenset({"propagation", "motion"}), tmp_path, 4, steps="1", motion=3.0)
+    strategy = family_strategy(frozenset({"propagation", "motion"}), tmp_path, 4, steps="1", motion=(3.0, None))
     assert isinstance(strategy, Combined)
     propagation, guidance = strategy.strategies
     assert isinstance(propagation, LatentPropagation)
     assert isinstance(guidance, MotionGuidance)
     assert propagation.estimator is guidance.estimator
-    assert guidance.scale == 3
+    assert (guidance.scale, guidance.limit) == (3, MOTION_LIMIT)
     counting, frames = Counting(), torch.rand(3, 3, 8, 8)
     last = LastFlows(counting)
     answers = [last(frames[:-1], frames[1:]), last(frames[1:], frames[:-1])]

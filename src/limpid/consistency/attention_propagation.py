@@ -30,9 +30,9 @@ _PLAIN = Phase(name="plain")
 class AttentionPropagation:
     """An `AttentionPlan`: SAP in steps 0, 2, 4, ..., TAP in the others, forward in time in 1, 5, ..., backward in 3, 7.
 
-    A step of SAP costs two network calls per tile. Keys and values are kept per layer and guidance branch, SAP's until
-    the temporal tile is done, TAP's until the next temporal tile has used them. Nothing is propagated from segment to
-    segment.
+    A step of SAP costs two network calls per tile; where a picture is one tile, it is a plain step. Keys and values are
+    kept per layer and guidance branch, SAP's until the temporal tile is done, TAP's until the next temporal tile has
+    used them. Nothing is propagated from segment to segment.
     """
 
     spatial_rate: float = 1 / 16
@@ -56,9 +56,10 @@ class AttentionPropagation:
         if self.temporal_frames < 0:
             raise ValueError(f"temporal_frames is {self.temporal_frames}; it must be 0 or more")
 
-    def phases(self, step: Step) -> tuple[Phase, ...]:
+    def phases(self, step: Step, tiles: int) -> tuple[Phase, ...]:
         if step.index % 2 == 0:
-            return (COLLECT, APPLY) if self.spatial_rate else (_PLAIN,)
+            # a tile alone would be handed its own tokens, for twice the time
+            return (COLLECT, APPLY) if self.spatial_rate and tiles > 1 else (_PLAIN,)
         return (PROPAGATE,) if self.temporal_frames else (_PLAIN,)
 
     def descending(self, step: Step) -> bool:

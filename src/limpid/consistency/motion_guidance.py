@@ -22,7 +22,23 @@ from limpid.flow.warp import occluded_compat, resize_flow, unoccluded, warp
 from limpid.method import LaneContext, Strategy
 from limpid.types import SettingsError, Step
 
-Reduction = Literal["mean", "sum"]
+Reduction = Literal["point", "sum", "mean"]
+"""How the L1 norms of MGLD Eq. 2 are summed up, which the paper leaves open and which decides what its eta means.
+
+``point``: the sum over all places of the mean over what one place has, its channels and the 8 terms of the paper's
+sequences (two directions of the four pairs of five frames). So the gradient of an element is of the same size for any
+picture and length, 1/8 at most, and eta = 10 lowers the error clearly and stays far from where steps overshoot.
+``sum``: all elements alike, as MGLD Eq. 2 can be read. The gradient is 32 times that of ``point``: eta = 10 then moves
+elements by several times the noise of their step, and the error rises.
+``mean``: over the elements of each pair, as in the released code. The gradient of an element falls with the size of the
+picture, and eta = 10 hardly moves anything.
+"""
+SEQUENCE_TERMS = 2 * (5 - 1)
+"""Terms of MGLD Eq. 2 in a sequence of the paper, which has five frames."""
+MOTION_LIMIT = 1.0
+"""`MotionGuidance.limit` for samplers without noise of their own, whose frames agree before the last steps."""
+HALVINGS = 6
+"""Times that a limited change which would raise the error is halved before it is left out."""
 LEAST_VARIANCE_COMPAT = 1e-20
 """The variance that the released code takes the logarithm of where it is 0."""
 HALO_FRAMES = 4
@@ -72,7 +88,10 @@ def pair_error(pair: Tensor, motion: Motion, index: int, reduction: Reduction, p
     there = _fetched(pair[:1], motion.to_previous, index - late) - pair[1:]
     back = _fetched(pair[1:], motion.to_next, index + late) - pair[:1]
     errors = (there * motion.seen_previous[index]).abs(), (back * motion.seen_next[index]).abs()
-    return errors[0].mean() + errors[1].mean() if reduction == "mean" else errors[0].sum() + errors[1].sum()
+    if reduction == "mean":
+        return errors[0].mean() + errors[1].mean()
+    total = errors[0].sum() + errors[1].sum()
+    return total / (pair.shape[1] * SEQUENCE_TERMS) if reduction == "point" else total
 
 
 def _fetched(frame: Tensor, flows: Tensor, index: int) -> Tensor:
@@ -90,7 +109,7 @@ class WarpingError:
     """MGLD Eq. 2 with masks, a function of frames ``t c h w``: the sum over all pairs of neighbours."""
 
     motion: Motion
-    reduction: Reduction = "sum"
+    reduction: Reduction = "point"
     plane: Plane | None = None
     pairing_compat: bool = False
 
@@ -131,14 +150,14 @@ class MotionGuidance(Strategy):
 
     scale: float = 10.0
     """The paper's eta."""
-    reduction: Reduction = "sum"
-    """The way in which the error of a pair is summed up. ``sum`` is MGLD Eq. 2; ``mean`` over the elements of a pair is
-    the released code's, which hardly moves anything."""
-    max_step: float | None = 0.1
-    """Most change of an element in one step, in units of sigma_t; None: as much as it comes to."""
-    halvings: int = 6
-    """Times that a change which would raise the error is halved before it is left out. Where frames agree already,
-    steps of one length would overshoot and make flicker of their own; 0: nobody looks."""
+    reduction: Reduction = "point"
+    limit: float | None = None
+    """Most change of an element in one step, in units of sigma_t, and none that raises the error: it is halved, and at
+    last left out. None: as much as MGLD Eq. 3 says.
+
+    L1 has a gradient of the same length however near its minimum is, so frames that agree already are driven apart
+    again by a length of step. DDPM's fresh noise is larger than that; samplers that add none keep it, and with few
+    steps its flicker grows with eta."""
     plane: Plane | None = None
     """The part of the latent that is warped, where a latent pixel is more than a point of the picture; None: all."""
     plane_px: float = 1.0
@@ -154,8 +173,8 @@ class MotionGuidance(Strategy):
     def __post_init__(self) -> None:
         if self.scale < 0:
             raise SettingsError(f"the scale of motion guidance is {self.scale}; it must be 0 or more")
-        if self.max_step is not None and self.max_step <= 0:
-            raise SettingsError(f"the largest step of motion guidance is {self.max_step}; it must be above 0")
+        if self.limit is not None and self.limit <= 0:
+            raise SettingsError(f"the limit of motion guidance is {self.limit}; it must be above 0")
 
     def check(self, steps: tuple[Step, ...]) -> None:
         if self.scale and not any(self.amount(step) for step in steps):
@@ -189,21 +208,13 @@ class MotionGuidance(Strategy):
         # eta sigma_t^2 grad (M o E(z)), in variance-preserving form, in which E has the same gradient
         before, gradient = state.ready.with_gradient(frames)
         change = gradient.mul_(amount)
-        if self.max_step is not None:
-            most = self.max_step * math.sqrt(step_variance(step))
+        if self.limit is not None:
+            most = self.limit * math.sqrt(step_variance(step))
             change = change.clamp_(-most, most)
         # back to the latent's own form
         change = change.mul_(math.hypot(step.alpha_next, step.sigma_next))
-        return self.lowered(frames, change, before, state.ready).transpose(0, 1)[None].to(z)
-
-    def lowered(self, frames: Tensor, change: Tensor, before: Tensor, error: WarpingError) -> Tensor:
-        """``frames - change``, with less of it or none where that would raise the error from ``before``."""
-        for _ in range(self.halvings):
-            moved = frames - change
-            if error(moved) <= before:
-                return moved
-            change = change / 2
-        return frames if self.halvings else frames - change
+        moved = frames - change if self.limit is None else lowered(frames, change, before, state.ready)
+        return moved.transpose(0, 1)[None].to(z)
 
     def error(self, flows: LaneFlows, frames: Tensor) -> WarpingError:
         """The warping error of a lane: its flows and masks M put on the grid that latents ``t c h w`` are warped on."""
@@ -214,6 +225,16 @@ class MotionGuidance(Strategy):
         return WarpingError(
             motion=motion, reduction=self.reduction, plane=self.plane, pairing_compat=self.pairing_compat
         )
+
+
+def lowered(frames: Tensor, change: Tensor, before: Tensor, error: WarpingError) -> Tensor:
+    """``frames - change``, with less of it or none where that would raise the error from ``before``."""
+    for _ in range(HALVINGS):
+        moved = frames - change
+        if error(moved) <= before:
+            return moved
+        change = change / 2
+    return frames
 
 
 def on_canvas(flow: Tensor, height: int, width: int, pixels: float) -> Tensor:

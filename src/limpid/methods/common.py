@@ -9,11 +9,14 @@ from typing import Any
 
 from limpid.checkpoints.folders import read_card, weights_digest
 from limpid.consistency.combine import Combined
+from limpid.consistency.motion_guidance import MOTION_LIMIT, MotionGuidance
 from limpid.durable.files import digest_of
 from limpid.flow.estimate import FlowEstimator
 from limpid.flow.installed import flow_digest, flow_file_used, flow_is_random
 from limpid.guidance.choice import changes_attention
 from limpid.method import Guidance, Method, Strategy, Weights
+from limpid.spellings import parse_consistency
+from limpid.types import SettingsError
 
 MGLD_VSR_NAME, DC_VSR_NAME = "mgld-vsr", "dc-vsr"
 SUMMARIES = {
@@ -45,6 +48,25 @@ def guided(guide: Guidance | None, *, compiles: bool = True) -> dict[str, Any]:
     """
     fixed = compiles and not changes_attention(guide)
     return {"guidance": guide, "options": LARGE_OPTIONS if fixed else LARGE_OPTIONS - {"compile"}}
+
+
+def only_motion(method: str, consistency: str) -> frozenset[str]:
+    """The names in an option consistency of a method that has motion and no other. Raises SettingsError."""
+    names = parse_consistency(consistency)
+    if names - {"motion"}:
+        raise SettingsError(f"consistency {consistency} does not fit the method {method}; it can be none or motion")
+    return names
+
+
+def motion_guided(
+    scale: float | None, limit: float | None, *, own_limit: float | None = MOTION_LIMIT, **fields: Any
+) -> MotionGuidance:
+    """Motion guidance by the options motion_guidance and motion_guidance_limit, None where they are the method's own.
+
+    A limit of 0 is none.
+    """
+    chosen = own_limit if limit is None else limit or None
+    return MotionGuidance(scale=MotionGuidance.scale if scale is None else scale, limit=chosen, **fields)
 
 
 def weights_in(folder: Path, network_bytes: Mapping[str, int]) -> Weights:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from limpid.bounded import whole_number
 from limpid.checkpoints.configs import read_config
@@ -15,17 +16,27 @@ from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
+from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_guidance, most_calls
-from limpid.method import Method
-from limpid.methods.common import DC_VSR_NAME, SUMMARIES, guided, weights_in
-from limpid.priors.dc_vsr import SVDConditioning, latent_edge
+from limpid.method import Guidance, Method, Strategy
+from limpid.methods.common import (
+    DC_VSR_NAME,
+    SUMMARIES,
+    guided,
+    motion_guided,
+    only_motion,
+    weights_in,
+)
+from limpid.options.declare import Needs
+from limpid.priors.dc_vsr import PIXELS_PER_LATENT, SVDConditioning, latent_edge
 from limpid.priors.load.dc_vsr import DCVSRFiles, load_dc_vsr
-from limpid.settings import AttentionName, GuidanceName, ImageEmbedding, Settings
+from limpid.settings import AttentionName, Flow, GuidanceName, ImageEmbedding, Settings
 from limpid.tiling.plan import plan_tiles
 from limpid.types import Step, WeightsError
 
 SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
 """Least and largest noise level; DC-VSR supplement E."""
+_SCALE = 4
 _STEPS = 25
 """The only number of steps in the paper (DC-VSR Fig. 3), and that of SVD."""
 _GUIDANCE: GuidanceName = "dssag"
@@ -35,6 +46,10 @@ _GUIDANCE_SCALE = 2.0
 is given to it; here every frame is, so all get the mean."""
 _WINDOW_FRAMES, _TILE_PX = 14, 128
 """64x64x14 latents, which stand for 128x128 LR pixels (DC-VSR section 3); all overlaps are one half."""
+_NEEDS_MOTION = {
+    "flow": Needs("flow has no effect without motion; add it to consistency", {"consistency": ("motion",)}),
+}
+"""In place of the option's own, which also names propagation."""
 _WORK_BYTES_PER_PX = 24_000
 """Peak memory of a denoiser call per LR pixel and frame: measured 24 000 with 14 frames of 16x16 latents, 11 000 with a
 whole tile of 64x64."""
@@ -51,37 +66,54 @@ def dc_vsr(
     attention_rate: float | None = None,
     attention_frames: int | None = None,
     image_embedding: ImageEmbedding = "zero",
+    consistency: str = "none",
+    motion_guidance: float | None = None,
+    motion_guidance_limit: float | None = None,
+    flow: Flow = "auto",
     joint_frames: int | None = None,
     conditioning: SVDConditioning | None = None,
 ) -> Method:
-    """DC-VSR with its options.
+    """DC-VSR with its options; ``conditioning`` has what the paper leaves open, for those who call this from Python.
 
-    ``conditioning`` has what the paper leaves open, for those who call this from Python; ``image_embedding`` is one of
-    its fields. Segments meet like windows: they have half a window in common, which is merged at the end.
-
-    Raises SettingsError for an option without effect, WeightsError when the weights are not there.
+    ``image_embedding`` is one of its fields. Segments meet like windows: they have half a window in common, which is
+    merged at the end. Raises SettingsError for an option without effect, WeightsError when the weights are not there.
     """
     folder = installed(DC_VSR_NAME, weights)
     plan = attention_plan(attention, attention_rate, attention_frames)
-    trained = read_card(folder).defaults
-    named = guidance or trained.get("guidance", _GUIDANCE)
-    guide = choose_guidance(named, guidance_scale, default_scale=_GUIDANCE_SCALE)
+    guide = _guidance(guidance, guidance_scale, folder)
     files = DCVSRFiles(folder=folder, conditioning=conditioning or SVDConditioning(image_embedding=image_embedding))
-
     return Method(
         name=DC_VSR_NAME,
         summary=SUMMARIES[DC_VSR_NAME],
         load=partial(load_dc_vsr, files),
-        scale=4,
-        steps=int(trained.get("steps", _STEPS)),
+        scale=_SCALE,
+        steps=int(read_card(folder).defaults.get("steps", _STEPS)),
         make_schedule=_schedule,
         sampler=Euler(),
+        strategy=_strategy(consistency, (motion_guidance, motion_guidance_limit), flow, folder),
         attention=plan,
         cuts=_cuts(joint_frames),
         cost=_cost(plan, folder, branches=most_calls(guide)),
         weights=weights_in(folder, files.parameter_bytes()),
         **guided(guide, compiles=plan is None),
     )
+
+
+def _guidance(name: GuidanceName | None, scale: float | None, folder: Path) -> Guidance | None:
+    """As asked for, else as the weights were trained, else as in the paper."""
+    chosen = name or read_card(folder).defaults.get("guidance", _GUIDANCE)
+    return choose_guidance(chosen, scale, default_scale=_GUIDANCE_SCALE)
+
+
+def _strategy(consistency: str, motion: tuple[float | None, float | None], flow: Flow, folder: Path) -> Strategy:
+    """The plain sampler as in the paper, or MGLD's motion guidance; a latent pixel stands for 2x2 LR pixels."""
+    scale, limit = motion
+    names = only_motion(DC_VSR_NAME, consistency)
+    by_motion: dict[str, Any] = {"motion_guidance": scale, "motion_guidance_limit": limit}
+    Settings.refuse(_NEEDS_MOTION, consistency=names, flow=flow, **by_motion)
+    if not names:
+        return Strategy()
+    return motion_guided(scale, limit, plane_px=_SCALE / PIXELS_PER_LATENT, estimator=flow_estimator(flow, folder))
 
 
 def _cuts(joint_frames: int | None) -> Blended:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card
-from limpid.consistency.motion_guidance import MotionGuidance
+from limpid.consistency.motion_guidance import MOTION_LIMIT
 from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import SAMPLERS
@@ -15,13 +15,12 @@ from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
-from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, weights_in
+from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, motion_guided, only_motion, weights_in
 from limpid.options.declare import Needs
 from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import AutoencoderName, Flow, GuidanceName, SamplerName, Settings
-from limpid.spellings import parse_consistency
 from limpid.types import Placement, SettingsError, Step
 
 _STEPS = 50
@@ -42,14 +41,13 @@ RELEASED_GUIDANCE: dict[str, Any] = {
     "log_variance_compat": True,
     "occlusion_compat": True,
     "reduction": "mean",
-    "max_step": None,
-    "halvings": 0,
+    "limit": None,
 }
 NEEDS_MOTION = {
     name: Needs(
         f"{name} has no effect without motion; leave consistency out, or add it there", {"consistency": ("motion",)}
     )
-    for name in ("motion_guidance", "flow")
+    for name in ("motion_guidance", "motion_guidance_limit", "flow")
 }
 """In place of the options' own: here motion is what there is unless the user takes it away."""
 _WORK_BYTES_PER_PX = 15_000
@@ -71,6 +69,7 @@ def mgld_vsr(
     sampler: SamplerName | None = None,
     consistency: str = "motion",
     motion_guidance: float | None = None,
+    motion_guidance_limit: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
     autoencoder: AutoencoderName = "video",
@@ -88,10 +87,12 @@ def mgld_vsr(
     trained = read_card(folder).defaults
     weight = trained.get("decoder_weight", DECODER_WEIGHT) if decoder_weight is None else decoder_weight
     files = MGLDVSRFiles(folder=folder, temporal_decoder=autoencoder == "video", decoder_weight=float(weight))
+    steps_by: SamplerName = sampler or trained.get("sampler", _SAMPLER)
+    motion, own_limit = (motion_guidance, motion_guidance_limit), None if steps_by == "ddpm" else MOTION_LIMIT
     return replace(
-        method_of(files, book, SAMPLERS[sampler or trained.get("sampler", _SAMPLER)]),
+        method_of(files, book, SAMPLERS[steps_by]),
         cuts=_cuts(joint_frames, released=released),
-        strategy=motion_strategy(consistency, motion_guidance, flow, folder, released=released),
+        strategy=motion_strategy(consistency, motion, flow, folder, own_limit=own_limit, released=released),
         **guided(choose_text_guidance(guidance, guidance_scale, book)),
     )
 
@@ -147,24 +148,30 @@ def _cuts(joint_frames: int | None, *, released: bool) -> Blended:
 
 
 def motion_strategy(
-    consistency: str, scale: float | None, flow: Flow, folder: Path, *, released: bool = False
+    consistency: str,
+    motion: tuple[float | None, float | None],
+    flow: Flow,
+    folder: Path,
+    *,
+    own_limit: float | None,
+    released: bool = False,
 ) -> Strategy:
-    """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler."""
-    names = parse_consistency(consistency)
-    if names - {"motion"}:
-        raise SettingsError(
-            f"consistency {consistency} does not fit the method {MGLD_VSR_NAME}; it can be none or motion"
-        )
-    Settings.refuse(NEEDS_MOTION, consistency=names, motion_guidance=scale, flow=flow)
+    """Motion-guided sampling on latents of which one stands for 2x2 LR pixels, or the plain sampler.
+
+    ``motion``: motion_guidance and motion_guidance_limit; where that is None, ``own_limit`` holds.
+    """
+    scale, limit = motion
+    names = only_motion(MGLD_VSR_NAME, consistency)
+    guided_by: dict[str, Any] = {"motion_guidance": scale, "motion_guidance_limit": limit}
+    Settings.refuse(NEEDS_MOTION, consistency=names, flow=flow, **guided_by)
     if not names:
         return Strategy()
-    options: dict[str, Any] = {} if scale is None else {"scale": scale}
-    return MotionGuidance(
-        plane_px=LATENT_PER_LR_PX,
-        estimator=flow_estimator(flow, folder),
-        **options,
-        **(RELEASED_GUIDANCE if released else {}),
+    if released and limit:
+        raise SettingsError(f"motion_guidance_limit is {limit:g}; with released there is no limit: leave it out")
+    found = motion_guided(
+        scale, limit, own_limit=own_limit, plane_px=LATENT_PER_LR_PX, estimator=flow_estimator(flow, folder)
     )
+    return replace(found, **RELEASED_GUIDANCE) if released else found
 
 
 def choose_text_guidance(name: GuidanceName | None, scale: float | None, book: PromptBook) -> Guidance | None:

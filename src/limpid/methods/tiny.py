@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from limpid.consistency.combine import Combined
-from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.transition import NoiseRescheduling
 from limpid.cuts.base import Cuts
 from limpid.cuts.blended import Blended
@@ -20,7 +19,7 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.flow.estimate import LastFlows
 from limpid.flow.installed import flow_estimator
 from limpid.method import ENGINE_OPTIONS, Method, Prior, Strategy, Weights
-from limpid.methods.common import SUMMARIES
+from limpid.methods.common import SUMMARIES, motion_guided
 from limpid.priors.tiny import (
     TinyConfig,
     load_between,
@@ -55,6 +54,7 @@ def tiny(
     detail: float | None = None,
     consistency: str = "none",
     motion_guidance: float | None = None,
+    motion_guidance_limit: float | None = None,
     flow: Flow = "auto",
 ) -> Method:
     """Ours: a small residual diffusion model in patch space that ships with the package and runs on any CPU.
@@ -81,7 +81,7 @@ def tiny(
             sigma_max=trained.get("sigma_max", TINY_SIGMA_MAX),
         ),
         sampler=Euler(),
-        strategy=_tiny_strategy(names, motion_guidance, flow, config),
+        strategy=_tiny_strategy(names, motion_guidance, motion_guidance_limit, flow, config),
         cuts=_cuts(config, names),
         cost=Cost(
             latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
@@ -157,14 +157,14 @@ def _cuts(config: TinyConfig, names: frozenset[str]) -> Cuts:
     return Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2)
 
 
-def _tiny_strategy(names: frozenset[str], motion: float | None, flow: Flow, config: TinyConfig) -> Strategy:
-    Settings.refuse(consistency=names, motion_guidance=motion, flow=flow)
+def _tiny_strategy(
+    names: frozenset[str], motion: float | None, limit: float | None, flow: Flow, config: TinyConfig
+) -> Strategy:
+    Settings.refuse(consistency=names, motion_guidance=motion, motion_guidance_limit=limit, flow=flow)
     parts: list[Strategy] = [NoiseRescheduling()] if "noise" in names else []
     if "motion" in names:
-        plane, scale = partial(residual_picture, config=config), MotionGuidance.scale if motion is None else motion
-        parts.append(
-            MotionGuidance(scale=scale, plane=plane, plane_px=config.scale, estimator=LastFlows(flow_estimator(flow)))
-        )
+        plane, estimator = partial(residual_picture, config=config), LastFlows(flow_estimator(flow))
+        parts.append(motion_guided(motion, limit, plane=plane, plane_px=config.scale, estimator=estimator))
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 

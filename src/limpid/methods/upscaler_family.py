@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card
 from limpid.consistency.combine import Combined
-from limpid.consistency.motion_guidance import MotionGuidance
 from limpid.consistency.propagation import AUTHORS_STEPS, LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
 from limpid.cuts.blended import Blended
@@ -23,7 +23,7 @@ from limpid.flow.estimate import DISFlow, LastFlows
 from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Method, Prior, Strategy
-from limpid.methods.common import SUMMARIES, guided, weights_in
+from limpid.methods.common import SUMMARIES, guided, motion_guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
@@ -76,6 +76,7 @@ def compose(
     consistency: str | None = None,
     propagation_steps: str | None = None,
     motion_guidance: float | None = None,
+    motion_guidance_limit: float | None = None,
     joint_frames: int | None = None,
     flow: Flow = "auto",
     autoencoder: AutoencoderName | None = None,
@@ -89,8 +90,11 @@ def compose(
     folder = installed(member.name, weights)
     names = member.consistency if consistency is None else parse_consistency(consistency)
     how = _cuts(member, names, joint_frames, released=released)
+    motion = (motion_guidance, motion_guidance_limit)
     overlap = how.window_overlap_frames
-    strategy = family_strategy(names, folder, overlap, propagation_steps, motion_guidance, flow=flow, released=released)
+    strategy = family_strategy(
+        names, folder, overlap, steps=propagation_steps, motion=motion, flow=flow, released=released
+    )
     files = files_of(member, folder, autoencoder, released=released)
     book = prompt_book(member, prompt, negative_prompt, prompts)
     level = member.noise_level if noise_level is None else noise_level
@@ -189,17 +193,20 @@ def family_strategy(
     names: frozenset[str],
     folder: Path,
     overlap_frames: int,
-    steps: str | None = None,
-    motion: float | None = None,
     *,
+    steps: str | None = None,
+    motion: tuple[float | None, float | None] = (None, None),
     flow: Flow = "auto",
     released: bool = False,
 ) -> Strategy:
     """Propagation, rescheduled noise, latent transition and motion guidance, those that are named, as one strategy.
 
+    ``motion``: motion_guidance and motion_guidance_limit, None where they are the method's own.
     Noise comes back in groups as long as the overlap of windows, so that each window holds the same noise frames.
     """
-    Settings.refuse(consistency=names, propagation_steps=steps, motion_guidance=motion, flow=flow)
+    scale, limit = motion
+    by_motion: dict[str, Any] = {"motion_guidance": scale, "motion_guidance_limit": limit}
+    Settings.refuse(consistency=names, propagation_steps=steps, flow=flow, **by_motion)
     parts: list[Strategy] = []
     estimator = LastFlows(flow_estimator(flow, folder)) if names & {"propagation", "motion"} else DISFlow()
     if "propagation" in names:
@@ -211,7 +218,7 @@ def family_strategy(
     if "transition" in names:
         parts.append(LatentTransition(fusion_compat=released, padding_compat=released))
     if "motion" in names:
-        parts.append(MotionGuidance(scale=MotionGuidance.scale if motion is None else motion, estimator=estimator))
+        parts.append(motion_guided(scale, limit, estimator=estimator))
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 

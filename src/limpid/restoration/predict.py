@@ -24,7 +24,7 @@ def predict(method: Method, prior: Prior, z: Tensor, step: Step, condition: Cond
     blended_x0, blended_eps = Blender(grid), Blender(grid)
     windows = range(len(grid.frames.spans))
     for window in reversed(windows) if attention is not None and attention.descending(step) else windows:
-        for phase in _PLAIN if attention is None else attention.phases(step):
+        for phase in _PLAIN if attention is None else attention.phases(step, grid.num_tiles):
             for tile in range(grid.num_tiles):
                 call = Call(step=step, phase=phase, window=window, tile=tile)
                 prediction = predict_piece(method, prior, z, condition, grid, bank, call)

@@ -1,4 +1,4 @@
-"""Losses and validation metrics over the steps of a run, as one SVG file."""
+"""Losses and validation metrics over the steps of a run, or over anything else, as one SVG file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ MOST_POINTS = 600
 Points = Sequence[tuple[float, float]]
 
 
-def curves_svg(lines: Sequence[Mapping[str, Any]]) -> str:
-    """A panel for each stage's terms and one for each stage's validation metrics, one below the other."""
+def curves_svg(lines: Sequence[Mapping[str, Any]], axis: str = "step") -> str:
+    """A panel for each stage's terms and one for each stage's validation metrics, one below the other.
+
+    ``axis``: what the number ``step`` of a line is called.
+    """
     panels = []
     for kind, key in (("step", "terms"), ("validation", "metrics")):
         for stage in dict.fromkeys(line["stage"] for line in lines if line["kind"] == kind):
             curves = _curves([line for line in lines if line["kind"] == kind and line["stage"] == stage], key)
-            panels += [_panel(f"{stage}: {title}", group) for title, group in _groups(curves, kind)]
+            panels += [_panel(f"{stage}: {title}", group, axis) for title, group in _groups(curves, kind)]
     body = "".join(f'<g transform="translate(0 {n * _HEIGHT})">{panel}</g>' for n, panel in enumerate(panels))
     height = max(len(panels), 1) * _HEIGHT
     return (
@@ -46,7 +49,7 @@ def _groups(curves: Mapping[str, Points], kind: str) -> list[tuple[str, Mapping[
     return [(base, {n: c for n, c in curves.items() if n.partition(":")[0] == base}) for base in names]
 
 
-def _panel(title: str, curves: Mapping[str, Points]) -> str:
+def _panel(title: str, curves: Mapping[str, Points], axis: str) -> str:
     xs, ys = ([point[axis] for curve in curves.values() for point in curve] for axis in (0, 1))
     low, high, last = min(ys), max(ys), max(max(xs), 1)
     high = high if high > low else low + (abs(low) or 1.0)
@@ -61,7 +64,7 @@ def _panel(title: str, curves: Mapping[str, Points]) -> str:
         x, y = place((0, value)).split()
         marks.append(f'<path d="M{x} {y}H{_WIDTH - _RIGHT}" stroke="#ddd"/>')
         marks.append(f'<text x="{_LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    marks.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 10}" text-anchor="end">step {last:g}</text>')
+    marks.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 10}" text-anchor="end">{escape(axis)} {last:g}</text>')
     for n, (name, curve) in enumerate(curves.items()):
         color = COLORS[n % len(COLORS)]
         path = "L".join(place(point) for point in thinned(curve))
