@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 USAGE = """limpid train --recipe NAME --data DIR --out RUN [options]
        limpid train recipes [--json]
-       limpid train prepare DATA OUT [options]"""
+       limpid train prepare DATA OUT [options]
+       limpid train latents --recipe NAME --data DIR --weights DIR --out DIR [options]"""
 DESCRIPTION = """Train networks by a recipe: a list of stages with their data, losses and steps.
 
 The same command goes on where it stopped, and the result is as if it had never stopped.
 RUN/final is what limpid upscale --weights takes. docs/training.md has the details.
 
   recipes    what there is to train
-  prepare    make degraded clips beforehand (see limpid train prepare --help)"""
+  prepare    make degraded clips beforehand (see limpid train prepare --help)
+  latents    run a trained denoiser over prepared clips, for its decoder to learn from"""
 
 
 def command(arguments: list[str]) -> int:
@@ -49,6 +51,7 @@ def _parser() -> Parser:
     what.add_argument("--out", metavar="RUN", help="folder of the run; the same one goes on with it")
     what.add_argument("--start", metavar="PATH", help="weights that the first stage starts from")
     what.add_argument("--assets", metavar="DIR", help="local files of losses, as LPIPS (default: weights folder)")
+    what.add_argument("--latents", metavar="DIR", help="what a decoder learns from (made by limpid train latents)")
     what.add_argument("--stage", metavar="NAME", help="only this stage of the recipe")
     what.add_argument("--small", action="store_true", help="the recipe's small version: tiny networks, few steps")
     what.add_argument("--steps", metavar="N", type=int, help="of each stage, instead of the recipe's")
@@ -78,13 +81,12 @@ def _parser() -> Parser:
 
 def resolved(options: argparse.Namespace) -> Recipe:
     """The recipe with what the options change. Raises SettingsError."""
-    from limpid.train.recipes import find_recipe
+    from limpid.train.recipes import find_recipe, small_recipe
 
     recipe = find_recipe(options.recipe)
     if options.small:
-        if recipe.small is None:
-            raise SettingsError(f"recipe {recipe.name} has no small version; leave out --small")
-        recipe = recipe.small()
+        recipe = small_recipe(recipe)
+    recipe = _on_latents(options, recipe)
     changes = {name: getattr(options, name) for name in ("steps", "batch", "micro_batch")}
     changes = {name: value for name, value in changes.items() if value is not None}
     for name, value in [*changes.items(), ("log_every", options.log_every)]:
@@ -97,6 +99,18 @@ def resolved(options: argparse.Namespace) -> Recipe:
     if options.save_every < 0:
         raise SettingsError(f"--save-every {options.save_every:g} must not be negative")
     return replace(recipe, stages=tuple(replace(stage, **changes) for stage in recipe.stages))
+
+
+def _on_latents(options: argparse.Namespace, recipe: Recipe) -> Recipe:
+    """The recipe on the latents of ``--latents``, or of the folder ``latents`` in ``--assets``, where there are any."""
+    folder = _path(options.latents)
+    if folder is None and options.assets is not None and (Path(options.assets) / "latents" / "latents.json").is_file():
+        folder = Path(options.assets) / "latents"
+    if folder is None:
+        return recipe
+    from limpid.train.latents_run import with_latents
+
+    return with_latents(recipe, folder)
 
 
 def _path(text: str | None) -> Path | None:
@@ -170,8 +184,10 @@ def _open(options: argparse.Namespace, stage: Stage, tell: Callable[[dict[str, A
     folder = stage.data or _path(options.data)
     if folder is None:
         raise SettingsError(f"--data is missing: stage {stage.name} needs clips")
+    from limpid.train.latents_run import check_stored
     from limpid.train.source import open_folder
 
+    check_stored(stage, folder)
     source = open_folder(folder, stage.clips, seed=options.seed, workers=options.workers, keep_out=options.keep_out)
     tell({"event": "note", "message": f"{shown(folder)}: {source.clips.describe()}"})
     return source
@@ -229,4 +245,16 @@ def prepare(arguments: list[str]) -> int:
     return run_prepare(parse(parser, arguments))
 
 
-ACTIONS: dict[str, Callable[[list[str]], int]] = {"recipes": recipes, "prepare": prepare}
+def latents(arguments: list[str]) -> int:
+    from limpid.train.latents_command import add_latents_options, run_latents
+
+    parser = Parser(
+        "limpid train latents",
+        usage="limpid train latents --recipe NAME --data DIR --weights DIR --out DIR [options]",
+        description="Run a denoiser over prepared clips once; limpid train --latents DIR teaches its decoder on that.",
+    )
+    add_latents_options(parser)
+    return run_latents(parse(parser, arguments))
+
+
+ACTIONS: dict[str, Callable[[list[str]], int]] = {"recipes": recipes, "prepare": prepare, "latents": latents}

@@ -41,16 +41,19 @@ class Tally:
     began: float = field(default_factory=time.monotonic)
 
     def line(self, stage: Stage, done: int, world: World) -> dict[str, Any]:
-        """Means over the steps; norms and rates are those of the last one."""
+        """Means over the steps; norms and rates are those of the last one.
+
+        A term counts as 0 in steps without it: a decoder does not listen to its critic from the first step on.
+        """
         seconds, last = max(time.monotonic() - self.began, 1e-9), self.outcomes[-1]
-        count = len(self.outcomes)
+        count, names = len(self.outcomes), dict.fromkeys(name for o in self.outcomes for name in o.terms)
         return {
             "kind": "step",
             "stage": stage.name,
             "step": done,
             "clips": done * stage.batch,
             "loss": sum(o.loss for o in self.outcomes) / count,
-            "terms": {name: sum(o.terms[name] for o in self.outcomes) / count for name in last.terms},
+            "terms": {name: sum(o.terms.get(name, 0.0) for o in self.outcomes) / count for name in names},
             "rate": last.rates,
             "gradient_norm": last.norms,
             "clips_per_s": round(count * stage.batch / seconds, 4),

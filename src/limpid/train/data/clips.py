@@ -108,6 +108,11 @@ class TrainingClips:
             says += f"; {self.photo_share:.0%} of the clips are from photos"
         return ". ".join([says, *self._found.notes]) + "."
 
+    @property
+    def num_pairs(self) -> int:
+        """Prepared pairs; clip numbers below this are all of them, each once."""
+        return len(self._pairs)
+
     def source_names(self) -> list[str]:
         """What clips may come from, below the folder."""
         return [source.name for source in self._found.sources]

@@ -2,7 +2,8 @@
 
 A denoiser's latents are not those of the encoder: they lack some of the detail and have errors of their own, which the
 decoder should learn to live with. So Upscale-A-Video and MGLD-VSR run the denoiser over all training clips beforehand.
-Here a file per clip, found again by what the LR clip looks like::
+Here a file per clip, found again by what the LR clip looks like; ``limpid train latents`` makes them
+(`limpid.train.latents_run`)::
 
     make_latents(clips, denoiser(method, prior, steps), folder)
 """
@@ -36,23 +37,28 @@ def clip_key(lr: Tensor) -> str:
     return hashlib.sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).hexdigest()[:32]
 
 
-def make_latents(batches: Iterable[ClipBatch], denoise: Callable[[Tensor], Tensor], folder: Path) -> int:
+def make_latents(
+    batches: Iterable[ClipBatch],
+    denoise: Callable[[Tensor], Tensor],
+    folder: Path,
+    on_clip: Callable[[bool], None] = lambda new: None,
+) -> int:
     """Runs a denoiser on all clips, and says how many were new.
 
     ``denoise``: an LR clip ``t 3 h w`` in [0, 1] to the latent ``t c h w`` as the denoiser has it. What is there
-    already is kept, so that an interrupted run goes on.
+    already is kept, so that an interrupted run goes on. ``on_clip`` is told after each clip whether it was new.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = 0
-    for batch in batches:
-        for lr in batch.lr:
-            path = _path(folder, lr)
-            if path.exists():
-                continue
+    for lr in (lr for batch in batches for lr in batch.lr):
+        path = _path(folder, lr)
+        new = not path.exists()
+        if new:
             unfinished = path.with_suffix(".part")
             write_safetensors(unfinished, {LATENT: denoise(lr)}, torch.float16)
             unfinished.replace(path)
-            made += 1
+        made += new
+        on_clip(new)
     return made
 
 
@@ -143,8 +149,8 @@ def stored(folder: Path, clips: Tensor) -> Tensor:
         path = _path(folder, lr)
         if not path.is_file():
             raise InputError(
-                f"{folder} has no latents of an LR clip of {tuple(lr.shape)}; make them for these very clips, and "
-                "train without random crops, flips and degradation"
+                f"{folder} has no latents of an LR clip of {tuple(lr.shape)}; make them for these very clips (limpid "
+                "train latents), and train without random crops, flips and degradation"
             )
         found.append(load_file(path)[LATENT].to(lr.device).float())
     return torch.cat(found)

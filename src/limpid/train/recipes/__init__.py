@@ -46,6 +46,13 @@ def find_recipe(name: str) -> Recipe:
     raise SettingsError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}, or a Python file")
 
 
+def small_recipe(recipe: Recipe) -> Recipe:
+    """The recipe with tiny networks and few steps, for trying. Raises SettingsError when it has none."""
+    if recipe.small is None:
+        raise SettingsError(f"recipe {recipe.name} has no small version; leave out --small")
+    return recipe.small()
+
+
 def _from_file(path: Path) -> Recipe:
     from limpid.train.stage import Recipe
 

@@ -26,7 +26,7 @@ MGLD_VSR_AUTOENCODER = AutoencoderChoice(kind="CFWVAE", folder="vae", anew=True)
 _CLIPS = ClipSpec(frames=8, crop_px=320)
 _NEEDS = (
     "converted weights with the image autoencoder, those of sd-x4-upscaler or of the trained U-Net (--start)",
-    "latents of the trained U-Net (folder latents in --assets); without, they are imitated",
+    "latents of the trained U-Net (limpid train latents, then --latents); without, they are imitated",
     "the files of the metric lpips (--assets); without, another loss takes the place of LPIPS",
 )
 

@@ -41,7 +41,7 @@ def light(method: str, teacher: str) -> Recipe:
         stages=(stage,),
         needs=(
             f"converted weights of {method} with the trained decoder (--start)",
-            "latents of the denoiser (folder latents in --assets); without, they are imitated",
+            "latents of the denoiser (limpid train latents, then --latents); without, they are imitated",
             "the files of the metric lpips (--assets); without, another loss takes the place of LPIPS",
         ),
         small=lambda: small_light_decoder(light(method, teacher)),
