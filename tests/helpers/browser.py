@@ -19,6 +19,8 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--no-proxy-server"),
     *("--disable-extensions", "--mute-audio", "--remote-debugging-pipe", "--window-size=1360,900"),
 ]
+KEY_NUMBERS = {"Escape": 27, "Tab": 9, "Enter": 13}
+"""Of keys that the browser itself does something with."""
 
 
 def find_browser() -> str | None:
@@ -84,13 +86,14 @@ class Browser:
     def wait_for(self, expression: str) -> None:
         """Until the expression is true; AssertionError after ``timeout_s``."""
         end = time.monotonic() + self.timeout_s
-        while not self.value(expression):
+        while not self.value(f"Boolean({expression})"):
             assert time.monotonic() < end, f"still not true: {expression}"
             time.sleep(0.05)
 
     def press(self, key: str, code: str = "") -> None:
+        number = {"windowsVirtualKeyCode": KEY_NUMBERS[key]} if key in KEY_NUMBERS else {}
         for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, **number)
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)

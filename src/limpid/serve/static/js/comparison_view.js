@@ -96,7 +96,7 @@ function comparisonOf(found) {
     tile: video.tile,
     picture: [video.width, video.height],
     scale: video.width / found.width,
-    crops: crops.map(({ x, y, width, height, frame }) => [x, y, width, height, frame - first]),
+    crops: crops.map(({ x, y, width, height, frame }) => [x, y, width, height, frame]),
   };
 }
 

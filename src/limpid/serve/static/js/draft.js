@@ -93,9 +93,14 @@ export class Draft extends EventTarget {
     }
   }
 
-  /** @param {Input} input */
+  /** Takes away what was not wanted, and what was uploaded of it. @param {Input} input */
   remove(input) {
     input.stop?.abort();
+    this.taken(input);
+  }
+
+  /** Takes away what has become a job. @param {Input} input */
+  taken(input) {
     this.inputs = this.inputs.filter((other) => other !== input);
     this.changed("inputs");
   }

@@ -7,7 +7,8 @@ const AGAIN_MS = 3000;
 /** The newest finished segment beside its input, of a job that runs. */
 export function latestView(store, job, signal) {
   const still = new StillWipe(),
-    words = h("p.quiet", { role: "status" }, "The first finished segment will be shown here.");
+    words = h("p.quiet", { role: "status" }),
+    empty = h("div.stage-frame.placeholder", {}, h("p", {}, "The first finished segment will be shown here."));
   const aspect = job.clip ? job.clip.width / job.clip.height : 16 / 9;
   const element = h(
     "section.latest",
@@ -15,7 +16,8 @@ export function latestView(store, job, signal) {
     h("div.section-head", {}, h("h2", {}, "Newest finished part"), words),
     still.element,
   );
-  still.element.style.setProperty("--aspect", String(aspect));
+  empty.style.setProperty("--aspect", String(aspect));
+  still.element.append(empty);
   let timer = 0,
     shown = null,
     asking = false;
@@ -30,7 +32,7 @@ export function latestView(store, job, signal) {
     if (found?.state !== "ready" || address === shown) return;
     shown = address;
     await still.show(found.stills.before.url, address).catch(() => {});
-    say(words, `Segment ${found.segment + 1}, frame ${found.stills.frame}`);
+    say(words, `Segment ${found.segment + 1}, frame ${(found.start ?? 0) + found.stills.frame}`);
   };
   store.on("segment", (now) => now.id === job.id && look(), signal);
   signal.addEventListener("abort", () => clearTimeout(timer));

@@ -107,7 +107,7 @@ function inputRow(draft, input) {
     about.textContent =
       input.error ??
       (input.path
-        ? `${input.size_bytes ? `${bytes(input.size_bytes)} · ` : ""}${input.path}`
+        ? `${input.size_bytes ? `${bytes(input.size_bytes)} · ` : ""}${input.stop ? "uploaded" : input.path}`
         : `${bytes(input.received)} of ${bytes(input.size_bytes)} uploaded`);
     if (input.path && !frame.dataset.path) picture(frame, input.path);
   };

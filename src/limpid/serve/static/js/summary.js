@@ -123,9 +123,10 @@ class Summary {
     this.preview.show(draft.ready()[0] ?? null, state !== "refused", planned?.clip);
     if (state === "planned" || state === "empty" || state === "refused") fill(this.facts, rows(planned));
     else if (!this.facts.children.length) fill(this.facts, rows(null));
+    const told = new Set([...(planned?.warnings ?? []), ...(checked?.notes ?? [])]);
     fill(
       this.notes,
-      [...(planned?.warnings ?? []), ...(planned?.notes ?? [])].map((note) => h("li", {}, note)),
+      [...told].map((note) => h("li", {}, note)),
     );
     this.notes.hidden = !this.notes.children.length;
     say(this.command, checked?.command ?? (state === "empty" ? "limpid upscale film.mp4" : this.command.textContent));
@@ -140,7 +141,7 @@ class Summary {
     for (const input of inputs) {
       input.idempotency ??= unique();
       const job = await this.create(input);
-      if (job) [done] = [done + 1, draft.remove(input)];
+      if (job) [done] = [done + 1, draft.taken(input)];
     }
     if (done) notice(`${counted(done, "job")} added to the queue.`, "good");
     if (!draft.inputs.length) location.hash = "#/";
