@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import serving
 
@@ -25,3 +26,10 @@ def test_the_player_is_handed_out_without_its_python(client: serving.Client) -> 
 def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(client: serving.Client) -> None:
     policy = client.get("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+
+
+def test_a_file_without_a_picture_has_none_which_is_no_error(client: serving.Client, films: Path) -> None:
+    (films / "empty.mp4").write_bytes(b"")
+    for name in ("empty.mp4", "gone.mp4"):
+        assert client.get(f"/files/picture?path={films / name}").status == 204
+    assert client.get("/files/picture?path=/etc/passwd").status == 403

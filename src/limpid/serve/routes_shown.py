@@ -28,7 +28,10 @@ ONE_FRAME_S = 0.001
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}, "video/mp4": {}}, "description": "the file"}
 }
-_SMALL: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "a small picture"}}
+_SMALL: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "a small picture"},
+    204: {"description": "there is no picture of that"},
+}
 shown_router = APIRouter(prefix="/api/v1")
 
 
@@ -73,18 +76,24 @@ async def show_picture(request: Request, job: str, kind: ShownKind, name: str) -
     return FileResponse(core.showing.file(job, kind, name), headers={"cache-control": "private, max-age=86400"})
 
 
-@shown_router.get("/files/picture", tags=["files"], response_class=FileResponse, responses={**errors(404), **_SMALL})
+@shown_router.get("/files/picture", tags=["files"], response_class=FileResponse, responses={**errors(), **_SMALL})
 async def show_small_picture(
     request: Request,
     path: Annotated[str, Query(max_length=4096)],
     width: Annotated[int, Query(ge=16, le=640)] = 240,
 ) -> Response:
-    """A small picture of the first frame of a film or image."""
+    """A small picture of the first frame of a film or image; nothing (204) where there is none, which is no error."""
     core = core_of(request)
-    found = await run_in_threadpool(core.roots.existing, path)
-    if found.is_file() and kind_of_name(found) is None:
-        raise Refusal(404, "not_found", "there is no picture of that")
-    picture = await core.showing.small_picture(found, width)
+    try:
+        found = await run_in_threadpool(core.roots.existing, path)
+    except Refusal as refusal:
+        if refusal.status_code != 404:
+            raise
+        return Response(status_code=204)  # an input may have been moved since; the list of jobs has no picture of it
+    usable = found.is_dir() or kind_of_name(found) is not None
+    picture = await core.showing.small_picture(found, width) if usable else None
+    if picture is None:
+        return Response(status_code=204)
     return FileResponse(picture, headers={"cache-control": "private, max-age=3600"})
 
 

@@ -137,8 +137,8 @@ class Showing:
             discard(folder)
             new.rename(folder)
 
-    async def small_picture(self, path: Path, width: int) -> Path:
-        """A small picture of the first frame of a film or image. Raises Refusal when there is none."""
+    async def small_picture(self, path: Path, width: int) -> Path | None:
+        """A small picture of the first frame of a film or image; None when there is none."""
         found = path.stat()
         key = hashlib.sha256(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\0{width}".encode()).hexdigest()[:32]
         folder = self.config.state / "small" / key
@@ -148,9 +148,7 @@ class Showing:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 await run_pictures(PicturesAsked(folder=str(folder), input=str(path), width=width))
         picture = folder / "small.jpg"
-        if not picture.is_file():
-            raise Refusal(404, "not_found", f"there is no picture of {path.name}")
-        return picture
+        return picture if picture.is_file() else None
 
     def _make_room(self, folder: Path) -> None:
         known = sorted(folder.glob("*"), key=lambda each: each.stat().st_mtime) if folder.is_dir() else []
