@@ -1,8 +1,9 @@
 """Captions made by an image-to-text model: one frame of each shot is shown to it, before the upscaler is loaded.
 
 Any model that transformers loads as image-text-to-text will do: those made for captions (BLIP, BLIP-2, GIT) are given
-the picture alone, those one talks to (LLaVA and its like) are asked. Without torchvision, models whose pictures are
-prepared by Pillow work: the named ones do; those that also take videos (Qwen-VL, SmolVLM) do not.
+the picture alone, those one talks to (LLaVA-1.5, which Upscale-A-Video used, and its like) are asked. Models that bring
+program code of their own (InternLM-XComposer2, which DiffVSR used) are refused. Without torchvision, models whose
+pictures are prepared by Pillow work: the named ones do; those that also take videos (Qwen-VL, SmolVLM) do not.
 Captions are never needed; nothing is downloaded unless that is asked for.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from limpid.checkpoints.configs import read_config
 from limpid.networks.of_transformers import LOAD_ERRORS, first_line, import_transformers, quiet, refuse_incomplete
 from limpid.plan.allocator import free_memory
 from limpid.types import SettingsError, WeightsError
@@ -22,6 +24,8 @@ from limpid.types import SettingsError, WeightsError
 MOST_TOKENS = 64
 """Most tokens of a caption: the text encoder reads 75 tokens, and the suffix needs a few."""
 QUESTION = "Describe this picture in one sentence."
+STAND_IN = "LLaVA-1.5 (llava-hf/llava-1.5-7b-hf)"
+"""What Upscale-A-Video describes videos with, in the form that transformers reads."""
 
 
 def caption_shots(
@@ -138,7 +142,23 @@ def _check_place(model: str | Path) -> None:
         raise WeightsError(f"{name!r}: there is no such folder with a caption model")
 
 
+def _needs_code(model: str | Path, error: BaseException) -> bool:
+    """Whether a model brings the code that it is made of: its configuration names files of code, or the error does."""
+    if "trust_remote_code" in str(error):
+        return True
+    try:
+        config = read_config(Path(model) / "config.json")
+    except WeightsError:
+        return False
+    return "auto_map" in config
+
+
 def _cannot_load(model: str | Path, error: BaseException) -> str:
+    if _needs_code(model, error):
+        return (
+            f"{model} can only be run with program code of its makers, as InternLM-XComposer2 (DiffVSR's captioner); "
+            f"Limpid runs none that comes with weights. {STAND_IN} stands in: a model of transformers' own"
+        )
     if Path(model).is_dir():
         return f"{model}: the caption model cannot be loaded ({first_line(error)})"
     fetch = f"if it is a model of the Hugging Face hub, 'hf download {model}' fetches it"
