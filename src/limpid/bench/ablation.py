@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any
 
 from limpid.bench.jobs import Variant
 from limpid.bench.worker import BASELINES
 from limpid.methods import find_method
 from limpid.methods.ablations import ablation_rows
+from limpid.options.declare import Declared, declared
 from limpid.settings import Settings
 from limpid.types import LimpidError, SettingsError
 
@@ -39,33 +39,34 @@ def _variant(word: str) -> Variant:
     if method in BASELINES and changes:
         raise SettingsError(f"{method} has no settings to change; leave out {changes!r}")
     parts = [part for part in SETTING_ENDS.split(changes) if part]
-    return Variant(label=word, method=method, changes=dict(_change(part) for part in parts))
+    return Variant(label=word, method=method, changes=dict(parse_change(part) for part in parts))
 
 
-def _change(text: str) -> tuple[str, Any]:
+def parse_change(text: str) -> tuple[str, Any]:
+    """``"tile_px=64"`` -> the name of a setting and its value. Raises SettingsError for what cannot be changed."""
     name, _, value = text.partition("=")
-    kinds = get_type_hints(Settings)
-    if name not in kinds or name in RESERVED:
-        names = sorted(field.name for field in fields(Settings) if field.name not in RESERVED)
-        raise SettingsError(f"{name!r} cannot be changed for one method; these can: {', '.join(names)}")
-    kind = str(kinds[name])
-    if "bool" in kind and value in ("true", "false"):
-        return name, value == "true"
-    if "int" in kind or "float" in kind:
-        return name, _number(name, value)
-    return name, value
+    rows = {row.name: row for row in declared(Settings) if row.name not in RESERVED}
+    if name not in rows:
+        raise SettingsError(f"{name!r} cannot be changed for one method; these can: {', '.join(sorted(rows))}")
+    return name, _read(rows[name], value)
 
 
-def _number(name: str, text: str) -> int | float:
+def _read(row: Declared, text: str) -> Any:
+    """A value in the kind that the option has; what is wrong with it otherwise is for `Settings` to say."""
+    if row.kind is bool:
+        return {"true": True, "false": False}.get(text, text)
+    if row.kind is str:
+        return text
     try:
-        return float(text) if any(mark in text for mark in ".e") else int(text)
+        return row.kind(text)
     except ValueError:
-        raise SettingsError(f"{name}={text}: a number is needed") from None
+        kind = "a whole number" if row.kind is int else "a number"
+        raise SettingsError(f"{row.name}={text}: {kind} is needed") from None
 
 
 def check_variant(variant: Variant, settings: Mapping[str, Any]) -> None:
     """Raises SettingsError for settings that cannot be, WeightsError where weights are missing."""
-    if not variant.is_baseline:
+    if variant.is_method:
         find_method(variant.method, Settings.from_dict({**settings, **variant.changes, "method": variant.method}))
 
 

@@ -37,6 +37,8 @@ class Frozen:
     truth: np.ndarray | None
     fps: Fraction
     sha256: str
+    truth_path: Path | None = None
+    """Where the ground truth lies, uncropped."""
 
 
 def freeze_clip(clip: ClipFiles, place: Path, *, pipeline: str, seed: int, count: int | None) -> Frozen:
@@ -55,7 +57,15 @@ def freeze_clip(clip: ClipFiles, place: Path, *, pipeline: str, seed: int, count
         write_frames(folder, lr)
         said = {"sha256": pixel_hash(lr), "fps": str(fps), "shape": list(lr.shape), **facts}
         card.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-    return Frozen(name=clip.name, folder=folder, lr=lr, truth=_fitted(truth, lr), fps=fps, sha256=said["sha256"])
+    return Frozen(
+        name=clip.name,
+        folder=folder,
+        lr=lr,
+        truth=_fitted(truth, lr),
+        fps=fps,
+        sha256=said["sha256"],
+        truth_path=clip.truth,
+    )
 
 
 def _recall(folder: Path, card: Path) -> tuple[np.ndarray, dict[str, Any]]:

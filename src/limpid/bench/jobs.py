@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import limpid
-from limpid.bench.worker import BASELINES
+from limpid.bench.worker import BASELINES, RECONSTRUCT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,9 @@ class Variant:
         return re.sub(r"[^\w.+= -]", "_", self.label)
 
     @property
-    def is_baseline(self) -> bool:
-        return self.method in BASELINES
+    def is_method(self) -> bool:
+        """Whether it runs as ``limpid upscale`` does, and not frame by frame from Python."""
+        return self.method not in (*BASELINES, RECONSTRUCT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class JobOutcome:
     peak_bytes: int | None = None
     device_peak_bytes: int | None = None
     device: str = ""
+    random_weights: bool = False
+    """The weights are random numbers."""
     borders: tuple[int, ...] = ()
     tile_columns: tuple[int, ...] = ()
     tile_rows: tuple[int, ...] = ()

@@ -44,6 +44,7 @@ def _section(section: Section) -> str:
         f"<h2>{escape(section.title)}</h2>",
         "<ul class=quiet>" + "".join(f"<li>{escape(fact)}</li>" for fact in section.facts) + "</ul>",
         _warnings(section.warnings),
+        _beside(section),
         _main_table(section.table),
         _failures(section.failures),
         _clips(section),
@@ -101,6 +102,19 @@ def _clip_row(row: Row, lines: Sequence[TableRow]) -> list[str]:
     values = ["" if v is None else "n/a" if v.value is None else number(v.value) for v in found]
     speed = "" if row.seconds_per_frame is None else number(row.seconds_per_frame)
     return [row.clip, row.method, str(row.frames), f"{row.width}x{row.height}", speed, *values]
+
+
+def _beside(section: Section) -> str:
+    """The paper's table with our numbers, its footnotes below."""
+    if section.beside is None:
+        return ""
+    found = section.beside
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in found.reasons)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
+    return (
+        f"<h3>{escape(found.title)}</h3>{_grid(found.grid)}"
+        f"<ol class=quiet>{reasons}</ol><ul class=quiet>{notes}</ul><h3>All that was measured</h3>"
+    )
 
 
 def _published(section: Section) -> str:

@@ -88,6 +88,8 @@ class Published:
     dataset: str
     metric: str
     value: float
+    printed: str
+    """The number with the digits that the paper prints."""
 
 
 @cache
@@ -95,7 +97,7 @@ def published() -> tuple[Published, ...]:
     """Every number, in the order of the papers' tables."""
     text = files("limpid.bench").joinpath("published.csv").read_text(encoding="utf-8")
     rows = csv.reader(text.splitlines()[1:])
-    return tuple(Published(row[0], row[1], row[2], row[3], row[4], float(row[5])) for row in rows)
+    return tuple(Published(row[0], row[1], row[2], row[3], row[4], float(row[5]), row[5]) for row in rows)
 
 
 def published_for(dataset: str) -> list[Published]:

@@ -42,6 +42,7 @@ def markdown(sections: Sequence[Section]) -> str:
     for section in sections:
         parts += [f"## {_plain(section.title)}\n", *(f"- {_plain(fact)}" for fact in section.facts), ""]
         parts += [f"> **Note:** {_plain(warning)}" for warning in section.warnings] + [""]
+        parts += _markdown_beside(section)
         parts += [_markdown_table(section.table), ""]
         lines = [line for line in section.table.lines if line.partial]
         parts += [f"- {_plain(line.label)}, not on every clip: {_plain(line.partial)}" for line in lines]
@@ -66,6 +67,15 @@ def _markdown_cell(line: TableRow, index: int) -> str:
     text = cell_text(line.cells[index])
     stars = {"best": "**", "second": "*", "": ""}[line.cells[index].mark]
     return f"{stars}{text}{stars}"
+
+
+def _markdown_beside(section: Section) -> list[str]:
+    if section.beside is None:
+        return []
+    found = section.beside
+    reasons = [f"{number}. {_plain(reason)}" for number, reason in enumerate(found.reasons, 1)]
+    notes = [f"- {_plain(note)}" for note in found.notes]
+    return [f"### {_plain(found.title)}\n", _grid([list(line) for line in found.grid]), "", *reasons, "", *notes, ""]
 
 
 def _grid(rows: list[list[str]]) -> str:

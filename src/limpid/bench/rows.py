@@ -40,6 +40,9 @@ class Row:
     device_peak_bytes: int | None = None
     device: str = ""
     lossless: bool = True
+    sr_sha256: str = ""
+    """Of the result's pixels: rows that ought to differ can be told apart."""
+    random_weights: bool = False
     error: str | None = None
     values: Mapping[str, RowValue] = field(default_factory=dict)
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from limpid import __version__
 from limpid.bench.datasets import ClipFiles, Dataset, check_dataset, find_clips
-from limpid.bench.frames import read_frames
+from limpid.bench.frames import pixel_hash, read_frames
 from limpid.bench.freeze import DEFAULT, GIVEN, Frozen, check_pipeline, freeze_clip
 from limpid.bench.jobs import JobOutcome, Variant, upscale_in_a_process
 from limpid.bench.rows import (
@@ -34,6 +34,7 @@ from limpid.bench.rows import (
     read_run_card,
     write_run_card,
 )
+from limpid.bench.worker import RECONSTRUCT
 from limpid.metrics.catalogue import METRICS, Clips, Measured, measure, resolve
 from limpid.types import InputError, LimpidError, OutputError, SettingsError
 
@@ -45,7 +46,7 @@ DEFAULT_METRICS = (
 )
 """Need neither weights nor another program, and take less time than most methods."""
 ALL_METRICS = "all"
-_FIXED = ("dataset", "root", "pipeline", "seed", "frames", "metrics", "settings", "version")
+_FIXED = ("dataset", "root", "pipeline", "seed", "frames", "metrics", "settings", "version", "paper")
 """What must stay the same when a run goes on; methods may be added."""
 
 
@@ -72,6 +73,8 @@ class Bench:
     """Keep what the methods make."""
     retry_failed: bool = False
     """Do rows again that an earlier start could not; without it they stay as they are."""
+    paper: tuple[str, str] | None = None
+    """The paper and the table whose rows these are (`limpid.bench.papers`)."""
 
 
 def choose_metrics(text: str | None) -> tuple[str, ...]:
@@ -110,6 +113,14 @@ def run_bench(bench: Bench, tell: Tell, *, upscale: Upscale = upscale_in_a_proce
     return read_rows(bench.out)
 
 
+def has_truth(dataset: Dataset, root: Path, pipeline: str | None) -> bool:
+    """Whether a run of these clips has something to compare results with. Raises InputError as `run_bench`."""
+    clips = find_clips(dataset, root)
+    if pipeline == GIVEN and dataset.name == "folder" and not any(clip.lr for clip in clips):
+        return False
+    return any(clip.truth for clip in clips)
+
+
 def _checked(bench: Bench) -> list[str]:
     problems = check_dataset(bench.dataset, bench.root)
     if problems and not bench.incomplete:
@@ -133,6 +144,7 @@ def _begin(bench: Bench, clips: list[ClipFiles], pipeline: str, problems: list[s
         "problems": problems,
         "methods": {v.label: {"method": v.method, "changes": dict(v.changes)} for v in bench.variants},
         "not_run": dict(bench.not_run),
+        "paper": None if bench.paper is None else list(bench.paper),
     }
     if (bench.out / RUN_FILE).exists():
         former = read_run_card(bench.out)
@@ -189,10 +201,10 @@ def _keep(bench: Bench, row: Row, meter: _Meter) -> None:
 
 
 def _row(bench: Bench, frozen: Frozen, variant: Variant, upscale: Upscale) -> Row:
-    target = bench.out / "out" / variant.folder / (frozen.name if variant.is_baseline else f"{frozen.name}.mkv")
-    settings = {"scale": 4.0, **bench.settings, **variant.changes} if not variant.is_baseline else {}
+    target = bench.out / "out" / variant.folder / (f"{frozen.name}.mkv" if variant.is_method else frozen.name)
     try:
-        outcome = upscale(variant, frozen.folder, target, fps=str(frozen.fps), settings=settings)
+        source, settings = _told(bench, frozen, variant)
+        outcome = upscale(variant, source, target, fps=str(frozen.fps), settings=settings)
         if outcome.error is not None:
             return Row(clip=frozen.name, method=variant.label, lr_sha256=frozen.sha256, error=outcome.error)
         return _measured(bench, frozen, variant, target, outcome)
@@ -201,6 +213,17 @@ def _row(bench: Bench, frozen: Frozen, variant: Variant, upscale: Upscale) -> Ro
     finally:
         if not bench.keep:
             _remove(target)
+
+
+def _told(bench: Bench, frozen: Frozen, variant: Variant) -> tuple[Path, dict[str, Any]]:
+    """What a worker reads, and the settings it gets. Raises InputError where there is no truth to reconstruct."""
+    if variant.is_method:
+        return frozen.folder, {"scale": 4.0, **bench.settings, **variant.changes}
+    if variant.method != RECONSTRUCT:
+        return frozen.folder, {}
+    if frozen.truth_path is None or frozen.truth is None:
+        raise InputError(f"{frozen.name}: there is no ground truth, which an autoencoder is measured on")
+    return frozen.truth_path, {**bench.settings, **variant.changes, "shape": list(frozen.truth.shape[:3])}
 
 
 def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outcome: JobOutcome) -> Row:
@@ -227,6 +250,8 @@ def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outc
         peak_bytes=outcome.peak_bytes,
         device_peak_bytes=outcome.device_peak_bytes,
         device=outcome.device,
+        sr_sha256=pixel_hash(restored),
+        random_weights=outcome.random_weights,
         values={name: _value(found) for name, found in measured.items()},
     )
 

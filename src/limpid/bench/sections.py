@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from limpid.bench.datasets import DATASETS
+from limpid.bench.papers import find_paper, find_part
+from limpid.bench.papers.beside import Beside, beside, numbers_of
 from limpid.bench.published import Published, published_for, warnings_for
 from limpid.bench.rows import Row, read_rows, read_run_card
 from limpid.bench.run import DEFAULT_METRICS
@@ -25,6 +28,8 @@ class Section:
     rows: tuple[Row, ...]
     published: tuple[Published, ...]
     published_warnings: tuple[str, ...]
+    beside: Beside | None = None
+    """The paper's table with our numbers, where the run is of one."""
 
     @property
     def failures(self) -> list[Row]:
@@ -34,15 +39,22 @@ class Section:
 def make_section(run: Path) -> Section:
     """What a run folder says. Raises InputError when it holds no run."""
     card, rows = read_run_card(run), read_rows(run)
-    numbers = published_for(card["dataset"])
+    table = make_table(rows, list(card["methods"]), card["metrics"])
+    numbers, together = published_for(card["dataset"]), None
+    if card.get("paper"):
+        paper = find_paper(card["paper"][0])
+        part = find_part(paper, card["paper"][1])
+        numbers = numbers_of(paper, part, card["dataset"])
+        together = beside(paper, part, card["dataset"], table, card["not_run"])
     return Section(
         title=f"{DATASETS[card['dataset']].title} ({run.name})",
         facts=tuple(_facts(card, rows)),
         warnings=tuple(_warnings(card, rows)),
-        table=make_table(rows, list(card["methods"]), card["metrics"]),
+        table=table,
         rows=tuple(rows),
         published=tuple(numbers),
         published_warnings=tuple(warnings_for(numbers)),
+        beside=together,
     )
 
 
@@ -75,4 +87,26 @@ def _warnings(card: dict[str, Any], rows: list[Row]) -> list[str]:
     for row in rows:
         hashes.setdefault(row.clip, set()).update({row.lr_sha256} - {""})
     mixed = [f"{clip}: methods saw different inputs" for clip, seen in hashes.items() if len(seen) > 1]
-    return [*card["problems"], *unfinished, *missing, *lossy, *mixed]
+    return [*card["problems"], *unfinished, *missing, *lossy, *mixed, *_random(rows), *_twins(rows)]
+
+
+def _random(rows: list[Row]) -> list[str]:
+    """Methods whose numbers say nothing of them."""
+    names = dict.fromkeys(row.method for row in rows if row.random_weights)
+    return [f"{name}: the weights are random numbers; this says whether it runs, not how good it is" for name in names]
+
+
+def _twins(rows: list[Row]) -> list[str]:
+    """Columns that gave the same pixels wherever both have a result: what was to make the difference had no effect."""
+    made: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row.sr_sha256:
+            made.setdefault(row.method, {})[row.clip] = row.sr_sha256
+    pairs = [(a, b, made[a].keys() & made[b].keys()) for a, b in combinations(made, 2)]
+    return [
+        f"{a} and {b} gave the same pixels on {'both clips' if len(clips) == 2 else f'all {len(clips)} clips'}"
+        if len(clips) > 1
+        else f"{a} and {b} gave the same pixels on the only clip that both have"
+        for a, b, clips in pairs
+        if clips and all(made[a][clip] == made[b][clip] for clip in clips)
+    ]

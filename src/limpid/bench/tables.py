@@ -173,7 +173,7 @@ def published_grids(numbers: Sequence[Published]) -> list[tuple[str, list[list[s
     grids = []
     for (paper, table, dataset), entries in groups.items():
         methods, metrics = dict.fromkeys(e.method for e in entries), dict.fromkeys(e.metric for e in entries)
-        values = {(e.metric, e.method): f"{e.value:.10g}" for e in entries}
+        values = {(e.metric, e.method): e.printed for e in entries}
         lines = [[metric, *(values.get((metric, method), "") for method in methods)] for metric in metrics]
         grids.append((f"{paper}, {table}: {dataset}", [["", *methods], *lines]))
     return grids

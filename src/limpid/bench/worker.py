@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from limpid.settings import Settings
 
 BASELINES = ("bicubic", "lanczos")
+RECONSTRUCT = "reconstruct"
+"""In place of a method: an autoencoder by itself, from the true frames (`limpid.bench.reconstruct`)."""
 
 
 def run_worker() -> int:
@@ -42,7 +44,7 @@ def do(job: dict[str, Any]) -> dict[str, Any]:
     """Seconds in all and in the restoring itself, or the error in one sentence."""
     from limpid.types import LimpidError
 
-    run = _baseline if job["method"] in BASELINES else _method
+    run = _baseline if job["method"] in BASELINES else _reconstruct if job["method"] == RECONSTRUCT else _method
     start = time.perf_counter()
     try:
         said = run(job)
@@ -71,6 +73,12 @@ def _baseline(job: dict[str, Any]) -> dict[str, Any]:
     return {"restore_s": round(seconds, 6), "device": "cpu"}
 
 
+def _reconstruct(job: dict[str, Any]) -> dict[str, Any]:
+    from limpid.bench.reconstruct import reconstruct
+
+    return reconstruct(job)
+
+
 def _method(job: dict[str, Any]) -> dict[str, Any]:
     import limpid
     from limpid.settings import Settings
@@ -82,11 +90,12 @@ def _method(job: dict[str, Any]) -> dict[str, Any]:
     report = limpid.upscale(
         job["source"], job["target"], settings=settings, overwrite=True, calibrate=False, on_event=watch
     )
-    return {"restore_s": round(watch.seconds.get("run", 0.0), 4), **_cuts(job, report.plan, settings), **_device()}
+    seconds = round(watch.seconds.get("run", 0.0), 4)
+    return {"restore_s": seconds, **_facts(job, report.plan, settings), **_device()}
 
 
-def _cuts(job: dict[str, Any], plan: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Where the result has joints in time and in space."""
+def _facts(job: dict[str, Any], plan: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Where the result has joints in time and in space, and whether it comes from random numbers."""
     from limpid.bench.cuts import tile_cuts, time_cuts
     from limpid.bench.datasets import SCALE
     from limpid.methods import find_method
@@ -97,6 +106,7 @@ def _cuts(job: dict[str, Any], plan: Mapping[str, Any], settings: Settings) -> d
         "borders": time_cuts(plan, method),
         "tile_columns": tile_cuts(plan, method, clip.width, SCALE),
         "tile_rows": tile_cuts(plan, method, clip.height, SCALE),
+        "random_weights": method.weights.random,
     }
 
 

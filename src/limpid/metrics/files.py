@@ -45,6 +45,14 @@ def paths_of(clips: Clips, files: Sequence[MetricFile], also: str = "") -> list[
     return paths
 
 
+def missing_files(metric: Metric) -> list[MetricFile]:
+    """The files that a metric needs and that do not lie where it looks for them; it may need a program besides."""
+    from limpid.checkpoints.folders import weights_root
+
+    files = metric.measure.keywords.get("files", ()) if isinstance(metric.measure, partial) else ()
+    return [file for file in files if not place(weights_root() / "metrics", file).is_file()]
+
+
 def named(files: Sequence[MetricFile]) -> str:
     """Files in words: ``a.pth (6 kB, BSD-2-Clause) and b.pth (1 MB, MIT)``."""
     return " and ".join(f"{f.name} ({f.size}, {f.licence})" for f in files)

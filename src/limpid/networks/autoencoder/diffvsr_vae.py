@@ -8,7 +8,7 @@ from typing import cast
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from limpid.networks.autoencoder.attention import SpaceTimeAttention
+from limpid.networks.autoencoder.attention import SpaceTimeAttention, SpatialAttention
 from limpid.networks.autoencoder.base import EncodedByImage
 from limpid.networks.autoencoder.blocks import MixedResnet
 from limpid.networks.autoencoder.decoder import LatentDecoder
@@ -18,7 +18,8 @@ from limpid.networks.autoencoder.layers import NarrowConv3d
 class TemporalVAE(EncodedByImage):
     """An `Autoencoder` with latents a quarter of the picture's height and width; DiffVSR section 3.3.
 
-    Norms of pictures are per frame; those of the temporal blocks are taken over all frames of a clip.
+    Norms of pictures are per frame; those of the temporal blocks are taken over all frames of a clip. Without
+    ``attention_over_time`` it is the paper's 3DVAE, which has the 3-D residual blocks only.
     """
 
     _group_offload_block_modules = ("quant_conv", "post_quant_conv", "encoder", "decoder", "time_conv_out")
@@ -34,6 +35,7 @@ class TemporalVAE(EncodedByImage):
         norm_num_groups: int = 32,
         scaling_factor: float = 0.08333,
         lr_condition: bool = False,
+        attention_over_time: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if lr_condition:
@@ -41,7 +43,11 @@ class TemporalVAE(EncodedByImage):
         widths, groups = tuple(block_out_channels), norm_num_groups
         self._make_encoder(in_channels, latent_channels, widths, layers_per_block, groups, "frame")
         make = partial(MixedResnet, groups=groups)
-        attention = SpaceTimeAttention(widths[-1], groups)
+        attention = (
+            SpaceTimeAttention(widths[-1], groups)
+            if attention_over_time
+            else SpatialAttention(widths[-1], groups, as_convolutions=True)
+        )
         self.decoder = LatentDecoder(
             latent_channels, out_channels, widths, layers_per_block, groups, "frame", make, attention
         )

@@ -57,6 +57,9 @@ class DecoderTraining:
     network: AutoencoderChoice
     weights: LossWeights = field(default_factory=LossWeights)
     latents: LatentSource = field(default_factory=LatentSource)
+    input_weight: float = 1.0
+    """How strongly a decoder with CFW follows the enlarged LR frames; 0: it learns without them, and the weights say
+    so."""
     critic: Literal["clips", "frames"] = "clips"
     """Temporal PatchGAN, or PatchGAN frame by frame."""
     critic_width: int = 64
@@ -133,7 +136,7 @@ class DecoderLearner:
         """Frames ``b t 3 H W``, about [-1, 1]."""
         b, t = batch.hr.shape[:2]
         z = self.objective.latents.clips(self.vae, batch, random, preview=preview)
-        frames = decoded(self.vae, z, t, batch.lr.flatten(0, 1) * 2 - 1)
+        frames = decoded(self.vae, z, t, batch.lr.flatten(0, 1) * 2 - 1, self.objective.input_weight)
         return torch.unflatten(frames.float(), 0, (b, t))
 
     def compared(self, made: Tensor, truth: Tensor, batch: ClipBatch) -> dict[str, Tensor]:
@@ -167,28 +170,30 @@ class DecoderLearner:
         self.vae.save_pretrained(folder / name)
         card = read_card(self.folder)
         notes = (f"{name} was trained on clips",)
-        finish_folder(
-            folder, card.name, random=card.random, started_from=self.folder, notes=notes, defaults=card.defaults
-        )
+        defaults = card.defaults if self.objective.input_weight else {**card.defaults, "decoder_weight": 0.0}
+        finish_folder(folder, card.name, random=card.random, started_from=self.folder, notes=notes, defaults=defaults)
 
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """Decoded from the same kind of latents as in training."""
         return (self.decode(batch, random, preview=True) + 1).div(2).clamp(0, 1)
 
 
-def decoded(vae: Any, z: Tensor, num_frames: int, lr: Tensor) -> Tensor:
+def decoded(vae: Any, z: Tensor, num_frames: int, lr: Tensor, weight: float = 1.0) -> Tensor:
     """Frames ``(b t) 3 H W`` of latents, told of the LR frames ``(b t) 3 h w`` in [-1, 1] in the way the decoder wants.
 
-    CFW follows the encoder's features of the LR frames, enlarged, at full weight.
+    CFW follows the encoder's features of the LR frames, enlarged, with ``weight``; SFT always does at full weight.
     """
     if not hasattr(vae, "features"):
         frames: Tensor = vae.decode(z, num_frames=num_frames, lr=lr)
+        return frames
+    if weight == 0:
+        frames = vae.decode(z, num_frames, None, 0.0)
         return frames
     with torch.no_grad():
         size = [vae.pixels_per_latent * edge for edge in z.shape[-2:]]
         large = F.interpolate(lr, size, mode="bicubic", align_corners=False).clamp(-1, 1)
         features = vae.features(large)
-    frames = vae.decode(z, num_frames, features, 1.0)
+    frames = vae.decode(z, num_frames, features, weight)
     return frames
 
 

@@ -31,6 +31,17 @@ RECIPES = {
     "mgld-vsr/vae": ".autoencoders:mgld_vsr_autoencoder",
     "dc-vsr/unet": ".dc_vsr_unet:dc_vsr_unet_recipe",
     "dc-vsr/few-step": ".few_step:dc_vsr_few_step",
+    "upscale-a-video/vae-without-input": ".ablations:upscale_a_video_decoder_without_input",
+    "diffvsr/unet-direct": ".ablations:diffvsr_unet_direct",
+    "diffvsr/unet-two-stage": ".ablations:diffvsr_unet_two_stage",
+    "diffvsr/unet-without-msta": ".ablations:diffvsr_unet_without_msta",
+    "diffvsr/vae-2d": ".ablations:diffvsr_image_decoder",
+    "diffvsr/vae-3d": ".ablations:diffvsr_decoder_without_attention",
+    "mgld-vsr/vae-cfw": ".ablations:mgld_vsr_decoder_cfw",
+    "mgld-vsr/vae-temporal": ".ablations:mgld_vsr_decoder_temporal",
+    "mgld-vsr/vae-without-sequence-losses": ".ablations:mgld_vsr_decoder_without_sequence_losses",
+    "mgld-vsr/vae-without-difference": ".ablations:mgld_vsr_decoder_without_difference",
+    "mgld-vsr/vae-without-consistency": ".ablations:mgld_vsr_decoder_without_consistency",
 }
 """Name -> module and function; nothing is imported before it is asked for."""
 
