@@ -66,8 +66,12 @@ def _read(row: Declared, text: str) -> Any:
 
 def check_variant(variant: Variant, settings: Mapping[str, Any]) -> None:
     """Raises SettingsError for settings that cannot be, WeightsError where weights are missing."""
-    if variant.is_method:
-        find_method(variant.method, Settings.from_dict({**settings, **variant.changes, "method": variant.method}))
+    if not variant.is_method:
+        return
+    chosen = Settings.from_dict({**variant.told(settings), "method": variant.method})
+    find_method(variant.method, chosen)
+    if chosen.caption == "auto" and chosen.caption_model is None:
+        raise SettingsError("captions need a model: --set caption_model=NAME, as --caption-model of limpid upscale")
 
 
 def ablation_variants(

@@ -30,6 +30,12 @@ class Variant:
         """The label as a name that every file system takes."""
         return re.sub(r"[^\w.+= -]", "_", self.label)
 
+    def told(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """Its settings: those of the whole run with its changes; a captioning model only where captions are wanted."""
+        values = {**common, **self.changes}
+        wanted = values.get("caption") == "auto"
+        return {name: value for name, value in values.items() if wanted or name != "caption_model"}
+
     @property
     def is_method(self) -> bool:
         """Whether it runs as ``limpid upscale`` does, and not frame by frame from Python."""

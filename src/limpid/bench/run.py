@@ -218,12 +218,12 @@ def _row(bench: Bench, frozen: Frozen, variant: Variant, upscale: Upscale) -> Ro
 def _told(bench: Bench, frozen: Frozen, variant: Variant) -> tuple[Path, dict[str, Any]]:
     """What a worker reads, and the settings it gets. Raises InputError where there is no truth to reconstruct."""
     if variant.is_method:
-        return frozen.folder, {"scale": 4.0, **bench.settings, **variant.changes}
+        return frozen.folder, {"scale": 4.0, **variant.told(bench.settings)}
     if variant.method != RECONSTRUCT:
         return frozen.folder, {}
     if frozen.truth_path is None or frozen.truth is None:
         raise InputError(f"{frozen.name}: there is no ground truth, which an autoencoder is measured on")
-    return frozen.truth_path, {**bench.settings, **variant.changes, "shape": list(frozen.truth.shape[:3])}
+    return frozen.truth_path, {**variant.told(bench.settings), "shape": list(frozen.truth.shape[:3])}
 
 
 def _measured(bench: Bench, frozen: Frozen, variant: Variant, target: Path, outcome: JobOutcome) -> Row:

@@ -92,8 +92,9 @@ def _warnings(card: dict[str, Any], rows: list[Row]) -> list[str]:
 
 def _random(rows: list[Row]) -> list[str]:
     """Methods whose numbers say nothing of them."""
-    names = dict.fromkeys(row.method for row in rows if row.random_weights)
-    return [f"{name}: the weights are random numbers; this says whether it runs, not how good it is" for name in names]
+    names = list(dict.fromkeys(row.method for row in rows if row.random_weights))
+    said = "the weights are random numbers: this says whether it runs, not how good it is"
+    return [f"{'; '.join(names)}: {said}"] if names else []
 
 
 def _twins(rows: list[Row]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limpid.cli.bench_run import run_parser, run_rows, run_settings
-from limpid.cli.parser import parse
+from limpid.cli.parser import Parser, parse
 from limpid.cli.words import shown
 from limpid.types import SettingsError
 
@@ -44,7 +44,7 @@ def paper(arguments: list[str]) -> int:
     return _table(options, each, find_part(each, options.table))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = run_parser("paper", usage=USAGE, description=DESCRIPTION, required=False)
     parser.add_argument("name", nargs="?", metavar="NAME", help="upscale-a-video, mgld-vsr, diffvsr or dc-vsr")
     parser.add_argument("table", nargs="?", metavar="TABLE", help="its number, or fig and the figure's number")

@@ -45,6 +45,7 @@ ABLATIONS: dict[str, Rows] = {
         # a decoder made for its input, without it: near to (c) of Table 5, which was trained without
         "motion guidance, temporal decoder without input": {"decoder_weight": 0.0},
         # Table 4
+        "flow by SpyNet": {"flow": "spynet"},
         "flow by RAFT": {"flow": "raft"},
         # Fig. 7; eta 10 is the method's own
         "eta 1": {"motion_guidance": 1.0},

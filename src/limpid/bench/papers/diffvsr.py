@@ -116,7 +116,7 @@ PAPER = Paper(
                 {
                     _FULL: "no text",
                     "a text for each shot": "InternLM-XComposer2 in the paper, which needs remote code and is not "
-                    "supported; --caption-model names another",
+                    "supported; --set caption_model=NAME is another",
                 },
             ),
             datasets=("youhq40", "videolq"),

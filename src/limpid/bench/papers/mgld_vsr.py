@@ -60,7 +60,7 @@ PAPER = Paper(
         PaperPart(
             name="4",
             title="the flow network of motion-guided sampling, on VideoLQ",
-            rows=ablation(METHOD, {"flow by RAFT": "MGLD flow=RAFT"}),
+            rows=ablation(METHOD, {"flow by SpyNet": "MGLD flow=SpyNet", "flow by RAFT": "MGLD flow=RAFT"}),
             datasets=("videolq",),
         ),
         PaperPart(

@@ -85,7 +85,7 @@ PAPER = Paper(
                 },
                 {
                     "video decoder, propagation": "no text, noise 120",
-                    "a text for each shot": "LLaVA-1.5 in the paper; --caption-model of limpid upscale says which here",
+                    "a text for each shot": "LLaVA-1.5 in the paper; --set caption_model=NAME says which here",
                 },
             ),
             datasets=("youhq40", "videolq"),
