@@ -11,9 +11,9 @@ from limpid.bench.datasets import DATASETS
 from limpid.bench.papers import PAPERS
 from limpid.bench.papers.costs import (
     CALLS,
-    CLIPS,
     GPU_FACTOR,
     SAMPLING,
+    SET_SIZES,
     TrainingStage,
     clip_seconds,
     hours_text,
@@ -61,7 +61,7 @@ def test_methods_work_as_is_counted() -> None:
 
 
 def test_clips_are_those_of_the_sets() -> None:
-    for name, (clips, frames, width, height) in CLIPS.items():
+    for name, (clips, frames, width, height) in SET_SIZES.items():
         dataset = DATASETS[name]
         assert clips == dataset.clips and dataset.frames is not None
         assert dataset.frames[0] <= frames <= dataset.frames[1]

@@ -37,7 +37,7 @@ def reconstruct(job: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     pixels = torch.from_numpy(frames.copy()).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     with torch.inference_mode():
-        made = torch.cat([_through(vae, pixels[part].to(device)).cpu() for part in chunks(count)])
+        made = torch.cat([_through(vae, pixels[part].to(device)).cpu() for part in decoder_chunks(count)])
     seconds = time.perf_counter() - start
     write_frames(Path(job["target"]), made.permute(0, 2, 3, 1).numpy())
     return {"restore_s": round(seconds, 6), "device": str(device), "random_weights": read_card(folder).random}
@@ -51,7 +51,7 @@ def _through(vae: Any, frames: torch.Tensor) -> torch.Tensor:
     return levels
 
 
-def chunks(count: int) -> list[slice]:
+def decoder_chunks(count: int) -> list[slice]:
     """Chunks that the decoder takes one by one: of equal length as far as that can be, without overlap."""
     number = -(-count // _CHUNK_FRAMES)
     starts = [index * count // number for index in range(number + 1)]

@@ -41,7 +41,7 @@ class Row:
     device: str = ""
     lossless: bool = True
     sr_sha256: str = ""
-    """Of the result's pixels: rows that ought to differ can be told apart."""
+    """Hash of the result's pixels, by which rows that ought to differ can be told apart."""
     random_weights: bool = False
     error: str | None = None
     values: Mapping[str, RowValue] = field(default_factory=dict)

@@ -5,14 +5,16 @@ Plain data, from which ``limpid bench paper`` and ``docs/reproduce.md`` are made
 
 from __future__ import annotations
 
-from limpid.bench.papers.dc_vsr import PAPER as DC_VSR
-from limpid.bench.papers.diffvsr import PAPER as DIFFVSR
+from limpid.bench.papers.dc_vsr import DC_VSR_PAPER
+from limpid.bench.papers.diffvsr import DIFFVSR_PAPER
 from limpid.bench.papers.kinds import Paper, PaperPart
-from limpid.bench.papers.mgld_vsr import PAPER as MGLD_VSR
-from limpid.bench.papers.upscale_a_video import PAPER as UPSCALE_A_VIDEO
+from limpid.bench.papers.mgld_vsr import MGLD_VSR_PAPER
+from limpid.bench.papers.upscale_a_video import UPSCALE_A_VIDEO_PAPER
 from limpid.types import SettingsError
 
-PAPERS: dict[str, Paper] = {paper.name: paper for paper in (UPSCALE_A_VIDEO, MGLD_VSR, DIFFVSR, DC_VSR)}
+PAPERS: dict[str, Paper] = {
+    paper.name: paper for paper in (UPSCALE_A_VIDEO_PAPER, MGLD_VSR_PAPER, DIFFVSR_PAPER, DC_VSR_PAPER)
+}
 """Name of a method -> its paper."""
 
 

@@ -66,7 +66,7 @@ class _Column:
 
     titles: tuple[str, ...]
     line: TableRow | None
-    """Of the run; None: it was not measured."""
+    """The line of the run; None: it was not measured."""
     reason: str = ""
     """Why it was not."""
     factor: float = 1.0

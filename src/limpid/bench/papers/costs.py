@@ -17,7 +17,7 @@ from limpid.bench.worker import RECONSTRUCT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class NetworkCall:
     """One measured call of a network: processor seconds for ``frames`` of ``lr_px`` pixels of the input each."""
 
     seconds: float
@@ -34,8 +34,8 @@ class Call:
 class Sampling:
     """How a method works through a clip."""
 
-    denoise: Call
-    decode: Call | None
+    denoise: NetworkCall
+    decode: NetworkCall | None
     """None: not measured, and left out."""
     steps: int
     calls: int
@@ -48,15 +48,15 @@ class Sampling:
 
 
 CALLS = {
-    "sd-x4-upscaler": Call(seconds=27.2, frames=8, lr_px=64 * 64),
-    "upscale-a-video": Call(seconds=45.0, frames=8, lr_px=64 * 64),
-    "diffvsr": Call(seconds=47.0, frames=8, lr_px=64 * 64),
-    "mgld-vsr": Call(seconds=63.0, frames=5, lr_px=128 * 128),
-    "dc-vsr": Call(seconds=296.0, frames=14, lr_px=128 * 128),
-    "image decoder": Call(seconds=14.3, frames=8, lr_px=32 * 32),
-    "upscale-a-video decoder": Call(seconds=32.2, frames=8, lr_px=32 * 32),
-    "diffvsr decoder": Call(seconds=43.3, frames=8, lr_px=32 * 32),
-    "mgld-vsr decoder": Call(seconds=20.4, frames=2, lr_px=48 * 48),
+    "sd-x4-upscaler": NetworkCall(seconds=27.2, frames=8, lr_px=64 * 64),
+    "upscale-a-video": NetworkCall(seconds=45.0, frames=8, lr_px=64 * 64),
+    "diffvsr": NetworkCall(seconds=47.0, frames=8, lr_px=64 * 64),
+    "mgld-vsr": NetworkCall(seconds=63.0, frames=5, lr_px=128 * 128),
+    "dc-vsr": NetworkCall(seconds=296.0, frames=14, lr_px=128 * 128),
+    "image decoder": NetworkCall(seconds=14.3, frames=8, lr_px=32 * 32),
+    "upscale-a-video decoder": NetworkCall(seconds=32.2, frames=8, lr_px=32 * 32),
+    "diffvsr decoder": NetworkCall(seconds=43.3, frames=8, lr_px=32 * 32),
+    "mgld-vsr decoder": NetworkCall(seconds=20.4, frames=2, lr_px=48 * 48),
 }
 """docs/performance.md, "one call ..." of each section."""
 
@@ -92,7 +92,7 @@ SAMPLING = {
     "dc-vsr": Sampling(denoise=CALLS["dc-vsr"], decode=None, steps=25, calls=2, window=(14, 7), tile=(128, 64)),
 }
 
-CLIPS = {
+SET_SIZES = {
     "reds4": (4, 100, 320, 180),
     "reds30": (30, 100, 320, 180),
     "udm10": (10, 32, 318, 180),
@@ -105,9 +105,9 @@ CLIPS = {
 
 def row_hours(row: PaperRow, dataset: str) -> float | None:
     """GPU hours of a row on a data set; None where it is not known, 0 for what takes no GPU."""
-    if dataset not in CLIPS:
+    if dataset not in SET_SIZES:
         return None
-    clips, frames, width, height = CLIPS[dataset]
+    clips, frames, width, height = SET_SIZES[dataset]
     seconds = clip_seconds(row.method, row.changes, frames, width, height)
     return None if seconds is None else clips * seconds / GPU_FACTOR / 3600
 

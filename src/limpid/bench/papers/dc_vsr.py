@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from limpid.bench.papers.kinds import Paper, PaperPart, ablation, figure
+from limpid.bench.papers.kinds import Paper, PaperPart, figure, settings_rows
 from limpid.bench.papers.others import compared
 
-METHOD = "dc-vsr"
+_METHOD = "dc-vsr"
 _LQ = "the low-quality frames of REDS4 and UDM10, and the seed of their degradation"
 _CROPS = "which frames and crops are shown"
 _COMPARE = "limpid compare RUN/out/*/CLIP.mkv --lr RUN/lr/CLIP --out page.html"
-_PICTURES = f"limpid bench paper {METHOD} 1 --dataset NAME ..., then {_COMPARE}"
-_ROWS = f"limpid bench paper {METHOD} 2 --dataset NAME ..., then {_COMPARE}"
+_PICTURES = f"limpid bench paper {_METHOD} 1 --dataset NAME ..., then {_COMPARE}"
+_ROWS = f"limpid bench paper {_METHOD} 2 --dataset NAME ..., then {_COMPARE}"
 _GUIDANCE = "limpid bench guidance (see its --help)"
 
-PAPER = Paper(
-    name=METHOD,
+DC_VSR_PAPER = Paper(
+    name=_METHOD,
     title="DC-VSR",
     trained_on=("REDS",),
     training=(("dc-vsr/unet", "svd"),),
@@ -39,8 +39,8 @@ PAPER = Paper(
         PaperPart(
             name="2",
             title="attention propagation (SAP, TAP) and guidance by attention on REDS4",
-            rows=ablation(
-                METHOD,
+            rows=settings_rows(
+                _METHOD,
                 {
                     "none": "DC-VSR no SAP,TAP,DSSAG",
                     "SAP": "DC-VSR SAP",
@@ -84,7 +84,7 @@ PAPER = Paper(
         PaperPart(
             name="fig11",
             title="with and without DSSAG",
-            rows=ablation(METHOD, {"SAP, TAP": "", "SAP, TAP, DSSAG": ""}),
+            rows=settings_rows(_METHOD, {"SAP, TAP": "", "SAP, TAP, DSSAG": ""}),
             datasets=("reds4", "videolq"),
             metrics=("musiq", "dover", "niqe", "m2-coherent", "m3-coherence"),
             missing=_CROPS,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from limpid.bench.papers.kinds import Paper, PaperPart, PaperRow, ablation, figure, trained
+from limpid.bench.papers.kinds import Paper, PaperPart, PaperRow, figure, settings_rows, trained
 from limpid.bench.papers.others import compared
 from limpid.bench.worker import RECONSTRUCT
 
-METHOD = "diffvsr"
+_METHOD = "diffvsr"
 _LQ = "the low-quality frames of the synthetic sets, and what its two degradations of YouHQ40 are"
 _TEN = "which 10 clips of YouHQ40 are YouHQ10, and their low-quality frames"
 _CROPS = "which frames and crops are shown"
 _COMPARE = "limpid compare RUN/out/*/CLIP.mkv --ref GT/CLIP --lr RUN/lr/CLIP --out page.html"
-_PICTURES = f"limpid bench paper {METHOD} 1 --dataset NAME ..., then {_COMPARE}"
+_PICTURES = f"limpid bench paper {_METHOD} 1 --dataset NAME ..., then {_COMPARE}"
 _FULL = "noise+transition"
 _COMPARED = compared(
     "Real-ESRGAN", "SD x4 Upscaler", "DiffBIR", "RealBasicVSR", "MGLD-VSR", "VEnhancer", "Upscale-A-Video", "DiffVSR"
@@ -26,8 +26,8 @@ def _decoder(label: str, published: str, recipe: str) -> PaperRow:
     return trained(label, published, RECONSTRUCT, recipe)
 
 
-PAPER = Paper(
-    name=METHOD,
+DIFFVSR_PAPER = Paper(
+    name=_METHOD,
     title="DiffVSR",
     trained_on=("WebVid", "OpenVid", "YouHQ"),
     training=(("diffvsr/vae", "sd-x4-upscaler"), ("diffvsr/unet", "diffvsr/vae")),
@@ -50,13 +50,13 @@ PAPER = Paper(
             name="3",
             title="multi-scale attention (MSTA), progressive learning (PLS) and latent transition (ILT)",
             rows=(
-                trained("(a) MSTA", "DiffVSR (a) MSTA", METHOD, "diffvsr/unet-direct", consistency="none"),
-                *ablation(
-                    METHOD,
+                trained("(a) MSTA", "DiffVSR (a) MSTA", _METHOD, "diffvsr/unet-direct", consistency="none"),
+                *settings_rows(
+                    _METHOD,
                     {"none": "DiffVSR (b) MSTA+PLS", _FULL: "DiffVSR (c) MSTA+PLS+ILT"},
                     {"none": "ILT and the noise that goes with it are off"},
                 ),
-                trained("PLS and ILT, no MSTA", "", METHOD, "diffvsr/unet-without-msta", "not in the paper"),
+                trained("PLS and ILT, no MSTA", "", _METHOD, "diffvsr/unet-without-msta", "not in the paper"),
             ),
             datasets=("youhq40",),
             missing=_TEN,
@@ -72,7 +72,7 @@ PAPER = Paper(
                 PaperRow(
                     label="TE-3DVAE of the authors",
                     method=RECONSTRUCT,
-                    changes={"weights": METHOD},
+                    changes={"weights": _METHOD},
                     note="not in the paper as a row of its own",
                 ),
             ),
@@ -83,9 +83,9 @@ PAPER = Paper(
             name="5",
             title="direct, two-stage and three-stage (progressive) learning",
             rows=(
-                trained("(1) direct", "DiffVSR (1) direct learning", METHOD, "diffvsr/unet-direct"),
-                trained("(2) two stages", "DiffVSR (2) 2-stage", METHOD, "diffvsr/unet-two-stage"),
-                *ablation(METHOD, {_FULL: "DiffVSR (3) progressive"}, {_FULL: "three stages"}),
+                trained("(1) direct", "DiffVSR (1) direct learning", _METHOD, "diffvsr/unet-direct"),
+                trained("(2) two stages", "DiffVSR (2) 2-stage", _METHOD, "diffvsr/unet-two-stage"),
+                *settings_rows(_METHOD, {_FULL: "DiffVSR (3) progressive"}, {_FULL: "three stages"}),
             ),
             datasets=("youhq40",),
             missing=f"{_TEN}; how many iterations each strategy had: here all have as many in all",
@@ -110,8 +110,8 @@ PAPER = Paper(
         PaperPart(
             name="fig9",
             title="with and without text prompts",
-            rows=ablation(
-                METHOD,
+            rows=settings_rows(
+                _METHOD,
                 {_FULL: "", "a text for each shot": ""},
                 {
                     _FULL: "no text",

@@ -68,7 +68,9 @@ class Paper:
     """Recipe and what it starts from, in order, for weights of one's own."""
 
 
-def ablation(method: str, published: Mapping[str, str], notes: Mapping[str, str] | None = None) -> tuple[PaperRow, ...]:
+def settings_rows(
+    method: str, published: Mapping[str, str], notes: Mapping[str, str] | None = None
+) -> tuple[PaperRow, ...]:
     """Rows of `limpid.methods.ablations` by their labels; ``published``: label -> the paper's row."""
     said = notes or {}
     return tuple(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from limpid.bench.papers.kinds import Paper, PaperPart, PaperRow, ablation, figure, trained
+from limpid.bench.papers.kinds import Paper, PaperPart, PaperRow, figure, settings_rows, trained
 from limpid.bench.papers.others import compared
 
-METHOD = "mgld-vsr"
+_METHOD = "mgld-vsr"
 _LQ = "the low-quality frames of REDS4, UDM10 and SPMCS, and the seed of their degradation"
 _COMPARE = "limpid compare RUN/out/*/CLIP.mkv --lr RUN/lr/CLIP --out page.html"
-_PICTURES = f"limpid bench paper {METHOD} 1 --dataset NAME ..., then {_COMPARE}"
+_PICTURES = f"limpid bench paper {_METHOD} 1 --dataset NAME ..., then {_COMPARE}"
 _FULL = "motion guidance, temporal decoder"
 _COMPARED = compared(
     "Bicubic", "RVRT", "BSRGAN", "Real-ESRGAN", "StableSR", "DBVSR", "RealVSR", "RealBasicVSR", "MGLD-VSR"
@@ -17,11 +17,11 @@ _OWN = "the decoder is trained on your own clips, not on the authors'"
 
 
 def _loss(label: str, published: str, recipe: str) -> PaperRow:
-    return trained(label, published, METHOD, f"mgld-vsr/vae-{recipe}", _OWN)
+    return trained(label, published, _METHOD, f"mgld-vsr/vae-{recipe}", _OWN)
 
 
-PAPER = Paper(
-    name=METHOD,
+MGLD_VSR_PAPER = Paper(
+    name=_METHOD,
     title="MGLD-VSR",
     trained_on=("REDS",),
     training=(("mgld-vsr/unet", "sd-2-1-base"), ("mgld-vsr/vae", "mgld-vsr/unet")),
@@ -44,8 +44,8 @@ PAPER = Paper(
         PaperPart(
             name="3",
             title="motion-guided sampling (MDS) and the sequence decoder (TSD) on VideoLQ",
-            rows=ablation(
-                METHOD,
+            rows=settings_rows(
+                _METHOD,
                 {
                     "no motion guidance, image decoder": "MGLD baseline (no MDS, no TSD)",
                     "motion guidance, image decoder": "MGLD MDS",
@@ -60,17 +60,17 @@ PAPER = Paper(
         PaperPart(
             name="4",
             title="the flow network of motion-guided sampling, on VideoLQ",
-            rows=ablation(METHOD, {"flow by SpyNet": "MGLD flow=SpyNet", "flow by RAFT": "MGLD flow=RAFT"}),
+            rows=settings_rows(_METHOD, {"flow by SpyNet": "MGLD flow=SpyNet", "flow by RAFT": "MGLD flow=RAFT"}),
             datasets=("videolq",),
         ),
         PaperPart(
             name="5",
             title="layers over time (TM) and CFW in the decoder, and its losses over time, on VideoLQ",
             rows=(
-                *ablation(METHOD, {"motion guidance, image decoder": "MGLD dec (a) no TM, no CFW"}),
+                *settings_rows(_METHOD, {"motion guidance, image decoder": "MGLD dec (a) no TM, no CFW"}),
                 _loss("decoder (b): CFW", "MGLD dec (b) CFW", "cfw"),
                 _loss("decoder (c): TM", "MGLD dec (c) TM", "temporal"),
-                *ablation(METHOD, {_FULL: "MGLD dec (d) TM+CFW"}, {_FULL: "also (d) on the right of the table"}),
+                *settings_rows(_METHOD, {_FULL: "MGLD dec (d) TM+CFW"}, {_FULL: "also (d) on the right of the table"}),
                 _loss("losses (a): neither", "MGLD loss (a) none", "without-sequence-losses"),
                 _loss("losses (b): L_swc", "MGLD loss (b) L_swc", "without-difference"),
                 _loss("losses (c): L_diff", "MGLD loss (c) L_diff", "without-consistency"),
@@ -95,8 +95,8 @@ PAPER = Paper(
         PaperPart(
             name="fig7",
             title="the strength of motion guidance, eta",
-            rows=ablation(
-                METHOD,
+            rows=settings_rows(
+                _METHOD,
                 {
                     "no motion guidance, temporal decoder": "",
                     "eta 1": "",

@@ -25,7 +25,7 @@ from limpid.bench.published import published
 from limpid.checkpoints.manifest import ENTRIES
 from limpid.metrics.catalogue import METRICS
 
-HEAD = f"""# The papers' tables and figures
+_HEAD = f"""# The papers' tables and figures
 
 `limpid bench paper` lists the tables and figures of the four papers, says what of each is on this machine, runs what
 can be run, and puts our numbers beside the printed ones. This page is made of the same list.
@@ -93,7 +93,7 @@ StagesOf = Callable[[str], Sequence[StageLike]]
 
 def reproduce_page(training_sets: Sequence[TrainingSet], stages_of: StagesOf) -> str:
     """The whole page as Markdown."""
-    parts = [HEAD, _data(training_sets), _weights(), _metrics(), _others()]
+    parts = [_HEAD, _data(training_sets), _weights(), _metrics(), _others()]
     parts += ["\n".join(_paper(paper, stages_of)) for paper in PAPERS.values()]
     return "\n".join(parts).rstrip() + "\n"
 

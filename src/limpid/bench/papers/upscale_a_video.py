@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from limpid.bench.papers.kinds import Paper, PaperPart, ablation, figure, trained
+from limpid.bench.papers.kinds import Paper, PaperPart, figure, settings_rows, trained
 from limpid.bench.papers.others import compared
 
-METHOD = "upscale-a-video"
+_METHOD = "upscale-a-video"
 _LQ = "the low-quality frames of the paper's test sets, and the seed and strength of their degradation"
 _CROPS = "which frames and crops are shown"
 _COMPARE = "limpid compare RUN/out/*/CLIP.mkv --ref GT/CLIP --lr RUN/lr/CLIP --out page.html"
-_PICTURES = f"limpid bench paper {METHOD} 1 --dataset NAME ..., then {_COMPARE}"
+_PICTURES = f"limpid bench paper {_METHOD} 1 --dataset NAME ..., then {_COMPARE}"
 
-PAPER = Paper(
-    name=METHOD,
+UPSCALE_A_VIDEO_PAPER = Paper(
+    name=_METHOD,
     title="Upscale-A-Video",
     trained_on=("WebVid", "YouHQ"),
     training=(("upscale-a-video/unet", "sd-x4-upscaler"), ("upscale-a-video/vae", "upscale-a-video/unet")),
@@ -37,8 +37,8 @@ PAPER = Paper(
             name="2",
             title="decoder and propagation on YouHQ40; below them, what the decoder is told of the input",
             rows=(
-                *ablation(
-                    METHOD,
+                *settings_rows(
+                    _METHOD,
                     {
                         "image decoder, no propagation": "UAV ablation a: no ft-VAE-dec, no latent prop",
                         "image decoder, propagation": "UAV ablation b: latent prop only",
@@ -49,7 +49,7 @@ PAPER = Paper(
                 trained(
                     "video decoder without input, propagation",
                     "",
-                    METHOD,
+                    _METHOD,
                     "upscale-a-video/vae-without-input",
                     "not in the paper: its decoder without the SFT by the LR frames",
                     autoencoder="video",
@@ -67,14 +67,14 @@ PAPER = Paper(
         figure(
             6,
             "temporal profiles of the rows of Table 2 and of other methods",
-            f"limpid bench paper {METHOD} 2 ..., then {_COMPARE} --profile row",
+            f"limpid bench paper {_METHOD} 2 ..., then {_COMPARE} --profile row",
             "the clip and the row: they are not named",
         ),
         PaperPart(
             name="fig7",
             title="text prompts and the noise on the input",
-            rows=ablation(
-                METHOD,
+            rows=settings_rows(
+                _METHOD,
                 {
                     "video decoder, propagation": "",
                     "a text for each shot": "",
