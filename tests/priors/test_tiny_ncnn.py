@@ -83,6 +83,7 @@ def test_the_same_bits_again_and_for_any_chunk_and_nearly_the_same_for_any_tile(
     once = clip(weights, frames)
     assert np.array_equal(once, clip(weights, frames))
     assert np.array_equal(once, clip(weights, frames, segment_frames=2))
+    assert np.array_equal(once, clip(weights, frames, threads=1))
     tiled = clip(weights, frames, tile_px=24)
     assert np.abs(once.astype(int) - tiled).max() <= 1
     in_torch = clip(weights, frames, runtime="torch", dtype="float32")

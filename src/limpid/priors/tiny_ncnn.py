@@ -1,14 +1,17 @@
 """The network of `tiny` in ncnn: the same arithmetic, frame by frame, with what is shifted in time handed on between.
 
 Blocks that mix time read a few channels of the frames before and after. So the network is cut in front of each of
-them: all frames go through the first part, then through the next, and what lies between stays in ncnn's own layout. A
-frame goes through the same convolutions whatever frames are computed with it, so it has the same bits for any segment
-or chunk. Winograd's convolutions add in an order that depends on where a tile begins: cuts in space differ by rounding.
+them: all frames go through the first part, then through the next, and what lies between stays in ncnn's own layout.
+Each thread has a frame of its own: threads of ncnn that share one wait for each other at every layer, which on a
+machine with other work to do takes longer than the layer. A frame goes through the same convolutions whatever frames
+are computed with it, so it has the same bits for any segment, chunk or number of threads. Winograd's convolutions add
+in an order that depends on where a tile begins: cuts in space differ by rounding.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -37,20 +40,25 @@ class TinyInNcnn:
     """Computes what `limpid.priors.tiny.TinyNetwork.forward` does."""
 
     def __init__(self, network: TinyNetwork, *, threads: int, vulkan: int | None = None, half: bool = False) -> None:
-        where = {"threads": threads, "vulkan": vulkan, "half": half}
-        self._at_level = lru_cache(KEPT_LEVELS)(lambda sigma: NcnnNetwork.of_graph(tiny_graph(network, sigma), **where))
+        where = {"vulkan": vulkan, "half": half}
+        self._at_level = lru_cache(KEPT_LEVELS)(
+            lambda sigma, threads: NcnnNetwork.of_graph(tiny_graph(network, sigma), threads=threads, **where)
+        )
+        # A Vulkan device takes one picture after the other.
+        self._threads = threads if vulkan is None else 1
+        self._pool = ThreadPoolExecutor(self._threads)
         self._mixing = [n for n, block in enumerate(_blocks(network)) if block.shift]
 
     def __call__(self, lr: Tensor, z: Tensor, sigma: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Mean and spread of one clip; ``sigma`` is one level."""
-        network = self._at_level(float(sigma))
+        network = self._at_level(float(sigma), self._threads if frames == 1 else 1)
         arrays = {"lr": _array(lr), "z": _array(z)}
         given = [{name: network.mat(each[t], shared=True) for name, each in arrays.items()} for t in range(frames)]
         for block in self._mixing:
             names = [name.format(block) for name in ("x{}", "first{}", "second{}")]
-            parts = [network.run(each, names, packed=True) for each in given]
+            parts = list(self._pool.map(partial(network.run, outputs=names, packed=True), given))
             given = [_shifted(block, parts, t) for t in range(frames)]
-        out = [network.run(each, ("mean", "spread")) for each in given]
+        out = list(self._pool.map(partial(network.run, outputs=("mean", "spread")), given))
         mean, spread = (torch.from_numpy(np.stack([np.asarray(each[i]) for each in out])) for i in (0, 1))
         return mean, spread
 
