@@ -55,11 +55,23 @@ class Browser:
 
     def __enter__(self) -> Self:
         (target,) = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
-        attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        self._session = attached["sessionId"]
+        self._attach(target["targetId"])
+        return self
+
+    def _attach(self, target: str) -> str:
+        self._session = ""
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
-        return self
+        return self._session
+
+    def new_tab(self) -> tuple[str, str]:
+        """Opens a second page, which calls go to from now on; what `use` takes for the former and for the new one."""
+        before, self._session = self._session, ""
+        return before, self._attach(self.call("Target.createTarget", url="about:blank")["targetId"])
+
+    def use(self, tab: str) -> None:
+        self._session = tab
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,7 @@
-"""``limpid serve`` as a process on loopback for tests in a browser, which can be killed and started again."""
+"""``limpid serve`` as a process on loopback for tests in a browser, which can be killed and started again.
+
+As a program (``python page_server.py STATE ROOT PORT``) it is a server with `fake_limpid` for its engine.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from pathlib import Path
 
 
 class PageServer:
-    """The real command with the real engine; the port stays the same when it starts again."""
+    """The real command with the real engine, or a fake one; the port stays the same when it starts again."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.films = folder, folder / "films"
+    def __init__(self, folder: Path, *, fake: bool = False) -> None:
+        self.folder, self.films, self.fake = folder, folder / "films", fake
         self.films.mkdir(parents=True)
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
@@ -23,9 +26,11 @@ class PageServer:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        words = [*("--no-browser", "--port", str(self.port)), "--root", str(self.films)]
+        state, port = str(self.folder / "state"), str(self.port)
+        fake = [__file__, state, str(self.films), port]
+        real = ["-m", "limpid", "serve", "--no-browser", "--port", port, "--root", str(self.films), "--state", state]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "limpid", "serve", *words, "--state", str(self.folder / "state")],
+            [sys.executable, *(fake if self.fake else real)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,3 +58,15 @@ class PageServer:
         assert self.process is not None and self.process.stdout is not None
         self.process.wait(30)
         self.process.stdout.close()
+
+
+def _serve_fake(state: Path, root: Path, port: int) -> None:
+    import serving
+
+    from limpid.serve.running import serve
+
+    serve(serving.fake_config(state, root, port=port), open_browser=False)
+
+
+if __name__ == "__main__":
+    _serve_fake(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
