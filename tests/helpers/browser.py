@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -153,3 +154,19 @@ class Browser:
             self._rest += piece
         message, self._rest = self._rest.split(b"\0", 1)
         return dict(json.loads(message))
+
+
+def drop(page: Browser, path: Path) -> None:
+    """Drags a file from outside over the drop zone of the page and lets it go there."""
+    box = "document.querySelector('.drop-zone').getBoundingClientRect()"
+    at = page.value(f"(() => {{ const b = {box}; return {{ x: b.x + b.width / 2, y: b.y + b.height / 2 }}; }})()")
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "dragOver"):
+        page.call("Input.dispatchDragEvent", type=kind, data=data, **at)
+    page.wait_for("document.querySelector('.drop-zone.over')")
+    page.call("Input.dispatchDragEvent", type="drop", data=data, **at)
+
+
+def unexpected(page: Browser) -> list[str]:
+    """What the console says, but for requests that nobody could answer while the server was dead."""
+    return [text for text in page.complaints() if not re.search("ERR_(CONNECTION|INCOMPLETE|EMPTY)", text)]

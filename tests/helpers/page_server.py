@@ -65,7 +65,7 @@ def _serve_fake(state: Path, root: Path, port: int) -> None:
 
     from limpid.serve.running import serve
 
-    serve(serving.fake_config(state, root, port=port), open_browser=False)
+    serve(serving.fake_config(state, root, port=port, limits={"piece_bytes": 1 << 16}), open_browser=False)
 
 
 if __name__ == "__main__":

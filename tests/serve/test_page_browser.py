@@ -57,22 +57,6 @@ def choose(page: Any, selector: str, value: str) -> None:
     )
 
 
-def drop(page: Any, path: Path) -> None:
-    """Drags a file from outside over the page and lets it go there."""
-    box = "document.querySelector('.drop-zone').getBoundingClientRect()"
-    at = page.value(f"(() => {{ const b = {box}; return {{ x: b.x + b.width / 2, y: b.y + b.height / 2 }}; }})()")
-    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "dragOver"):
-        page.call("Input.dispatchDragEvent", type=kind, data=data, **at)
-    page.wait_for("document.querySelector('.drop-zone.over')")
-    page.call("Input.dispatchDragEvent", type="drop", data=data, **at)
-
-
-def unexpected(page: Any) -> list[str]:
-    """What the console says, but for requests that nobody could answer while the server was dead."""
-    return [text for text in page.complaints() if "ERR_CONNECTION" not in text and "ERR_INCOMPLETE" not in text]
-
-
 def test_views_load_without_a_complaint_fit_a_phone_and_ask_nobody_else(page: Any, server: PageServer) -> None:
     for width in (1440, 390):
         size(page, width, 844)
@@ -103,7 +87,7 @@ def test_names_of_files_are_text(page: Any) -> None:
 def test_settings_that_exclude_each_other_are_refused_before_queueing(page: Any, server: PageServer) -> None:
     clip = media.make_video(server.films / "small.mp4", frames=4)
     go(page, "#/new")
-    drop(page, clip)
+    browser.drop(page, clip)
     page.wait_for("document.querySelector('.summary code').textContent.includes('small')")
     choose(page, "#set-codec", "ffv1")
     choose(page, "#set-crf", "20")
@@ -123,7 +107,7 @@ def test_a_clip_is_dropped_tried_queued_and_finished_although_the_server_is_kill
 ) -> None:
     page.timeout_s = 120
     clip = media.make_video(tmp_path / "walk.mp4", frames=FRAMES)
-    drop(page, clip)
+    browser.drop(page, clip)
     page.wait_for("document.querySelector('.inputs li .quiet')?.textContent.includes('uploaded')")
     page.wait_for("document.querySelector('.summary code').textContent.includes('walk')")
     choose(page, "#set-size", "scale 2")
@@ -150,4 +134,4 @@ def test_a_clip_is_dropped_tried_queued_and_finished_although_the_server_is_kill
     page.value("document.querySelector('.player .play').click()")
     page.wait_for("Number(document.querySelector('.player [aria-label=Frame]').value) > 3")
     assert page.value("document.querySelectorAll('.crops li').length") >= 1
-    assert unexpected(page) == []
+    assert browser.unexpected(page) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def page(server: PageServer, tmp_path: Path) -> Iterator[Any]:
     with browser.Browser(PROGRAM, tmp_path / "profile") as window:
         opened(window, server)
         yield window
-        assert window.complaints() == []
+        assert browser.unexpected(window) == []
 
 
 def opened(page: Any, server: PageServer) -> None:
@@ -130,3 +131,16 @@ def test_settings_are_kept_under_a_name_and_used_again(page: Any, server: PageSe
     opened(page, server)
     page.value("location.hash = '#/new'")
     page.wait_for("[...document.querySelectorAll('.presets option')].some((e) => e.value === 'Television')")
+
+
+def test_an_upload_goes_on_after_the_server_was_killed(page: Any, server: PageServer, tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(12 << 20)
+    (tmp_path / "large.mp4").write_bytes(data)
+    browser.drop(page, tmp_path / "large.mp4")
+    page.wait_for("document.querySelector('.inputs progress')?.value > 500000")
+    server.kill()
+    page.wait_for("!document.getElementById('offline').hidden")
+    server.start()
+    page.wait_for("document.querySelector('.inputs li .quiet').textContent.includes('· uploaded')")
+    (found,) = api(page, "GET", "/uploads")["uploads"]
+    assert Path(found["path"]).read_bytes() == data
