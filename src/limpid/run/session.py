@@ -10,6 +10,7 @@ from typing import Any
 from limpid.durable.files import digest_of
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
+from limpid.plan.allocator import free_memory
 from limpid.plan.device import Machine, choose_machine, versions
 from limpid.plan.segments import Plan, Rung
 from limpid.restoration.restorer import Restorer, target_size
@@ -108,7 +109,7 @@ class Session:
     def estimate(self, plan: Plan, read: Read, *, trial: bool, folder: Path | None = None) -> Estimate:
         if not (trial and worth_a_trial(plan)):
             return guess(plan, self.spec, self.segment_spec)
-        return calibrate(
+        found = calibrate(
             plan,
             read=read,
             restorer=self.compute(plan),
@@ -119,6 +120,8 @@ class Session:
             shared=self.machine.torch_device.type == "cpu",
             folder=folder,
         )
+        free_memory()  # what the trial leaves is in pieces into which the larger chunks of the run do not fit
+        return found
 
     def check_space(self, estimate: Estimate, teller: Teller, *, left: float) -> None:
         warning = check_space(
