@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from limpid.types import HiddenEdges
+from limpid.video.boxes import boxes, inside
+from limpid.video.heif import Heif, read_heif
 from limpid.video.opening import is_cover
 
 _MOST_ELEMENTS = 20_000
@@ -50,6 +52,7 @@ def hidden_edges(container: Any, stream: Any, path: Path) -> Hidden | None:
                 found = _of_matroska(file, films.index(stream))
             else:
                 found = _of_mp4(file, stream.id) if "mov" in name else None
+                found = found or (_of_picture(read_heif(path)) if "mov" in name else None)
     except (OSError, struct.error, ValueError, ZeroDivisionError, OverflowError):
         return None
     fits = found is not None and all(edge >= 0 for edge in found.crop) and any(found.crop)
@@ -126,42 +129,15 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _of_mp4(file: BinaryIO, track_id: int) -> Hidden | None:
     file.seek(0, 2)
     end = file.tell()
-    for start, stop in _boxes(file, 0, end, b"moov"):
-        for track in _boxes(file, start, stop, b"trak"):
+    for start, stop in boxes(file, 0, end, b"moov"):
+        for track in boxes(file, start, stop, b"trak"):
             if _track_id(file, *track) == track_id:
                 return _aperture(file, *track)
     return None
 
 
-def _boxes(file: BinaryIO, start: int, stop: int, kind: bytes) -> Iterator[tuple[int, int]]:
-    """Where the contents of all boxes of a kind begin and end."""
-    for _ in range(_MOST_ELEMENTS):
-        if stop - start < 8:
-            return
-        file.seek(start)
-        size, name = struct.unpack(">I4s", file.read(8))
-        header = 8
-        if size == 1:
-            size, header = struct.unpack(">Q", file.read(8))[0], 16
-        end = stop if size == 0 else min(start + size, stop)
-        if end < start + header:
-            return
-        if name == kind:
-            yield start + header, end
-        start = end
-
-
-def _inside(file: BinaryIO, start: int, stop: int, *kinds: bytes) -> tuple[int, int] | None:
-    for kind in kinds:
-        found = next(_boxes(file, start, stop, kind), None)
-        if found is None:
-            return None
-        start, stop = found
-    return start, stop
-
-
 def _track_id(file: BinaryIO, start: int, stop: int) -> int | None:
-    header = _inside(file, start, stop, b"tkhd")
+    header = inside(file, start, stop, b"tkhd")
     if header is None:
         return None
     file.seek(header[0])
@@ -172,17 +148,26 @@ def _track_id(file: BinaryIO, start: int, stop: int) -> int | None:
 
 def _aperture(file: BinaryIO, start: int, stop: int) -> Hidden | None:
     """The ``clap`` box of the first sample entry (ISO 14496-12, 12.1.4)."""
-    descriptions = _inside(file, start, stop, b"mdia", b"minf", b"stbl", b"stsd")
+    descriptions = inside(file, start, stop, b"mdia", b"minf", b"stbl", b"stsd")
     if descriptions is None:
         return None
     entry, end = descriptions[0] + 8, descriptions[1]
     file.seek(entry + 32)
     width, height = struct.unpack(">HH", file.read(4))
-    box = next(_boxes(file, entry + 86, end, b"clap"), None)
+    box = next(boxes(file, entry + 86, end, b"clap"), None)
     if box is None:
         return None
     file.seek(box[0])
-    values = struct.unpack(">IIIIiIiI", file.read(32))
+    return _by_aperture(width, height, file.read(32))
+
+
+def _of_picture(picture: Heif) -> Hidden | None:
+    """The clean aperture of a HEIC picture, which has sides that its codec cannot have by itself."""
+    return _by_aperture(*picture.size, picture.aperture) if picture.aperture else None
+
+
+def _by_aperture(width: int, height: int, box: bytes) -> Hidden:
+    values = struct.unpack(">IIIIiIiI", box[:32])
     w, h, x, y = (Fraction(values[i], values[i + 1]) for i in (0, 2, 4, 6))
     left, top = math.floor((width - w) / 2 + x), math.floor((height - h) / 2 + y)
     return Hidden(crop=HiddenEdges(left, top, width - left - math.floor(w), height - top - math.floor(h)))

@@ -1,21 +1,26 @@
-"""Colour profile and EXIF of images, copied from file to file without touching a pixel.
+"""Colour profile, EXIF and XMP of images, copied from file to file without touching a pixel.
 
-PNG, JPEG, WebP and (the profile of) TIFF, by their specifications: ISO 15948, ITU-T T.81 with ICC.1 annex B and the
-Exif standard, RFC 9649, TIFF 6.0. Lengths in files are believed only as far as the file goes.
+PNG, JPEG, WebP and TIFF, by their specifications: ISO 15948, ITU-T T.81 with ICC.1 annex B and the Exif standard,
+RFC 9649, TIFF 6.0, ISO 16684 for XMP in each of them; HEIC and AVIF are read. Lengths in files are believed only as far
+as the file goes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+
+from limpid.video.directories import DESCRIBING, Entry, read_directory, write_directory, write_fields
+from limpid.video.heif import heif_of
 
 _FILMS = ("mp4", "mov", "mkv")
 _MOST_BYTES = 16 << 20
@@ -23,7 +28,9 @@ _MOST_BYTES = 16 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 _EXIF_HEAD, _ICC_HEAD = b"Exif\0\0", b"ICC_PROFILE\0"
-_TIFF_ICC, _TIFF_EXIF, _ORIENTATION = 34675, 34665, 0x0112
+_PNG_XMP, _JPEG_XMP = b"XML:com.adobe.xmp\0", b"http://ns.adobe.com/xap/1.0/\0"
+_TIFF_ICC, _TIFF_XMP, _ORIENTATION = 34675, 700, 0x0112
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,7 @@ class ImageTags:
 
     exif: bytes = b""
     icc: bytes = b""
+    xmp: bytes = b""
     png: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -43,8 +51,20 @@ def read_tags(path: Path | str) -> ImageTags:
         found = _read(data)
         icc = found.icc if found.icc[16:20] == b"RGB " and len(found.icc) <= _MOST_BYTES else b""
         exif = found.exif if len(found.exif) <= _MOST_BYTES else b""
-        return replace(found, icc=icc, exif=_upright(exif))
+        xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", found.xmp) if len(found.xmp) <= _MOST_BYTES else b""
+        return replace(found, icc=icc, exif=_upright(exif), xmp=xmp)
     return ImageTags()
+
+
+def exif_orientation(data: bytes) -> int:
+    """How the EXIF block of a PNG, JPEG, WebP or AVIF says that the picture is to be turned, 1 to 8; 1: not at all."""
+    with contextlib.suppress(struct.error, zlib.error, ValueError, IndexError):
+        exif = b"" if data[:4] in (b"II*\0", b"MM\0*") else _read(data).exif
+        if exif[:4] in (b"II*\0", b"MM\0*"):
+            entries = read_directory(exif, frozenset((_ORIENTATION,)))
+            value = int.from_bytes(entries[0].data, "little") if entries else 1
+            return value if 1 <= value <= 8 else 1
+    return 1
 
 
 def _read(data: bytes) -> ImageTags:
@@ -54,22 +74,14 @@ def _read(data: bytes) -> ImageTags:
         return _from_jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         chunks = dict(_riff(data))
-        return ImageTags(exif=chunks.get(b"EXIF", b"").removeprefix(_EXIF_HEAD), icc=chunks.get(b"ICCP", b""))
+        exif = chunks.get(b"EXIF", b"").removeprefix(_EXIF_HEAD)
+        return ImageTags(exif=exif, icc=chunks.get(b"ICCP", b""), xmp=chunks.get(b"XMP ", b""))
     if data[:4] in (b"II*\0", b"MM\0*"):
-        return ImageTags(icc=dict(_tiff_values(data)).get(_TIFF_ICC, b""))
-    return _from_opencv(data)
-
-
-def _from_opencv(data: bytes) -> ImageTags:
-    """AVIF, where OpenCV (5 and newer) reads such things."""
-    decode: Any = getattr(cv2, "imdecodeWithMetadata", None)
-    if decode is None or data[4:8] != b"ftyp":
-        return ImageTags()
-    _, kinds, blocks = decode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[:3]
-    found = {int(kind): np.asarray(block).tobytes() for kind, block in zip(kinds, blocks, strict=True)}
-    names: Any = cv2
-    exif = found.get(names.IMAGE_METADATA_EXIF, b"")
-    return ImageTags(exif=exif.removeprefix(_EXIF_HEAD), icc=found.get(names.IMAGE_METADATA_ICCP, b""))
+        return _from_tiff(data)
+    if data[4:8] == b"ftyp":
+        picture = heif_of(io.BytesIO(data), len(data))
+        return ImageTags(exif=picture.exif, icc=picture.icc, xmp=picture.xmp)
+    return ImageTags()
 
 
 # -------------------------------------------------------------------------------------------------- reading
@@ -84,29 +96,48 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _from_png(data: bytes) -> ImageTags:
-    exif, icc, colour = b"", b"", []
+    exif, icc, xmp, colour = b"", b"", b"", []
     for kind, body in _png_chunks(data):
         if kind == b"eXIf":
             exif = body
         elif kind == b"iCCP":
             _, _, packed = body.partition(b"\0")
             icc = zlib.decompressobj().decompress(packed[1:], _MOST_BYTES)
+        elif kind == b"iTXt" and body.startswith(_PNG_XMP):
+            xmp = _international_text(body[len(_PNG_XMP) :])
         elif kind in _PNG_COLOUR:
             colour.append((kind, body))
-    return ImageTags(exif=exif, icc=icc, png=tuple(colour))
+    return ImageTags(exif=exif, icc=icc, xmp=xmp, png=tuple(colour))
+
+
+def _international_text(body: bytes) -> bytes:
+    """The text of an iTXt chunk after its keyword: two flags, a language, a translated keyword, perhaps packed."""
+    _, _, rest = body[2:].partition(b"\0")
+    text = rest.partition(b"\0")[2]
+    return zlib.decompressobj().decompress(text, _MOST_BYTES) if body[0] else text
 
 
 def _from_jpeg(data: bytes) -> ImageTags:
-    exif, parts, at = b"", {}, 2
+    exif, xmp, parts, at = b"", b"", {}, 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
         size = struct.unpack(">H", data[at + 2 : at + 4])[0]
         body = data[at + 4 : at + 2 + size]
         if data[at + 1] == 0xE1 and body.startswith(_EXIF_HEAD):
             exif = body[len(_EXIF_HEAD) :]
+        if data[at + 1] == 0xE1 and body.startswith(_JPEG_XMP):
+            xmp = body[len(_JPEG_XMP) :]
         if data[at + 1] == 0xE2 and body.startswith(_ICC_HEAD):
             parts[body[12]] = body[14:]
         at += 2 + size
-    return ImageTags(exif=exif, icc=b"".join(parts[number] for number in sorted(parts)))
+    return ImageTags(exif=exif, icc=b"".join(parts[number] for number in sorted(parts)), xmp=xmp)
+
+
+def _from_tiff(data: bytes) -> ImageTags:
+    """EXIF is the first directory itself there, of which that is taken which describes the picture."""
+    values = {entry.tag: entry.data for entry in read_directory(data, frozenset((_TIFF_ICC, _TIFF_XMP)))}
+    described = read_directory(data, DESCRIBING)
+    exif = b"II*\0\x08\0\0\0" + write_directory(described, "<", 8) if described else b""
+    return ImageTags(exif=exif, icc=values.get(_TIFF_ICC, b""), xmp=values.get(_TIFF_XMP, b""))
 
 
 def _riff(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -126,20 +157,14 @@ def _tiff_entries(data: bytes) -> tuple[str, int, list[tuple[int, int, int, byte
     return order, start, entries
 
 
-def _tiff_values(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Byte strings of the first directory."""
-    order, _, entries = _tiff_entries(data)
-    for tag, kind, count, value in entries:
-        if kind in (1, 7) and 4 < count <= _MOST_BYTES:
-            at = struct.unpack(order + "I", value)[0]
-            yield tag, data[at : at + count]
-
-
 def _upright(exif: bytes) -> bytes:
     """The block with orientation 1, and without the directory of its thumbnail, which shows the picture as it was."""
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return b""
-    order, start, entries = _tiff_entries(exif)
+    try:
+        order, start, entries = _tiff_entries(exif)
+    except struct.error:
+        return b""
     out = bytearray(exif)
     for i, (tag, *_) in enumerate(entries):
         if tag == _ORIENTATION:
@@ -154,7 +179,7 @@ def _upright(exif: bytes) -> bytes:
 
 def with_tags(data: bytes, kind: str, tags: ImageTags) -> bytes:
     """An encoded image (png, jpg, webp, tif) with these tags; `lost_tags` says what its kind cannot hold."""
-    if not (tags.exif or tags.icc or tags.png):
+    if tags == ImageTags():
         return data
     writer = {"png": _to_png, "jpg": _to_jpeg, "webp": _to_webp, "tif": _to_tiff}.get(kind)
     return writer(data, tags) if writer is not None else data
@@ -170,8 +195,6 @@ def what_is_lost(tags: ImageTags, kind: str) -> list[str]:
     if tags.png and not tags.icc and kind != "png" and any(name != b"sRGB" for name, _ in tags.png):
         names = ", ".join(name.decode() for name, _ in tags.png)
         lost.append(f"the colour description of the image ({names}) is not carried over: {kind} has no place for it")
-    if tags.exif and kind == "tif":
-        lost.append("the EXIF data of the image is not carried over to tif")
     return lost
 
 
@@ -186,6 +209,8 @@ def _to_png(data: bytes, tags: ImageTags) -> bytes:
         added.append(_png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(tags.icc, 9)))
     if tags.exif:
         added.append(_png_chunk(b"eXIf", tags.exif))
+    if tags.xmp:
+        added.append(_png_chunk(b"iTXt", _PNG_XMP + bytes(4) + tags.xmp))
     return data[:head] + b"".join(added) + data[head:]
 
 
@@ -196,6 +221,8 @@ def _to_jpeg(data: bytes, tags: ImageTags) -> bytes:
     added = []
     if tags.exif and len(tags.exif) + 8 < 65536:
         added.append((0xE1, _EXIF_HEAD + tags.exif))
+    if tags.xmp and len(tags.xmp) + len(_JPEG_XMP) + 2 < 65536:
+        added.append((0xE1, _JPEG_XMP + tags.xmp))
     pieces = [tags.icc[i : i + 65000] for i in range(0, len(tags.icc), 65000)]
     if len(pieces) < 256:
         added += [(0xE2, _ICC_HEAD + bytes([i + 1, len(pieces)]) + piece) for i, piece in enumerate(pieces)]
@@ -214,25 +241,26 @@ def _to_webp(data: bytes, tags: ImageTags) -> bytes:
         alpha = 0x10 if picture.ndim == 3 and picture.shape[2] == 4 else 0
         size = b"".join((side - 1).to_bytes(3, "little") for side in (picture.shape[1], picture.shape[0]))
         extended = bytes([alpha, 0, 0, 0]) + size
-    flags = extended[0] | (0x20 if tags.icc else 0) | (0x08 if tags.exif else 0)
+    flags = extended[0] | (0x20 if tags.icc else 0) | (0x08 if tags.exif else 0) | (0x04 if tags.xmp else 0)
     parts = [(b"VP8X", bytes([flags]) + extended[1:])]
     parts += [(b"ICCP", tags.icc)] if tags.icc else []
     parts += [(kind, body) for kind, body in chunks if kind != b"VP8X"]
     parts += [(b"EXIF", tags.exif)] if tags.exif else []
+    parts += [(b"XMP ", tags.xmp)] if tags.xmp else []
     body = b"".join(kind + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2) for kind, part in parts)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
 def _to_tiff(data: bytes, tags: ImageTags) -> bytes:
-    """The profile and a new first directory, which names it, at the end of the file."""
-    if not tags.icc:
-        return data
+    """A new first directory at the end of the file, with what the old one says and what is added."""
     order, start, entries = _tiff_entries(data)
     after = start + 2 + 12 * len(entries)
+    added = [Entry(tag=_TIFF_ICC, kind=7, data=tags.icc)] if tags.icc else []
+    added += [Entry(tag=_TIFF_XMP, kind=1, data=tags.xmp)] if tags.xmp else []
+    with contextlib.suppress(struct.error):
+        added += read_directory(tags.exif, DESCRIBING) if tags.exif else []
+    new = {entry.tag for entry in added}
     data += b"\0" * (len(data) % 2)
-    icc = tags.icc + b"\0" * (len(tags.icc) % 2)
-    entry = (_TIFF_ICC, 7, len(tags.icc), struct.pack(order + "I", len(data)))
-    listed = sorted([*(e for e in entries if e[0] != _TIFF_ICC), entry])
-    directory = struct.pack(order + "H", len(listed)) + b"".join(struct.pack(order + "HHI4s", *e) for e in listed)
-    where = struct.pack(order + "I", len(data) + len(icc))
-    return data[:4] + where + data[8:] + icc + directory + data[after : after + 4]
+    kept = [entry for entry in entries if entry[0] not in new]
+    directory = write_fields(added, order, len(data), raw=kept, after=data[after : after + 4])
+    return data[:4] + struct.pack(order + "I", len(data)) + data[8:] + directory

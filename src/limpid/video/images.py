@@ -15,6 +15,7 @@ from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
 from limpid.video.names import IMAGE_SUFFIXES, is_image_name, natural_key
+from limpid.video.orientation import upright
 
 DEFAULT_FPS = Fraction(24)
 _SRGB = ColorTags(primaries=1, transfer=13, matrix=0, full_range=True)
@@ -40,7 +41,7 @@ def probe_folder(folder: Path, fps: Fraction | None) -> Clip:
 
 def probe_image(path: Path, fps: Fraction | None) -> Clip | None:
     """One still image as a clip of one frame; None when OpenCV cannot read it or when it is an animation."""
-    if not is_image_name(path) or _is_animated(path) or _decode(path, cv2.IMREAD_UNCHANGED) is None:
+    if not is_image_name(path) or _is_animated(path) or _unchanged(path) is None:
         return None
     if _is_animated_webp(path):
         raise InputError(f"{path}: animated WebP is not supported; convert it to a video or to images first")
@@ -49,7 +50,7 @@ def probe_image(path: Path, fps: Fraction | None) -> Clip | None:
 
 def _image_clip(path: Path, paths: Sequence[Path], asked_fps: Fraction | None) -> Clip:
     fps = asked_fps or DEFAULT_FPS
-    first, pixels = next(((p, a) for p in paths if (a := _decode(p, cv2.IMREAD_UNCHANGED)) is not None), (None, None))
+    first, pixels = next(((p, a) for p in paths if (a := _unchanged(p)) is not None), (None, None))
     if first is None or pixels is None:
         raise InputError(f"{path}: none of its {len(paths)} images can be read")
     headers = {p: header for p in paths if (header := _png_header(p)) is not None}
@@ -59,7 +60,7 @@ def _image_clip(path: Path, paths: Sequence[Path], asked_fps: Fraction | None) -
     assert upright is not None
     height, width = upright.shape[:2]
     for p, header in headers.items():
-        if (header[0], header[1]) != (width, height):
+        if (header[0], header[1]) not in ((width, height), (height, width)):  # EXIF may turn it; the scan looks closely
             raise mixed_sizes(path, first, (width, height), p, (header[0], header[1]))
     return Clip(
         path=str(path),
@@ -95,15 +96,16 @@ def mixed_sizes(
 
 def load_image(path: Path | str, *, alpha: bool, deep: bool) -> np.ndarray | None:
     """An image as upright ``h w 3|4`` RGB(A), uint8 or (``deep``) full-scale uint16; None when it cannot be decoded."""
-    pixels = _decode(Path(path), cv2.IMREAD_UNCHANGED) if alpha else None
+    data = _content(Path(path))
+    pixels = _decode(data, cv2.IMREAD_UNCHANGED) if alpha else None
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
-        # Only this way of reading follows the orientation that cameras write.
-        pixels = _decode(Path(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None:
             return None
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if alpha else cv2.COLOR_BGR2RGB))
     else:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
+    pixels = upright(pixels, data)
     if deep and pixels.dtype == np.uint8:
         return pixels.astype(np.uint16) * 257
     if not deep and pixels.dtype == np.uint16:
@@ -111,17 +113,26 @@ def load_image(path: Path | str, *, alpha: bool, deep: bool) -> np.ndarray | Non
     return pixels
 
 
-def _decode(path: Path, flags: int) -> np.ndarray | None:
+def _unchanged(path: Path) -> np.ndarray | None:
+    return _decode(_content(path), cv2.IMREAD_UNCHANGED)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file whose header claims a picture of a size that can be handled; empty for all others."""
+    try:
+        content = read_regular(path, MAX_IMAGE_BYTES)
+    except (OSError, ValueError):
+        return b""
+    return content if check_picture(path, content) else b""
+
+
+def _decode(data: bytes, flags: int) -> np.ndarray | None:
     """OpenCV's decoder on bytes (its own file reading cannot open every name); floats and broken files give None."""
     log: Any = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
-        content = read_regular(path, MAX_IMAGE_BYTES)
-        if not check_picture(path, content):
-            return None
-        data = np.frombuffer(content, np.uint8)
-        pixels = cv2.imdecode(data, flags) if data.size else None
-    except (OSError, ValueError, cv2.error):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except (ValueError, cv2.error):
         return None
     finally:
         log.setLogLevel(level)
@@ -130,9 +141,9 @@ def _decode(path: Path, flags: int) -> np.ndarray | None:
     return _full_scale(np.asarray(pixels), data)
 
 
-def _full_scale(pixels: np.ndarray, data: np.ndarray) -> np.ndarray:
+def _full_scale(pixels: np.ndarray, data: bytes) -> np.ndarray:
     """AVIF of 10 and 12 bits comes with values of so many bits (its box ``av1C`` says how many)."""
-    head = data[:4096].tobytes()
+    head = data[:4096]
     if pixels.dtype != np.uint16 or head[4:8] != b"ftyp" or b"av1C" not in head:
         return pixels
     flags = head[head.index(b"av1C") + 6]

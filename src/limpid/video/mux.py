@@ -19,14 +19,14 @@ from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Wi
 from limpid.video.encode import add_video_stream
 from limpid.video.extras import TIMECODE_RATES
 from limpid.video.files import writing
-from limpid.video.image_tags import ImageTags, read_tags, what_is_lost
+from limpid.video.image_results import assemble_pictures, lost_of_pictures, without_place
 from limpid.video.join import Clock, encoded_packets, is_lossless_stand_in, joined_packets
 from limpid.video.matroska import reserve, set_aspect
 from limpid.video.opening import choose_video, open_input, open_output, read_packets
 from limpid.video.refusals import CHAPTERS, RefusedError, Without, suspects_of, without_refused
 from limpid.video.segments import main_video_stream
 from limpid.video.side import add_side_streams, copy_chapters, copy_file_tags
-from limpid.video.stills import Growing, assemble_image, assemble_images, check_replaceable, is_single, kept_names
+from limpid.video.stills import Growing, check_replaceable, is_single
 from limpid.video.tracks import Range, SideStreams, side_packets
 
 
@@ -95,7 +95,7 @@ def assemble(
         notes = without_place(clip, spec)
         told = None if on_whole is None else partial(on_whole, notes=notes)
         place = Growing(temporary or temporary_name(output), told, overwrite)
-        _assemble_images(segments, output, spec, clip, timeline, part, place, on_progress)
+        assemble_pictures(segments, output, spec, clip, timeline, part, place, on_progress)
         return notes
     temporary = temporary or temporary_name(output)
     try:
@@ -118,48 +118,6 @@ def assemble(
         discard(temporary)
         raise
     return notes
-
-
-def _assemble_images(
-    segments: Sequence[Path],
-    output: Path,
-    spec: OutputSpec,
-    clip: Clip,
-    timeline: Timeline,
-    part: Window,
-    place: Growing,
-    on_progress: Callable[[int], None] | None,
-) -> None:
-    """Images under the names of those that they were made from, with their profile and EXIF."""
-    sources = [clip.image_paths[timeline.pts[n]] for n in range(part.start, part.stop)] if clip.image_paths else []
-
-    def tags(number: int) -> ImageTags:
-        return read_tags(sources[number]) if number < len(sources) else ImageTags()
-
-    if is_single(output, spec):
-        if len(segments) != 1 or len(part) != 1:
-            raise OutputError(f"{output} is one image, and there are {len(part)} frames: give the name of a folder")
-        assemble_image(segments[0], output, tags=tags(0), place=place)
-    else:
-        assemble_images(
-            segments,
-            output,
-            first_frame=part.start,
-            expected=len(part),
-            place=place,
-            names=kept_names(sources, spec.image_format) if Path(clip.path).is_dir() else None,
-            tags=tags,
-            on_progress=on_progress,
-        )
-
-
-def without_place(clip: Clip, spec: OutputSpec) -> tuple[str, ...]:
-    """What images cannot hold of their source; and of images what no film can hold."""
-    notes = [f"{s.kind} stream {s.index} is not carried over: images have no place for it" for s in clip.side_streams]
-    if clip.image_paths:
-        tags = read_tags(clip.image_paths[0])
-        notes += what_is_lost(tags, spec.image_format if spec.codec == "images" else spec.container)
-    return tuple(notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +149,7 @@ def _write(film: _Film, path: Path, without: Without) -> tuple[str, ...]:
         notes = side.sentences() if side else []
         if span.shift and not film.preview:
             notes.insert(0, f"the source's times start at {float(span.shift):.3f} s; the output starts at 0")
-        notes += without_place(clip, spec) if clip.kind == "images" else ()
+        notes += lost_of_pictures(clip, spec)
         wanted_tags = dict(out.metadata)
     notes += verify_file(path, spec, clock, wanted_tags)
     return tuple(notes)

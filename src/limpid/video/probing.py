@@ -14,8 +14,9 @@ from limpid.types import Clip, HiddenEdges, InputError, SettingsError, SideStrea
 from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
 from limpid.video.extras import extras_of
+from limpid.video.heif import read_heif
 from limpid.video.images import probe_folder, probe_image
-from limpid.video.names import is_image_name
+from limpid.video.names import is_image_name, is_still_name
 from limpid.video.opening import check_readable, is_cover, is_folder, read_packets
 from limpid.video.pixels import bit_depth, has_alpha, resolve_color, turn_of
 
@@ -199,4 +200,6 @@ def _stream_notes(container: Any, decoder: Decoder, frame: av.VideoFrame, asked:
         )
     if decoder.stream.metadata.get("alpha_mode") == "1" and not has_alpha(frame.format):
         notes.append("the video has alpha, which this FFmpeg cannot decode; it is left out")
+    if is_still_name(decoder.path) and read_heif(decoder.path).has_alpha:
+        notes.append("the transparency of the picture lies in a picture of its own (HEIC), and is left out")
     return tuple(notes)

@@ -20,7 +20,8 @@ import numpy as np
 from limpid.types import Clip, OutputSpec
 from limpid.video.encode import FrameEncoder, add_video_stream
 from limpid.video.files import writing
-from limpid.video.mux import MUXERS, copy_side, filling, lost_tags, mux_packet, without_place
+from limpid.video.image_results import lost_of_pictures, without_place
+from limpid.video.mux import MUXERS, copy_side, filling, lost_tags, mux_packet
 from limpid.video.opening import choose_video, open_container, read_packets
 from limpid.video.refusals import Without, without_refused
 from limpid.video.tracks import Range, SideStreams, side_packets
@@ -56,7 +57,7 @@ def _try(clip: Clip, spec: OutputSpec, without: Without) -> tuple[str, ...]:
     data.seek(0)
     with av.open(data, "r", metadata_errors="replace") as written:
         lost = lost_tags(spec, tags, written)
-    return (*side.notes, *lost)  # how many pieces are damaged is known at the end
+    return (*side.notes, *lost, *lost_of_pictures(clip, spec))  # how many pieces are damaged is known at the end
 
 
 def _mux(side: SideStreams, out: Any, spec: OutputSpec) -> None:

@@ -7,10 +7,12 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from limpid.types import Clip, InputError, Timeline
@@ -19,6 +21,7 @@ from limpid.video.decode import Decoder, Shown, field_of
 from limpid.video.deinterlace import check_mode
 from limpid.video.extras import LOST
 from limpid.video.images import scan_images
+from limpid.video.names import is_still_name
 from limpid.video.pixels import FULL, plane_array, stored_size
 from limpid.video.side_data import kinds_of
 from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
@@ -176,7 +179,8 @@ class _Pass:
         if self.retagged_frames:
             frames = _count(self.retagged_frames, "frame")
             yield f"{frames} with other primaries or another transfer curve than the first; all are taken to be like it"
-        yield from dict.fromkeys(LOST[kind] for kind in LOST if kind in self.kinds)
+        told = {Type.ICC_PROFILE} if is_still_name(Path(self.clip.path)) else set()  # tags of single pictures are kept
+        yield from dict.fromkeys(LOST[kind] for kind in LOST if kind in self.kinds - told)
         if len(self.stats.aspects) > 1:
             shapes = ", then ".join(map(str, self.stats.aspects))
             yield f"the shape of the pixels changes ({shapes}); all frames are shown in the first one"

@@ -214,6 +214,7 @@ def _tagged(file: Path, tags: ImageTags) -> bytes:
         return data
     names: Any = cv2
     blocks = {names.IMAGE_METADATA_EXIF: tags.exif, names.IMAGE_METADATA_ICCP: tags.icc}
+    blocks[names.IMAGE_METADATA_XMP] = tags.xmp
     used = {number: np.frombuffer(block, np.uint8) for number, block in blocks.items() if block}
     done, encoded = encode(".avif", picture, list(used), list(used.values()), _PARAMETERS["avif"])
     return bytes(encoded.tobytes()) if done else data
