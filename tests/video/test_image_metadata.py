@@ -14,7 +14,7 @@ from passing import pass_through
 
 from limpid.types import InputError
 from limpid.video import probe
-from limpid.video.directories import EXIF, GPS, Entry, read_directory, write_directory
+from limpid.video.directories import EXIF, GPS, TagField, read_directory, write_directory
 from limpid.video.heif import read_heif
 from limpid.video.image_tags import ImageTags, read_tags, with_tags
 from limpid.video.images import load_image
@@ -23,12 +23,12 @@ from limpid.video.stills import can_write
 ICC = bytes(16) + b"RGB " + bytes(range(200)) * 4
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="A title"/></x:xmpmeta>'
 FIELDS = (
-    Entry(tag=271, kind=2, data=b"Maker\0"),
-    Entry(tag=274, kind=3, data=struct.pack("<H", 6)),
-    Entry(tag=306, kind=2, data=b"2026:01:02 03:04:05\0"),
-    Entry(tag=33432, kind=2, data=b"Somebody\0"),
-    Entry(tag=EXIF, kind=4, inner=(Entry(tag=33434, kind=5, data=struct.pack("<II", 1, 250)),)),
-    Entry(tag=GPS, kind=4, inner=(Entry(tag=2, kind=5, data=struct.pack("<6I", 52, 1, 31, 1, 12, 1)),)),
+    TagField(tag=271, kind=2, data=b"Maker\0"),
+    TagField(tag=274, kind=3, data=struct.pack("<H", 6)),
+    TagField(tag=306, kind=2, data=b"2026:01:02 03:04:05\0"),
+    TagField(tag=33432, kind=2, data=b"Somebody\0"),
+    TagField(tag=EXIF, kind=4, inner=(TagField(tag=33434, kind=5, data=struct.pack("<II", 1, 250)),)),
+    TagField(tag=GPS, kind=4, inner=(TagField(tag=2, kind=5, data=struct.pack("<6I", 52, 1, 31, 1, 12, 1)),)),
 )
 KINDS = ["png", "jpg", "webp", "tif", *(["avif"] if can_write("avif") else [])]
 

@@ -23,18 +23,18 @@ _DEEPEST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class TagField:
     """One field; ``data`` in little-endian order, ``inner`` where it is a directory of its own."""
 
     tag: int
     kind: int
     data: bytes = b""
-    inner: tuple[Entry, ...] = ()
+    inner: tuple[TagField, ...] = ()
 
 
 def read_directory(
     block: bytes, tags: frozenset[int] | None = None, *, at: int | None = None, depth: int = 0
-) -> list[Entry]:
+) -> list[TagField]:
     """The fields (with these tags) of the directory at ``at``, the first one by default.
 
     Raises struct.error for what is no directory.
@@ -50,13 +50,13 @@ def read_directory(
         if tag in _INNER:
             if depth < _DEEPEST:
                 place = struct.unpack(order + "I", value)[0]
-                found.append(Entry(tag=tag, kind=4, inner=tuple(read_directory(block, at=place, depth=depth + 1))))
+                found.append(TagField(tag=tag, kind=4, inner=tuple(read_directory(block, at=place, depth=depth + 1))))
             continue
         size = length * _UNIT_BYTES[kind]
         begin = struct.unpack(order + "I", value)[0]
         data = value[:size] if size <= 4 else block[begin : begin + min(size, _MOST_VALUE_BYTES)]
         if len(data) == size:
-            found.append(Entry(tag=tag, kind=kind, data=_little(data, kind, order)))
+            found.append(TagField(tag=tag, kind=kind, data=_little(data, kind, order)))
     return found
 
 
@@ -68,22 +68,22 @@ def _little(data: bytes, kind: int, order: str) -> bytes:
     return b"".join(data[i : i + step][::-1] for i in range(0, len(data), step))
 
 
-def write_directory(entries: Iterable[Entry], order: str, base: int) -> bytes:
+def write_directory(entries: Iterable[TagField], order: str, base: int) -> bytes:
     """A directory that will lie at ``base``, with its values and inner directories behind it."""
     return write_fields(entries, order, base, raw=[], after=bytes(4))
 
 
 def write_fields(
-    entries: Iterable[Entry], order: str, base: int, *, raw: Iterable[tuple[int, int, int, bytes]], after: bytes
+    entries: Iterable[TagField], order: str, base: int, *, raw: Iterable[tuple[int, int, int, bytes]], after: bytes
 ) -> bytes:
     """`write_directory` among fields that are kept as they are: tag, type, count, four bytes; ``after`` ends it."""
-    listed: list[tuple[int, int, int, bytes | Entry]] = [*raw]
+    listed: list[tuple[int, int, int, bytes | TagField]] = [*raw]
     listed += [(entry.tag, entry.kind, len(entry.data) // _UNIT_BYTES[entry.kind], entry) for entry in entries]
     listed.sort(key=lambda field: field[0])
     head, tail = struct.pack(order + "H", len(listed)), b""
     behind = base + 2 + 12 * len(listed) + 4
     for tag, kind, count, value in listed:
-        if isinstance(value, Entry):
+        if isinstance(value, TagField):
             place = behind + len(tail)
             more = write_directory(value.inner, order, place) if value.inner else _little(value.data, value.kind, order)
             count = 1 if value.inner else count

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from limpid.video.directories import DESCRIBING, Entry, read_directory, write_directory, write_fields
+from limpid.video.directories import DESCRIBING, TagField, read_directory, write_directory, write_fields
 from limpid.video.heif import heif_of
 
 _FILMS = ("mp4", "mov", "mkv")
@@ -255,8 +255,8 @@ def _to_tiff(data: bytes, tags: ImageTags) -> bytes:
     """A new first directory at the end of the file, with what the old one says and what is added."""
     order, start, entries = _tiff_entries(data)
     after = start + 2 + 12 * len(entries)
-    added = [Entry(tag=_TIFF_ICC, kind=7, data=tags.icc)] if tags.icc else []
-    added += [Entry(tag=_TIFF_XMP, kind=1, data=tags.xmp)] if tags.xmp else []
+    added = [TagField(tag=_TIFF_ICC, kind=7, data=tags.icc)] if tags.icc else []
+    added += [TagField(tag=_TIFF_XMP, kind=1, data=tags.xmp)] if tags.xmp else []
     with contextlib.suppress(struct.error):
         added += read_directory(tags.exif, DESCRIBING) if tags.exif else []
     new = {entry.tag for entry in added}
