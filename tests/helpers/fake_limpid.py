@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -40,6 +42,8 @@ def upscale(words: list[str]) -> int:
     count = told.get("segments", 3)
     tell("stage", stage="probe")
     tell("clip", path=str(source), width=64, height=48, fps="25", codec="h264", duration_s=1.0, num_frames=25)
+    if told.get("suicide"):
+        os.kill(os.getpid(), signal.SIGKILL)
     if told.get("fail"):
         return fail(told["fail"], 3)
     tell("plan", plan={"segments": count, "peak_bytes": 1000})

@@ -41,6 +41,8 @@ COMMANDS = {
     "bench": "measure methods on data sets, and show them beside the published numbers",
     "weights": "weights of the large methods: list, fetch, convert, verify",
     "serve": "a page with a queue in the browser, and an HTTP interface",
+    "queue": "the queue of a running limpid serve: add, list, cancel",
+    "watch": "make every video larger that appears in a folder",
     "doctor": "check this machine: versions, codecs, speed, weights, memory",
 }
 

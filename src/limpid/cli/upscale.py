@@ -116,14 +116,15 @@ def _run_all(jobs: list[Job], settings: Settings, options: argparse.Namespace, r
     for number, job in enumerate(jobs, 1):
         if len(jobs) > 1:
             reporter({"event": "file", "input": str(job.input), "number": number, "of": len(jobs)})
-        outcome = _run_one(job, settings, options, reporter)
+        outcome = run_one(job, settings, options, reporter)
         outcomes.append(outcome)
         if outcome.code == EXIT_INTERRUPTED:
             break
     return outcomes
 
 
-def _run_one(job: Job, settings: Settings, options: argparse.Namespace, reporter: Reporter) -> Outcome:
+def run_one(job: Job, settings: Settings, options: argparse.Namespace, reporter: Reporter) -> Outcome:
+    """One input; what goes wrong is told and becomes the outcome."""
     try:
         return _upscale(job, settings, options, reporter)
     except BrokenPipeError:

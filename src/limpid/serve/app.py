@@ -22,6 +22,7 @@ from limpid.serve.routes_results import results_router
 from limpid.serve.routes_server import server_router
 from limpid.serve.routes_shown import shown_router
 from limpid.serve.routes_uploads import uploads_router
+from limpid.serve.routes_watches import watches_router
 from limpid.serve.tokens import Tokens
 
 _ROUTERS = (
@@ -32,6 +33,7 @@ _ROUTERS = (
     files_router,
     uploads_router,
     events_router,
+    watches_router,
     page_router,
 )
 

@@ -20,6 +20,7 @@ from limpid.serve.scheduler import Scheduler
 from limpid.serve.showing import Showing
 from limpid.serve.tokens import Tokens
 from limpid.serve.uploads import Uploads
+from limpid.serve.watches import Watches
 
 _T = TypeVar("_T")
 
@@ -37,6 +38,7 @@ class Core:
     advice: Advice
     uploads: Uploads
     showing: Showing
+    watches: Watches
     methods: dict[str, Any] | None = None
     """What ``limpid methods`` said."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -63,23 +65,25 @@ def make_core(config: ServeConfig, tokens: Tokens) -> Core:
     database = Database(config.state, config.limits.events, hub.publish)
     showing = Showing(config, database)
     attendant = Attendant(config=config, database=database, hub=hub, on_preview=showing.compare)
+    roots, scheduler = Roots((*config.roots, config.uploads.resolve())), Scheduler(attendant, database, config.at_once)
     return Core(
         config=config,
         tokens=tokens,
-        roots=Roots((*config.roots, config.uploads.resolve())),
+        roots=roots,
         hub=hub,
         database=database,
-        scheduler=Scheduler(attendant, database, config.at_once),
+        scheduler=scheduler,
         advice=Advice(config.advisor),
         uploads=Uploads(config, database),
         showing=showing,
+        watches=Watches(config, database, roots, scheduler),
     )
 
 
 async def start(core: Core) -> list[asyncio.Task[None]]:
     """Let the server work; returns what works."""
     core.hub.newest = await core.database.read(last_number)
-    return [asyncio.create_task(core.scheduler.run(), name="scheduler")]
+    return [asyncio.create_task(each.run()) for each in (core.scheduler, core.watches)]
 
 
 def core_of(request: Request) -> Core:

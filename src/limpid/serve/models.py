@@ -258,7 +258,13 @@ class HealthView(BaseModel):
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The refusals that a path documents, besides those that every path has."""
-    return {status: {"model": ErrorAnswer, "description": _REASONS[status]} for status in (*_ALWAYS, *statuses)}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    return {status: {"content": content, "description": _REASONS[status]} for status in (*_ALWAYS, *statuses)}
+
+
+def as_component() -> dict[int | str, dict[str, Any]]:
+    """One refusal whose form is written out, for all the others to refer to."""
+    return {421: {"model": ErrorAnswer, "description": _REASONS[421]}}
 
 
 _ALWAYS = (400, 401, 403, 421, 500, 503)

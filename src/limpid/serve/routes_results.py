@@ -19,8 +19,8 @@ from limpid.serve.screen import can_show_folder, show_folder
 from limpid.serve.views import media_type
 
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "the file"},
-    206: {"content": {"application/octet-stream": {}}, "description": "a part of the file"},
+    200: {"content": {"*/*": {}}, "description": "the file"},
+    206: {"content": {"*/*": {}}, "description": "a part of the file"},
     416: {"description": "no such part of the file"},
 }
 results_router = APIRouter(prefix="/api/v1", tags=["results"])

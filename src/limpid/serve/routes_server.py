@@ -14,7 +14,7 @@ from limpid.serve.guard import client_address
 from limpid.serve.jobs import counts_by_state, queue_of
 from limpid.serve.listing import root_name
 from limpid.serve.measured import metrics_text
-from limpid.serve.models import HealthView, errors
+from limpid.serve.models import HealthView, as_component, errors
 from limpid.serve.refusals import Refusal
 from limpid.serve.screen import can_show_folder
 from limpid.serve.tokens import COOKIE
@@ -29,7 +29,7 @@ _SHOWN_LIMITS = ("upload_bytes", "piece_bytes", "open_uploads", "jobs", "streams
 server_router = APIRouter(prefix="/api/v1")
 
 
-@server_router.get("/health", tags=["server"], response_model=HealthView, responses=errors())
+@server_router.get("/health", tags=["server"], response_model=HealthView, responses={**errors(), **as_component()})
 async def health(request: Request) -> Response:
     """Whether the server answers, and whether you would be let in."""
     core, authenticated = core_of(request), request.scope["limpid.authenticated"]

@@ -46,7 +46,10 @@ class Scheduler:
         try:
             while True:
                 self._changed.clear()
-                await self._start_what_may()
+                try:
+                    await self._start_what_may()
+                except Exception as error:
+                    _logger.error("the queue", exc_info=error)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), _IDLE_S)
         finally:
