@@ -20,13 +20,16 @@ KIND_WORDS = {
 METAVARS = {int: "N", float: "X"}
 
 
-def add_settings(parser: argparse.ArgumentParser, table: type = Settings) -> None:
-    """Add one option per field of ``table``; those not given are absent from the parsed namespace."""
+def add_settings(parser: argparse.ArgumentParser, table: type = Settings, *, shown: bool = True) -> None:
+    """Add one option per field of ``table``; those not given are absent from the parsed namespace.
+
+    ``shown``: whether the help has them, or leaves them to that of ``limpid upscale``.
+    """
     for title in Group:
         rows = [row for row in declared(table) if row.option.group == title]
         group = parser.add_argument_group(title)
         for row in rows:
-            _add(group, row)
+            _add(group, row, shown=shown)
 
 
 def given_settings(namespace: argparse.Namespace, table: type = Settings) -> dict[str, Any]:
@@ -35,8 +38,8 @@ def given_settings(namespace: argparse.Namespace, table: type = Settings) -> dic
     return {name: getattr(namespace, name) for name in names if hasattr(namespace, name)}
 
 
-def _add(group: argparse._ArgumentGroup, row: Declared) -> None:
-    flag, text = "--" + row.name.replace("_", "-"), _help(row)
+def _add(group: argparse._ArgumentGroup, row: Declared, *, shown: bool) -> None:
+    flag, text = "--" + row.name.replace("_", "-"), _help(row) if shown else argparse.SUPPRESS
     if row.kind is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         return

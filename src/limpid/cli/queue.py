@@ -36,7 +36,7 @@ def make_parser() -> Parser:
     parser.add_argument("--overwrite", action="store_true", help="add: replace an output that exists")
     parser.add_argument("--all", action="store_true", help="list: those that are over, too")
     parser.add_argument("--json", action="store_true", help="what the server answers, as JSON")
-    add_settings(parser)
+    add_settings(parser, shown=False)
     return parser
 
 

@@ -40,7 +40,7 @@ def make_parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     parser.add_argument("-q", "--quiet", action="store_true", help="on stderr only warnings and errors")
     parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
-    add_settings(parser)
+    add_settings(parser, shown=False)
     return parser
 
 
