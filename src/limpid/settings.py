@@ -216,7 +216,7 @@ class Settings(Options):
         None,
         TIME,
         "method",
-        "none, or propagation, noise, transition, motion joined by +",
+        "none, or propagation, noise, transition, motion, filter joined by +",
         metavar="NAMES",
         parse=parse_consistency,
     )

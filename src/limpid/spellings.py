@@ -8,7 +8,7 @@ from fractions import Fraction
 from limpid.bounded import quoted
 from limpid.types import SettingsError
 
-CONSISTENCY = ("none", "propagation", "noise", "transition", "motion")
+CONSISTENCY = ("none", "propagation", "noise", "transition", "motion", "filter")
 
 
 def parse_preview(text: str) -> tuple[Fraction, Fraction]:

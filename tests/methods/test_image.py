@@ -120,6 +120,18 @@ def test_what_was_found_is_kept_by_the_hash_of_the_files(
     assert find_method("image", Settings(weights=str(weights.with_suffix("")))).scale == 3
 
 
+@needs_ncnn
+def test_detail_is_averaged_along_the_motion_where_that_is_asked_for(tmp_path: Path) -> None:
+    weights, frames = blurring(tmp_path / "b"), pictures(1).repeat(3, 0)
+    method = find_method("image", Settings(weights=str(weights), consistency="filter"))
+    assert isinstance(method.cuts, Blended) and method.cuts.context_frames == 1
+    made, plain = clip(weights, frames, consistency="filter"), clip(weights, frames)
+    assert np.abs(made.astype(int) - plain).max() <= 1, "nothing moves or flickers"
+    assert np.array_equal(made, clip(weights, frames, consistency="filter"))
+    with pytest.raises(SettingsError, match="consistency noise does not fit the method image; it can be none or filt"):
+        find_method("image", Settings(weights=str(weights), consistency="noise"))
+
+
 # ---------------------------------------------------------------------------------------------- spandrel
 
 

@@ -50,11 +50,11 @@ def guided(guide: Guidance | None, *, compiles: bool = True) -> dict[str, Any]:
     return {"guidance": guide, "options": LARGE_OPTIONS if fixed else LARGE_OPTIONS - {"compile"}}
 
 
-def only_motion(method: str, consistency: str) -> frozenset[str]:
-    """The names in an option consistency of a method that has motion and no other. Raises SettingsError."""
+def only_one(name: str, method: str, consistency: str) -> frozenset[str]:
+    """The names in an option consistency of a method that has ``name`` and no other. Raises SettingsError."""
     names = parse_consistency(consistency)
-    if names - {"motion"}:
-        raise SettingsError(f"consistency {consistency} does not fit the method {method}; it can be none or motion")
+    if names - {name}:
+        raise SettingsError(f"consistency {consistency} does not fit the method {method}; it can be none or {name}")
     return names
 
 

@@ -24,7 +24,7 @@ from limpid.methods.common import (
     SUMMARIES,
     guided,
     motion_guided,
-    only_motion,
+    only_one,
     weights_in,
 )
 from limpid.options.declare import Needs
@@ -108,7 +108,7 @@ def _guidance(name: GuidanceName | None, scale: float | None, folder: Path) -> G
 def _strategy(consistency: str, motion: tuple[float | None, float | None], flow: Flow, folder: Path) -> Strategy:
     """The plain sampler as in the paper, or MGLD's motion guidance; a latent pixel stands for 2x2 LR pixels."""
     scale, limit = motion
-    names = only_motion(DC_VSR_NAME, consistency)
+    names = only_one("motion", DC_VSR_NAME, consistency)
     by_motion: dict[str, Any] = {"motion_guidance": scale, "motion_guidance_limit": limit}
     Settings.refuse(_NEEDS_MOTION, consistency=names, flow=flow, **by_motion)
     if not names:

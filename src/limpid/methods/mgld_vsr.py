@@ -15,7 +15,7 @@ from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
-from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, motion_guided, only_motion, weights_in
+from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, motion_guided, only_one, weights_in
 from limpid.options.declare import Needs
 from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
@@ -161,7 +161,7 @@ def motion_strategy(
     ``motion``: motion_guidance and motion_guidance_limit; where that is None, ``own_limit`` holds.
     """
     scale, limit = motion
-    names = only_motion(MGLD_VSR_NAME, consistency)
+    names = only_one("motion", MGLD_VSR_NAME, consistency)
     guided_by: dict[str, Any] = {"motion_guidance": scale, "motion_guidance_limit": limit}
     Settings.refuse(NEEDS_MOTION, consistency=names, flow=flow, **guided_by)
     if not names:

@@ -89,6 +89,8 @@ def compose(
     check_member_options(member, autoencoder=autoencoder, released=released)
     folder = installed(member.name, weights)
     names = member.consistency if consistency is None else parse_consistency(consistency)
+    if "filter" in names:
+        raise SettingsError(f"consistency filter does not fit the method {member.name}, which knows more than frames")
     how = _cuts(member, names, joint_frames, released=released)
     motion = (motion_guidance, motion_guidance_limit)
     overlap = how.window_overlap_frames
