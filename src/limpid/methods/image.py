@@ -63,8 +63,7 @@ def image_cuts(facts: ImageNetworkFacts, *, whole: bool = False) -> Cuts:
     ``whole``: frames are needed whole, with those beside them.
     """
     if facts.halo_px is None or ALIGN_PX % facts.align_px:
-        tiles = {"tile_px": BLENDED_TILE_PX, "tile_overlap_px": BLENDED_OVERLAP_PX}
-        return Blended(**tiles, context_frames=int(whole))
+        return Blended(tile_px=BLENDED_TILE_PX, tile_overlap_px=BLENDED_OVERLAP_PX, context_frames=1 if whole else 0)
     if whole:
         return Blended(tile_overlap_px=2 * facts.halo_px, context_frames=1)
     return Local(reach_px=facts.halo_px)

@@ -88,9 +88,7 @@ def compose(
     """
     check_member_options(member, autoencoder=autoencoder, released=released)
     folder = installed(member.name, weights)
-    names = member.consistency if consistency is None else parse_consistency(consistency)
-    if "filter" in names:
-        raise SettingsError(f"consistency filter does not fit the method {member.name}, which knows more than frames")
+    names = _consistency_names(member, consistency)
     how = _cuts(member, names, joint_frames, released=released)
     motion = (motion_guidance, motion_guidance_limit)
     overlap = how.window_overlap_frames
@@ -104,6 +102,13 @@ def compose(
     found = member_of(member, files, book, level, autoencoder or member.autoencoder)
     color: ColorFix = "none" if released else "wavelet"
     return replace(found, cuts=how, strategy=strategy, color=color, **guided(guide))
+
+
+def _consistency_names(member: Upscaler, consistency: str | None) -> frozenset[str]:
+    names = member.consistency if consistency is None else parse_consistency(consistency)
+    if "filter" in names:
+        raise SettingsError(f"consistency filter does not fit the method {member.name}; it is for image networks")
+    return names
 
 
 def member_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
