@@ -6,10 +6,10 @@ How the parts are driven is `limpid.restoration.loop.sample_segment`, which read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from limpid.cuts.cost import Cost, Demand, Held
 
@@ -78,6 +78,39 @@ class Prior(Protocol):
 
     def decode(self, z: Tensor, condition: Any) -> Tensor:
         """Clean latent ``1 c t h w`` -> frames ``t 3 H W``, not clipped; a new tensor, which the caller may change."""
+        ...
+
+
+class DirectFrame(Protocol):
+    """One frame that a `Direct` made, not yet put together: its colours can still be corrected."""
+
+    def shrunk(self) -> Tensor:
+        """The picture averaged to LR size, ``3 h w``, not clipped."""
+        ...
+
+    def picture(self, correction: Tensor | None) -> Tensor:
+        """``3 H W`` float32 in [0, 1]; ``correction`` (``3 h w``) is added to the LR frame that is upscaled."""
+        ...
+
+    def rounded(self, correction: Tensor | None) -> Tensor:
+        """`picture` in whole steps of 1/255, ``3 H W`` uint8. Raises ValueError for values that are not numbers."""
+        ...
+
+
+class Direct(Protocol):
+    """The way from LR frames to pixels in one call of the network, frame after frame, without a latent."""
+
+    def __call__(self, frames: Iterable[Tensor]) -> Iterator[DirectFrame]:
+        """Neighbouring LR frames ``3 h w`` float32 in [0, 1] -> what they become, in order, some frames behind."""
+        ...
+
+
+@runtime_checkable
+class DirectPrior(Protocol):
+    """A prior that has such a way. A method says so by the memory that it takes, `limpid.cuts.cost.Cost`."""
+
+    def direct(self, step: Step) -> Direct:
+        """From the mean of pure noise at the level of ``step``, the only one, to clean frames."""
         ...
 
 
@@ -341,6 +374,7 @@ class Method:
         bytes_per_value: int,
         budget: Budget,
         held: Held | None = None,
+        direct: bool = False,
     ) -> Demand:
         """What a plan for an input of this size is made for; see `Cuts.sizes`."""
         num_steps = self.num_steps(settings)
@@ -362,4 +396,5 @@ class Method:
             whole_shots=self.strategy.whole_shots,
             offload=settings.offload,
             held=held,
+            direct=direct,
         )

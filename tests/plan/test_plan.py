@@ -15,7 +15,7 @@ from limpid.cuts.base import Cuts
 from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Held
 from limpid.cuts.local import Local
-from limpid.cuts.local_memory import Load, fit
+from limpid.cuts.local_memory import CHUNK_CHOICES, Load, fit
 from limpid.plan.memory import Budget
 from limpid.plan.segments import Cutting, Plan, Rung, choose_cutting, next_core, plan_segments, tile_choices
 from limpid.run.estimate import chunks
@@ -176,7 +176,7 @@ def test_what_is_chosen_fits_into_the_budget_when_anything_does(
             fit(load, Budget(device=budget), most_frames=most)
         return
     rung = fit(load, Budget(device=budget), most_frames=most)
-    assert 1 <= rung.chunk_frames <= min(most, 24)
+    assert 1 <= rung.chunk_frames <= min(most, CHUNK_CHOICES[0])
     assert load.peak_bytes(rung.chunk_frames, rung.tile_px) <= budget
 
 

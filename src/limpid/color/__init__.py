@@ -10,10 +10,20 @@ from torch import Tensor
 
 from limpid.color.adain import Sums, adain, adain_, adain_by_, total
 from limpid.color.steady import steady_levels
-from limpid.color.wavelet import wavelet, wavelet_, wavelet_reach
+from limpid.color.wavelet import low_pass_error, wavelet, wavelet_, wavelet_reach
 from limpid.types import ColorFix
 
-__all__ = ["Sums", "adain", "adain_by_", "apply_color_", "color_reach", "steady_levels", "total", "wavelet"]
+__all__ = [
+    "Sums",
+    "adain",
+    "adain_by_",
+    "apply_color_",
+    "color_reach",
+    "low_pass_error",
+    "steady_levels",
+    "total",
+    "wavelet",
+]
 
 
 def apply_color_(kind: ColorFix, frames: Tensor, reference: Tensor) -> Tensor:

@@ -38,6 +38,16 @@ def wavelet_(frames: Tensor, reference: Tensor) -> Tensor:
     return frames
 
 
+def low_pass_error(lr: Tensor, shrunk: Tensor, scale: int) -> Tensor:
+    """What a frame lacks of the low frequencies of its LR frame, ``c h w``.
+
+    ``shrunk``: the frame averaged to LR size. The result is smooth, so it may be added to the LR frame before that is
+    upscaled instead of to the frame: the two ways of upscaling it, bilinear in `wavelet_` and that of the LR frame,
+    then hardly differ.
+    """
+    return low_pass(lr - shrunk, levels_at(scale))
+
+
 def levels_at(scale: float) -> int:
     """Levels of the low-pass at LR size, for frames ``scale`` times as large."""
     return max(1, round(_LEVELS - math.log2(scale)))

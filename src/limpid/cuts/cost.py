@@ -18,6 +18,9 @@ class Cost:
     """Peak memory of one network call; 0: unknown."""
     decode_bytes_per_px: int = 0
     """Peak memory of one decoder call; 0: as much as of a network call."""
+    direct_bytes_per_px: int = 0
+    """Peak memory of the way without latents (`limpid.method.Direct`), per LR pixel of a tile and for any number of
+    frames; 0: the prior has no such way."""
     latent_bytes_per_px: int = 16
     """The latent of one frame."""
     kept_bytes: Callable[[int, int, int, int | None], int] | None = None
@@ -75,3 +78,5 @@ class Demand:
     """Whether segments are to be as long as memory allows, whole shots where that can be, unless the user says."""
     offload: AskedOffload = "auto"
     held: Held | None = None
+    direct: bool = False
+    """Whether frames go through one by one, without latents; see `limpid.method.Direct`."""

@@ -15,7 +15,9 @@ from limpid.plan.memory import GIB, Budget
 from limpid.plan.segments import ALIGN_PX, UNKNOWN_WORK_BYTES, Rung, round_up, tile_choices
 from limpid.types import ResourceError
 
-CHUNK_CHOICES = (24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
+CHUNK_CHOICES = (96, 72, 48, 36, 24, 20, 16, 12, 8, 6, 4, 3, 2, 1)
+MOST_IMMODEST_FRAMES = 24
+"""Longer chunks waste less on their halos, but hold more frames: they are for where these are small."""
 FRAME_COPIES = 6
 """Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny), with
 what a heap that keeps freed memory loses between them."""
@@ -39,6 +41,8 @@ class Load:
     """Peak memory of the work on a tile, per LR pixel and per frame, both counted with the halo."""
     finish_bytes_per_px: int = 0
     """Memory of finishing one frame of a tile, per LR pixel with its halo."""
+    direct_bytes_per_px: int = 0
+    """Peak memory of the network where frames go through one by one, whatever their number; 0: they do not."""
     held: Held
 
     def tile_bytes(self, core_frames: int, tile_px: int | None) -> int:
@@ -46,6 +50,8 @@ class Load:
         width, height = self.width, self.height
         if tile_px is not None:
             width, height = (min(edge, round_up(tile_px, ALIGN_PX) + 2 * self.halo_px) for edge in (width, height))
+        if self.direct_bytes_per_px:
+            return width * height * (self.direct_bytes_per_px + self.finish_bytes_per_px)
         per_px = self._frames(core_frames) * self.network_bytes_per_px + self.finish_bytes_per_px
         return width * height * per_px + (0 if tile_px is None else self.held.canvas_bytes)
 
@@ -90,6 +96,7 @@ def load_of(demand: Demand, *, halo_frames: int, halo_px: int) -> Load:
         halo_frames=halo_frames,
         network_bytes_per_px=(demand.cost.work_bytes_per_px or UNKNOWN_WORK_BYTES) + frame * FRAME_COPIES,
         finish_bytes_per_px=frame * FINISH_COPIES,
+        direct_bytes_per_px=demand.cost.direct_bytes_per_px * demand.bytes_per_value // 4 if demand.direct else 0,
         held=held,
     )
 
@@ -121,7 +128,8 @@ def fit(load: Load, budget: Budget, *, most_frames: int, tile_px: int | None = N
 
 
 def _is_modest(load: Load, chunk: int, tile: int | None) -> bool:
-    return load.peak_bytes(chunk, tile) <= MODEST_BYTES or load.tile_bytes(chunk, tile) <= MODEST_TILE_BYTES
+    few = chunk <= MOST_IMMODEST_FRAMES and load.tile_bytes(chunk, tile) <= MODEST_TILE_BYTES
+    return few or load.peak_bytes(chunk, tile) <= MODEST_BYTES
 
 
 def _fits(load: Load, budget: Budget, chunk: int, tile: int | None) -> bool:

@@ -86,6 +86,7 @@ def tiny(
         cost=Cost(
             latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
             work_bytes_per_px=256,
+            direct_bytes_per_px=0 if names else 1024,
         ),
         weights=Weights(digest=ends.digest),
         options=ENGINE_OPTIONS | {"runtime"},

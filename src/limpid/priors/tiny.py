@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from limpid.bounded import check_fields, cut, items, json_object, parse_json, real
 from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.diffusion.parametrisations import from_x0
+from limpid.method import Direct
 from limpid.networks.temporal.shift import shift_time
 from limpid.types import Prediction, Scene, Step, Tile, WeightsError, Window
 
@@ -254,9 +255,14 @@ class TinyPrior:
         device: torch.device,
         dtype: torch.dtype,
         compute: MeanAndSpread | None = None,
+        direct: Callable[[TinyNetwork, float], Direct] | None = None,
     ) -> None:
-        """``compute``: what computes the network in place of PyTorch; it reads and makes pictures plane by plane."""
+        """``compute``: what computes the network in place of PyTorch; it reads and makes pictures plane by plane.
+
+        ``direct``: makes the way without latents of the network and a noise level.
+        """
         self.compute = compute
+        self._direct = direct
         self.layout = torch.channels_last if compute is None else torch.contiguous_format
         network = network.to(device, dtype).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
@@ -288,6 +294,12 @@ class TinyPrior:
         sigma = torch.full((1,), step.sigma, device=self.device)
         x0 = wiener_prediction(self.network, pictures, sigma, condition.patches, z.shape[2], self.compute)
         return from_x0(z, x0.transpose(0, 1)[None], step)
+
+    def direct(self, step: Step) -> Direct:
+        """The way from LR frames to pixels without latents; raises TypeError where the prior was made without it."""
+        if self._direct is None:
+            raise TypeError("this prior of tiny was made without a way past latents")
+        return self._direct(self.network, step.sigma)
 
     def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
         base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from limpid.priors.tiny import TinyBlock, TinyNetwork, TinyPrior, noise_features
+from limpid.priors.tiny_direct import TinyDirect, TinyResiduals, direct_in_torch, folded
 from limpid.runtimes.network import NcnnNetwork
 from limpid.runtimes.writing import NcnnGraph
 from limpid.types import Placement
@@ -30,10 +31,15 @@ KEPT_LEVELS = 8
 def placed_tiny(network: TinyNetwork, placement: Placement) -> TinyPrior:
     """The prior of `tiny`, its network in the runtime of the placement; the rest is PyTorch's in any case."""
     if placement.runtime == "torch":
-        return TinyPrior(network, device=placement.device, dtype=placement.dtype)
+        return TinyPrior(network, device=placement.device, dtype=placement.dtype, direct=direct_in_torch)
     half = placement.dtype == torch.float16
-    compute = TinyInNcnn(network, threads=placement.threads, vulkan=placement.vulkan, half=half)
-    return TinyPrior(network, device=placement.device, dtype=torch.float32, compute=compute)
+    compute = partial(TinyInNcnn, threads=placement.threads, vulkan=placement.vulkan, half=half)
+
+    def direct(network: TinyNetwork, sigma: float) -> TinyDirect:
+        residuals = TinyResiduals(compute(folded(network).float()), sigma, network.config.latent_channels)
+        return TinyDirect(network.config, placement.device, residuals)
+
+    return TinyPrior(network, device=placement.device, dtype=torch.float32, compute=compute(network), direct=direct)
 
 
 class TinyInNcnn:

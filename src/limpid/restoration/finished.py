@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limpid.video import quantise
+from limpid.video import merge_planes, quantise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,10 @@ class FrameFormat:
             frame[(slice(None), *here)] = pixels
         else:
             frame.numpy()[here] = quantise(pixels[None], self.depth, len(rows), len(columns))[0]
+
+    def put_rounded(self, frame: Tensor, planes: Tensor, rows: range, columns: range) -> None:
+        """Writes ``planes``, ``3 h w`` uint8, into one frame of `empty` of 8 bits."""
+        merge_planes(planes.cpu().numpy(), frame.numpy()[rows.start : rows.stop, columns.start : columns.stop])
 
 
 def value_bytes(depth: int | None) -> int:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from limpid.color import Sums, adain_by_, apply_color_, total
-from limpid.method import Method, Prior, View
+from limpid.method import Direct, DirectPrior, Method, Prior, View
 from limpid.plan.device import Machine
 from limpid.plan.segments import Rung
 from limpid.restoration.chunk import Chunk
+from limpid.restoration.direct import corrected, direct_frames, is_direct
 from limpid.restoration.finished import FrameFormat
 from limpid.restoration.loop import sample_segment
 from limpid.restoration.reach import finish_reach
@@ -23,6 +24,7 @@ from limpid.restoration.resize import owned, resize_part
 from limpid.settings import Settings
 from limpid.tiling.plan import AxisSpan
 from limpid.types import ColorFix, Offload, SettingsError, Step
+from limpid.video import alpha_of
 
 LEAST_SIDE, MOST_SIDE = 16, 16384
 """Pixels along a side of the output."""
@@ -54,6 +56,11 @@ class Restorer:
     def steps(self) -> tuple[Step, ...]:
         return self.method.make_schedule(self.method.num_steps(self.settings))
 
+    @cached_property
+    def _direct(self) -> Direct:
+        assert isinstance(self.prior, DirectPrior)
+        return self.prior.direct(self.steps[0])
+
     @property
     def color(self) -> ColorFix:
         return self.settings.color or self.method.color
@@ -73,7 +80,9 @@ class Restorer:
         height, width = chunk.size
         pieces = self.pieces(chunk.size, chunk.rung)
         out = self.format.empty(len(chunk.core))
-        if pieces:
+        if pieces and is_direct(self.method, self.settings):
+            self._put_directly(chunk, pieces, out)
+        elif pieces:
             self._put_together(chunk, pieces, out)
         else:
             frames = self._sample(replace(chunk, frames=chunk.lr().to(self.machine.torch_device)), self.color)
@@ -103,6 +112,28 @@ class Restorer:
             self._color_(frames, lr, sums)
             self._place(chunk, piece, frames, out)
             del frames, lr
+
+    def _put_directly(self, chunk: Chunk, pieces: Sequence[Piece], out: Tensor) -> None:
+        """Each piece frame by frame, without latents; see `limpid.restoration.direct`."""
+        done = 0
+        for piece in pieces:
+            rows, columns = piece
+            part = chunk.part(slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+            for index, lr, frame in direct_frames(self._direct, part, self.machine.torch_device):
+                correction = corrected(frame, lr, self.color, self.method.scale)
+                if self._keeps_pixels(chunk.size):
+                    self.format.put_rounded(
+                        out[index], *_kept_planes(frame.rounded(correction), piece, self.method.scale)
+                    )
+                else:
+                    self._place_one(chunk, piece, index, frame.picture(correction), out)
+                done += 1
+                chunk.on_step(done, len(pieces) * len(chunk.core))
+
+    def _keeps_pixels(self, size: tuple[int, int]) -> bool:
+        """Whether what the method makes of frames of ``size`` is written as it is, in 8 bits."""
+        whole = (size[0] * self.method.scale, size[1] * self.method.scale) == (self.height, self.width)
+        return whole and self.depth == 8 and not self.alpha
 
     def _restored(self, chunk: Chunk, piece: Piece) -> tuple[Tensor, Tensor]:
         """Frames of the core as far as a piece reads them, colours not yet corrected, and their LR frames."""
@@ -135,22 +166,32 @@ class Restorer:
 
     def _place(self, chunk: Chunk, piece: Piece, frames: Tensor, out: Tensor) -> None:
         """Resizes what a piece keeps to its part of the output, and writes it there in the output's format."""
+        for index, frame in enumerate(frames):
+            self._place_one(chunk, piece, index, frame, out)
+
+    def _place_one(self, chunk: Chunk, piece: Piece, index: int, frame: Tensor, out: Tensor) -> None:
         scale, spans, sizes = self.method.scale, piece, chunk.size
         targets = self.height, self.width
         axes = zip(spans, sizes, targets, strict=True)
         wanted = [owned(span.keep_start, span.keep_stop, size, target) for span, size, target in axes]
         if not all(wanted):
             return  # smaller than a pixel of the output
-        rows, columns = spans
-        alpha = chunk.part(slice(rows.start, rows.stop), slice(columns.start, columns.stop)).alpha()
-        for index, frame in enumerate(frames):
-            pixels = resize_part(frame, sizes, targets, spans, wanted, scale)
-            if self.alpha and alpha is not None:
-                opacity = resize_part(alpha[index].to(pixels), sizes, targets, spans, wanted, 1)
-                pixels = torch.cat([pixels, opacity])
-            elif self.alpha:
-                pixels = torch.cat([pixels, torch.ones_like(pixels[:1])])
-            self.format.put(out[index], pixels, *wanted)
+        pixels = resize_part(frame, sizes, targets, spans, wanted, scale)
+        if self.alpha:
+            alpha = self._opacity(chunk, piece, index)
+            given = None if alpha is None else resize_part(alpha.to(pixels), sizes, targets, spans, wanted, 1)
+            pixels = torch.cat([pixels, torch.ones_like(pixels[:1]) if given is None else given])
+        self.format.put(out[index], pixels, *wanted)
+
+    def _opacity(self, chunk: Chunk, piece: Piece, index: int) -> Tensor | None:
+        """Transparency of one frame of the core as far as a piece reads it, ``1 h w``; None where there is none."""
+        if isinstance(chunk.frames, Tensor):
+            return None
+        rows, columns = piece
+        frame = chunk.frames[chunk.core.start + index]
+        part = frame._replace(pixels=frame.pixels[rows.start : rows.stop, columns.start : columns.stop])
+        alpha = alpha_of([part])
+        return None if alpha is None else alpha[0]
 
     def _sample(self, chunk: Chunk, color: ColorFix) -> Tensor:
         return sample_segment(
@@ -173,6 +214,12 @@ def with_guidance_in_batch(method: Method, rung: Rung) -> Method:
 
 def _whole(length: int) -> AxisSpan:
     return AxisSpan(start=0, stop=length, keep_start=0, keep_stop=length)
+
+
+def _kept_planes(planes: Tensor, piece: Piece, scale: int) -> tuple[Tensor, range, range]:
+    """What a piece keeps of a picture that was computed for it, and which rows and columns of the output these are."""
+    rows, columns = (range(span.keep_start * scale, span.keep_stop * scale) for span in piece)
+    return _kept(planes, piece, scale), rows, columns
 
 
 def _kept(frames: Tensor, piece: Piece, scale: int) -> Tensor:

@@ -10,6 +10,7 @@ from limpid.diffusion.noise import MOST_WHOLE_VALUES
 from limpid.method import Method
 from limpid.plan.device import Machine
 from limpid.plan.memory import Budget
+from limpid.restoration.direct import is_direct
 from limpid.restoration.finished import FrameFormat
 from limpid.restoration.reach import finish_reach
 from limpid.settings import Settings
@@ -30,7 +31,14 @@ def sizes_of(
     size = {"width": width, "height": height, "fps": fps}
     value_bytes = machine.torch_dtype.itemsize
     return method.cuts.sizes(
-        method.demand(settings, **size, bytes_per_value=value_bytes, budget=budget, held=held)  # type: ignore[arg-type]
+        method.demand(
+            settings,
+            **size,  # type: ignore[arg-type]
+            bytes_per_value=value_bytes,
+            budget=budget,
+            held=held,
+            direct=machine.runtime == "torch" and is_direct(method, settings),
+        )
     )
 
 

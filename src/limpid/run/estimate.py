@@ -29,8 +29,8 @@ from limpid.video import picture_depth
 TRIAL_FRAMES = 8
 MOST_TRIAL_PX, TRIAL_PART_PX = 1 << 18, 384
 """Input pictures of more pixels are tried in part: the side of the square in their middle."""
-WORTH_IT = 5
-"""A run must be so many times longer than the trial to be worth one."""
+WORTH_IT, WORTH_IT_IN_A_RUN = 5, 25
+"""A run must be so many times longer than the trial to be worth one: to be told of it, or to go on with it at once."""
 GUESSED_BYTES_PER_PX = {"h264": 0.3, "h265": 0.25, "av1": 0.25, "ffv1": 1.8, "prores": 1.0, "images": 2.5}
 """At 8 bits, on the safe side; for runs that are too short for a trial."""
 SIDE_STREAM_BYTES_PER_S = 64_000
@@ -51,8 +51,9 @@ class Estimate:
         return asdict(self)
 
 
-def worth_a_trial(plan: Plan) -> bool:
-    return len(plan.frames) >= WORTH_IT * len(trial_chunk(plan).core)
+def worth_a_trial(plan: Plan, *, dry: bool) -> bool:
+    """``dry``: the user asks what a run would take. One that goes on shows its speed soon enough by itself."""
+    return len(plan.frames) >= (WORTH_IT if dry else WORTH_IT_IN_A_RUN) * len(trial_chunk(plan).core)
 
 
 def trial_chunk(plan: Plan) -> Segment:

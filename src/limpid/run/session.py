@@ -13,6 +13,7 @@ from limpid.method import Method
 from limpid.plan.allocator import free_memory
 from limpid.plan.device import Machine, choose_machine, versions
 from limpid.plan.segments import Plan, Rung
+from limpid.restoration.direct import without_noise
 from limpid.restoration.restorer import Restorer, target_size
 from limpid.run.estimate import (
     Estimate,
@@ -107,7 +108,8 @@ class Session:
         )
 
     def estimate(self, plan: Plan, read: Read, *, trial: bool, folder: Path | None = None) -> Estimate:
-        if not (trial and worth_a_trial(plan)):
+        """``folder``: of the work, None for a dry run."""
+        if not (trial and worth_a_trial(plan, dry=folder is None)):
             return guess(plan, self.spec, self.segment_spec)
         found = calibrate(
             plan,
@@ -223,7 +225,8 @@ def make_session(
     pieces, reason = segment_spec(spec, timeline)
     for note in (*notes, *([reason] if reason else [])):
         teller.note(note)
-    for warning in (*timeline.warnings, *unused_options(clip, settings, spec)):
+    unused = (*unused_options(clip, settings, spec), *without_noise(method, settings))
+    for warning in (*timeline.warnings, *unused):
         teller.warn(warning)
     return Session(
         places=places,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from limpid.video.names import is_image_name as is_image_name
     from limpid.video.names import is_still_name as is_still_name
     from limpid.video.names import natural_key as natural_key
+    from limpid.video.picture import merge_planes as merge_planes
     from limpid.video.picture import quantise as quantise
+    from limpid.video.picture import rounded_values as rounded_values
     from limpid.video.probing import probe as probe
     from limpid.video.probing import rate_varies as rate_varies
     from limpid.video.read import FrameReader as FrameReader
@@ -45,6 +47,8 @@ _HOME = {
     "SegmentWriter": ".segments",
     "picture_depth": ".encode",
     "quantise": ".picture",
+    "rounded_values": ".picture",
+    "merge_planes": ".picture",
     "count_frames": ".segments",
     "frame_pts": ".segments",
     "rehearse": ".rehearsal",

@@ -74,8 +74,20 @@ def _quantise_one(frame: np.ndarray, depth: int) -> np.ndarray:
     return merged if depth in (8, 16) else np.minimum(merged, np.uint16(top))
 
 
+def rounded_values(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] of any shape to whole steps of 1/255, uint8: the rounding of `quantise`, clamped."""
+    flat = np.ascontiguousarray(values).reshape(1, -1)
+    return _scaled(flat, 255, cv2.CV_8U).reshape(values.shape)
+
+
 def _scaled(plane: np.ndarray, scale: float, kind: int) -> np.ndarray:
     return np.asarray(cv2.multiply(plane, cast(Any, (scale, 0, 0, 0)), dtype=kind))
+
+
+def merge_planes(planes: np.ndarray, out: np.ndarray) -> None:
+    """Writes planes ``c h w`` into a picture ``h w c`` of the same type."""
+    merged = cv2.merge([np.ascontiguousarray(plane) for plane in planes])
+    out[:] = merged
 
 
 def rgb_to_yuv_matrix(color: ColorTags, depth: int) -> np.ndarray:
