@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from limpid.durable.files import folder_fingerprint
 from limpid.train.average import Average, decay_at
 from limpid.train.counting import numbers_from, step_numbers
 from limpid.train.curves import MOST_POINTS, curves_svg, thinned
@@ -21,7 +22,6 @@ from limpid.train.players import checkpoint_gradients
 from limpid.train.rates import make_optimizer, rate_at
 from limpid.train.recipes import find_recipe
 from limpid.train.record import Record
-from limpid.train.source import folder_fingerprint
 from limpid.train.stage import Optimizer
 from limpid.train.world import Alone, choose_precision
 from limpid.types import SettingsError

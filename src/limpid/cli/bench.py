@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from limpid.cli.bench_guidance import guidance
 from limpid.cli.bench_paper import paper
 from limpid.cli.bench_run import run_parser, run_rows, run_settings
 from limpid.cli.parser import Parser, parse
@@ -16,6 +17,7 @@ from limpid.types import SettingsError
 USAGE = """limpid bench run --dataset NAME --root DIR --methods LIST --out RUN [options]
        limpid bench ablation --dataset NAME --root DIR --out RUN [--methods LIST] [options]
        limpid bench paper [NAME [TABLE]] [--dataset NAME --root DIR --out RUN] [options]
+       limpid bench guidance --model DIR --captions FILE --out RUN [--reference DIR] [options]
        limpid bench report RUN... [--out DIR]
        limpid bench datasets [--dataset NAME --root DIR] [--json]"""
 DESCRIPTION = """Measurements that can be repeated and compared.
@@ -23,6 +25,7 @@ DESCRIPTION = """Measurements that can be repeated and compared.
   run        degrade the clips if need be, upscale them, measure; goes on where it stopped
   ablation   the same for the rows of the methods' ablation tables
   paper      a paper's tables and figures: what they take, what is here, our numbers beside theirs
+  guidance   SAG, PAG and DSSAG on a text-to-image model, by IS and FID
   report     a page, Markdown and CSV of one or more runs, beside the published numbers
   datasets   the benchmarks, where to get them, and whether one on disk is complete
 
@@ -133,6 +136,7 @@ ACTIONS: dict[str, Callable[[list[str]], int]] = {
     "run": _run_action,
     "ablation": ablation,
     "paper": paper,
+    "guidance": guidance,
     "report": report,
     "datasets": datasets,
 }

@@ -210,6 +210,13 @@ def digest_of(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def folder_fingerprint(folder: Path) -> str:
+    """Hash of names and sizes of all files below a folder (or of one file): cheap, and enough to notice a change."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
+    named: list[Any] = [[str(path.relative_to(folder.parent)), path.stat().st_size] for path in files]
+    return digest_of(named)
+
+
 def existing_parent(path: Path) -> Path:
     """The nearest folder above (or at) ``path`` that exists."""
     path = path.absolute()

@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
-from limpid.durable.files import remove, write_atomic
+from limpid.durable.files import folder_fingerprint, remove, write_atomic
 from limpid.durable.interrupt import Interrupts
 from limpid.durable.lock import locked
 from limpid.train.facts import check_same, plain, stage_facts
 from limpid.train.freezing import model_of
 from limpid.train.saving import save_learner
-from limpid.train.source import BatchSource, folder_fingerprint
+from limpid.train.source import BatchSource
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.train.stage_run import StageRun
 from limpid.train.state import read_position

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from limpid.durable.files import digest_of
 from limpid.train.learner import ClipBatch
 from limpid.train.stage import ClipSpec
 
@@ -69,10 +68,3 @@ def to_device(batch: ClipBatch, device: torch.device) -> ClipBatch:
         if isinstance(value := getattr(batch, field.name), Tensor)
     }
     return dataclasses.replace(batch, **moved)
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Hash of names and sizes of all files below a folder (or of one file): cheap, and enough to notice a change."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
-    named: list[Any] = [[str(path.relative_to(folder.parent)), path.stat().st_size] for path in files]
-    return digest_of(named)
