@@ -153,6 +153,8 @@ def test_small_version(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert all(moved & set(seen.kinds[kind]) for kind in stage.trainable if kind != "all"), stage.name
         heard = {n for n in seen.learning if not (name.startswith("dc-vsr/") and any(part in n for part in DEAF))}
         assert len(moved) >= 0.9 * len(heard), stage.name
+    if ".ablations:" in RECIPES[name]:  # going on is tried with the recipes that they are made from
+        return
     with pytest.raises(Interrupted):
         loop.train(make_run(recipe, tmp_path / "parts", start, stop=True))
     again = loop.train(make_run(recipe, tmp_path / "parts", start))
