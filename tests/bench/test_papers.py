@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from itertools import combinations
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from limpid.bench.papers.beside import metrics_of, numbers_of
 from limpid.bench.papers.columns import COLUMNS, NOT_HERE
 from limpid.bench.papers.kinds import Paper, PaperPart
 from limpid.bench.papers.others import OTHERS
-from limpid.bench.papers.variants import start_of, training_command
+from limpid.bench.papers.variants import latents_command, start_of, training_command
 from limpid.bench.published import published
 from limpid.bench.worker import BASELINES, RECONSTRUCT
 from limpid.checkpoints.manifest import ENTRIES
+from limpid.cli.parser import parse
+from limpid.cli.train import _parser as train_parser
 from limpid.methods import METHODS
 from limpid.metrics.catalogue import METRICS
 from limpid.settings import Settings
@@ -116,7 +119,11 @@ def test_trainings_start_from_what_there_is() -> None:
         start = start_of(recipe)
         assert start in RECIPES or start in ENTRIES, recipe
         assert find_recipe(recipe).small is not None
-        assert training_command(recipe).startswith(f"limpid train --recipe {recipe} --start ")
+        told = parse(train_parser(), shlex.split(training_command(recipe))[2:])
+        assert told.recipe == recipe and told.out == f"trained/{recipe}"
+        latents = shlex.split(latents_command(recipe))
+        assert bool(latents) == (told.latents is not None) == ("/vae" in recipe and not recipe.startswith("diffvsr"))
+        assert not latents or latents[:3] == ["limpid", "train", "latents"]
     for paper in PAPERS.values():
         assert [start_of(recipe) for recipe, _ in paper.training] == [start for _, start in paper.training]
         assert {name.lower() for name in paper.trained_on} <= set(LAYOUTS)

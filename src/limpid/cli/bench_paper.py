@@ -70,6 +70,8 @@ def _table(options: argparse.Namespace, paper: Paper, part: PaperPart) -> int:
         print("\n".join(part_lines(paper, part, looked)))
         if part.rows:
             _print_beside(_planned(paper, part, looked))
+        else:
+            _print_printed(paper, part)
         return 0
     return _run_table(options, paper, part, looked)
 
@@ -86,7 +88,14 @@ def _look(options: argparse.Namespace, paper: Paper, part: PaperPart) -> Looked:
     here = Here(method=paper.name, weights=weights, trained=Path(options.trained), settings=run_settings(options))
     variants, not_run = paper_variants(part, here, options.row)
     root = None if options.root is None else Path(options.root)
-    return Looked(variants=variants, not_run=not_run, dataset=_dataset(options, part), root=root)
+    return Looked(
+        variants=variants,
+        not_run=not_run,
+        dataset=_dataset(options, part),
+        root=root,
+        method=paper.name,
+        weights=weights,
+    )
 
 
 def _dataset(options: argparse.Namespace, part: PaperPart) -> Dataset | None:
@@ -152,6 +161,16 @@ def _planned(paper: Paper, part: PaperPart, looked: Looked) -> Beside:
     metrics = metrics_of(paper, part, dataset, has_truth=looked.dataset is None or looked.dataset.has_truth)
     labels = [variant.label for variant in looked.variants]
     return beside(paper, part, dataset, make_table([], labels, metrics), looked.not_run)
+
+
+def _print_printed(paper: Paper, part: PaperPart) -> None:
+    """What the paper prints in a table that is no table of runs."""
+    from limpid.bench.published import published
+    from limpid.bench.tables import published_grids
+
+    numbers = [n for n in published() if (n.paper, n.table) == (paper.title, part.heading)]
+    for title, grid in published_grids(numbers):
+        print(f"\nprinted: {shown(title)}\n\n" + "\n".join(aligned(grid)))
 
 
 def _print_beside(found: Beside) -> None:

@@ -11,7 +11,7 @@ _CROPS = "which frames and crops are shown"
 _COMPARE = "limpid compare RUN/out/*/CLIP.mkv --lr RUN/lr/CLIP --out page.html"
 _PICTURES = f"limpid bench paper {_METHOD} 1 --dataset NAME ..., then {_COMPARE}"
 _ROWS = f"limpid bench paper {_METHOD} 2 --dataset NAME ..., then {_COMPARE}"
-_GUIDANCE = "limpid bench guidance (see its --help)"
+_GUIDANCE = "limpid bench guidance --model DIR --captions captions_val2014.json --reference val2014 --out RUN"
 
 DC_VSR_PAPER = Paper(
     name=_METHOD,

@@ -10,9 +10,10 @@ from limpid.bench.datasets import DATASETS, Dataset, check_dataset, find_clips
 from limpid.bench.jobs import Variant
 from limpid.bench.papers.beside import metrics_of
 from limpid.bench.papers.costs import hours_text, row_hours
-from limpid.bench.papers.kinds import Paper, PaperPart
+from limpid.bench.papers.kinds import Paper, PaperPart, PaperRow
 from limpid.checkpoints.folders import CARD, weights_root
 from limpid.checkpoints.manifest import ENTRIES, how_to_get
+from limpid.flow.installed import find_flow_weights
 from limpid.metrics.catalogue import METRICS
 from limpid.metrics.files import missing_files, named
 from limpid.types import LimpidError
@@ -26,6 +27,9 @@ class Looked:
     not_run: Mapping[str, str]
     dataset: Dataset | None = None
     root: Path | None = None
+    method: str = ""
+    weights: Path | None = None
+    """What was named in place of the installed weights of ``method``."""
 
 
 def part_lines(paper: Paper, part: PaperPart, looked: Looked) -> Iterator[str]:
@@ -33,7 +37,7 @@ def part_lines(paper: Paper, part: PaperPart, looked: Looked) -> Iterator[str]:
     yield f"{paper.title}, {part.heading}: {part.title}"
     for title, lines in (
         ("data", [dataset_line(name, looked) for name in part.datasets]),
-        ("weights", [weights_line(name) for name in weights_of(part)]),
+        ("weights", [_weights_here(name, looked) for name in weights_of(part)]),
         ("metrics", [metric_line(name) for name in _metrics(paper, part)]),
         ("rows", list(_row_lines(part, looked))),
         ("made by", [part.command] if part.command else []),
@@ -70,12 +74,26 @@ def _set_here(dataset: Dataset, looked: Looked) -> str:
 def weights_of(part: PaperPart) -> list[str]:
     """Names of the catalogue of weights that the rows of a table need."""
     methods = [row.method for row in part.rows if row.method in ENTRIES]
-    flows = [flow for row in part.rows if (flow := _FLOW_WEIGHTS.get(str(row.changes.get("flow")))) in ENTRIES]
+    flows = [flow for row in part.rows for flow in _flows_of(row)]
     named_ones = [str(row.changes["weights"]) for row in part.rows if row.changes.get("weights") in ENTRIES]
     return list(dict.fromkeys([*methods, *flows, *named_ones]))
 
 
 _FLOW_WEIGHTS = {"raft": "raft-things", "spynet": "spynet"}
+_ALONG_THE_FLOW = ("upscale-a-video", "mgld-vsr")
+"""Methods of papers whose flow is RAFT's; here DIS takes its place where RAFT is not installed."""
+
+
+def _flows_of(row: PaperRow) -> list[str]:
+    named_one = _FLOW_WEIGHTS.get(str(row.changes.get("flow")))
+    usual = row.method in _ALONG_THE_FLOW and row.changes.get("consistency") != "none"
+    return [named_one] if named_one else ["raft-things"] if usual else []
+
+
+def _weights_here(name: str, looked: Looked) -> str:
+    if looked.weights is not None and name == looked.method:
+        return f"{name}: {looked.weights} (--weights)"
+    return weights_line(name)
 
 
 def weights_line(name: str) -> str:
@@ -93,6 +111,8 @@ def metric_line(name: str) -> str:
     """Whether a metric can be computed."""
     metric = METRICS[name]
     missing = missing_files(metric)
+    if name.endswith("-raft") and find_flow_weights("raft") is None:
+        return f"{name}: {metric.label}: needs raft-things: {how_to_get(ENTRIES['raft-things'])}"
     state = f"needs {named(missing)}" if missing else "can be computed" if not metric.needs else _needs(metric.needs)
     return f"{name}: {metric.label}: {state}"
 

@@ -20,7 +20,7 @@ from limpid.bench.papers.costs import (
 from limpid.bench.papers.kinds import Paper, PaperPart, PaperRow
 from limpid.bench.papers.listing import run_command, weights_of
 from limpid.bench.papers.others import OTHERS
-from limpid.bench.papers.variants import training_command
+from limpid.bench.papers.variants import latents_command, training_command
 from limpid.bench.published import published
 from limpid.checkpoints.manifest import ENTRIES
 from limpid.metrics.catalogue import METRICS
@@ -48,12 +48,12 @@ call of each network was measured on one thread of a processor ([performance.md]
 says what an A100 takes for that method, which is {GPU_FACTOR:.0f} times less than the same parts take here; that factor
 is taken for all methods, with their windows, tiles and steps. So these times may be off by a factor of two. A training
 step counts as four forward calls of its network; critics, LPIPS and the making of clips are left out. DC-VSR's decoder
-was not measured and is left out.
+was not measured and is left out. Clips of VideoLQ differ in size: its times are the most they can be.
 
 **Weights of your own** are looked for in `trained/RECIPE/final` (`--trained`), where the training commands below put
 them. Rows that need a training of their own say so; their weights were never released. What the method itself needs is
-looked for where `limpid weights convert` puts it, or in `--weights DIR`. Decoders of Upscale-A-Video and MGLD-VSR learn
-from latents of the denoiser where they have been made; see [training.md](training.md).
+looked for where `limpid weights convert` puts it (`WEIGHTS` below), or in `--weights DIR`. Decoders of Upscale-A-Video
+and MGLD-VSR learn from latents of the denoiser, which one command makes beforehand; see [training.md](training.md).
 """
 
 
@@ -188,8 +188,12 @@ def _paper(paper: Paper, stages_of: StagesOf) -> Iterator[str]:
 
 
 def _trainings(recipes: Sequence[str], stages_of: StagesOf) -> str:
-    lines = [(_code(training_command(name)), hours_text(_hours(name, stages_of))) for name in recipes]
-    return _grid(("training", "one A100"), lines)
+    lines: dict[str, str] = {}
+    for name in recipes:
+        if before := latents_command(name):
+            lines.setdefault(_code(before), "")
+        lines[_code(training_command(name))] = hours_text(_hours(name, stages_of))
+    return _grid(("training", "one A100"), lines.items())
 
 
 def _hours(recipe: str, stages_of: StagesOf) -> float | None:

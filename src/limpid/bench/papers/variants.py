@@ -65,10 +65,29 @@ def trained_folder(recipe: str, trained: Path) -> Path:
 
 
 def training_command(recipe: str, trained: Path = TRAINED) -> str:
-    """The command of a training, with what it starts from."""
+    """The command of a training, with what it starts from. ``LATENTS``: see `latents_command`."""
+    latents = " --latents LATENTS" if recipe.startswith(_OF_LATENTS) else ""
+    return (
+        f"limpid train --recipe {recipe} --start {_place(recipe, trained)} --data DIR{latents} --out {trained / recipe}"
+    )
+
+
+def latents_command(recipe: str, trained: Path = TRAINED) -> str:
+    """The command that makes what a decoder learns from, where the paper has it learn from the denoiser's latents."""
+    if not recipe.startswith(_OF_LATENTS):
+        return ""
+    method = recipe.partition("/")[0]
+    return f"limpid train latents --recipe {method}/vae --data DIR --weights {_place(recipe, trained)} --out LATENTS"
+
+
+_OF_LATENTS = ("upscale-a-video/vae", "mgld-vsr/vae")
+"""Decoders that learn from latents of the denoiser (UAV section 4.1, MGLD section 4.1)."""
+
+
+def _place(recipe: str, trained: Path) -> Path:
+    """Where a recipe's start lies."""
     start = start_of(recipe)
-    place = trained / start / "final" if "/" in start else Path("WEIGHTS") / start
-    return f"limpid train --recipe {recipe} --start {place} --data DIR --out {trained / recipe}"
+    return trained / start / "final" if "/" in start else Path("WEIGHTS") / start
 
 
 def start_of(recipe: str) -> str:
