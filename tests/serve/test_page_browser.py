@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 HOSTILE = "<img src=x onerror=document.title=1>.mp4"
-VIEWS = ("#/", "#/new", "#/history")
+VIEWS = ("#/", "#/new", "#/history", "#/watch")
 FRAMES = 150
 
 

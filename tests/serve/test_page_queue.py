@@ -144,3 +144,28 @@ def test_an_upload_goes_on_after_the_server_was_killed(page: Any, server: PageSe
     page.wait_for("document.querySelector('.inputs li .quiet').textContent.includes('· uploaded')")
     (found,) = api(page, "GET", "/uploads")["uploads"]
     assert Path(found["path"]).read_bytes() == data
+
+
+def test_a_folder_can_be_watched_held_and_left(page: Any, server: PageServer) -> None:
+    for name in ("incoming", "restored"):
+        (server.films / name).mkdir()
+    page.value("location.hash = '#/watch'")
+    page.wait_for("document.querySelector('#watch-from')")
+    page.value(f"document.querySelector('#watch-from').value = '{server.films / 'incoming'}'")
+    page.value(f"document.querySelector('#watch-to').value = '{server.films / 'restored'}'")
+    page.value("document.querySelector('main form').requestSubmit()")
+    page.wait_for("document.querySelector('.watch .name')?.textContent.includes('incoming')")
+    serving.film(server.films / "incoming" / "new.mp4")
+    page.wait_for("document.querySelector('.watch .about').textContent.includes('1 video made')")
+    assert [path.name for path in (server.films / "restored").glob("*.mp4")] == ["new_x4.mp4"]
+    page.value("document.querySelector('.watch button').click()")
+    page.wait_for("document.querySelector('.watch .about').textContent.includes('held')")
+    page.value("document.querySelectorAll('.watch button')[1].click()")
+    page.wait_for("document.querySelector('dialog .danger')")
+    page.value("document.querySelector('dialog .danger').click()")
+    page.wait_for("!document.querySelector('.watch')")
+
+
+def test_the_interface_is_shown_without_a_complaint(page: Any, server: PageServer) -> None:
+    page.open(f"{server.address}docs")
+    page.wait_for("document.querySelectorAll('details').length > 10")

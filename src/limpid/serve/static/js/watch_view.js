@@ -30,6 +30,7 @@ export function watchView({ store, draft, main, signal }) {
     watchForm(store, draft, signal),
   );
   store.on("watches", load, signal);
+  store.on("jobs", (change) => (!change || change.job?.watch) && load(), signal);
   load();
 }
 
