@@ -75,7 +75,9 @@ def test_a_clip_comes_out_whole_with_its_sound_and_a_sidecar(clip: Path, tmp_pat
     assert leftovers(tmp_path) == []
     stages = [e["stage"] for e in events if e["event"] == "stage"]
     assert stages == ["probe", "scan", "plan", "calibrate", "run", "assemble", "finish"]
-    assert events[-1]["event"] == "done"
+    assert [e["event"] for e in events[-2:]] == ["times", "done"]
+    assert report.times == {name: value for name, value in events[-2].items() if name != "event"}
+    assert report.times["network"] > 0 and report.times["encode"] > 0 and 0 < report.times["outside_network"] < 1
     json.dumps(events)
 
 

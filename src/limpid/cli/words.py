@@ -101,6 +101,13 @@ def _done(event: Event) -> str:
     return f"{event['frames']} frames in {clock_time(event['seconds'])}{speed}"
 
 
+def _times(event: Event) -> str:
+    parts = [("decoding", "decode"), ("encoding", "encode"), ("colours and sizes", "finish")]
+    waits = [("waiting for frames", "wait_for_frames"), ("for the encoder", "wait_for_encoder")]
+    said = ", ".join(f"{name} {event[key]:.1f} s" for name, key in (*parts, *waits))
+    return f"network {event['network']:.1f} s, {1 - event['outside_network']:.0%} of the time; {said}"
+
+
 def plan_text(plan: dict[str, Any]) -> str:
     """The plan of a dry run, for people; ``--json`` has all of it."""
     start, stop = plan["frames"]
@@ -130,5 +137,6 @@ SENTENCES: dict[str, Callable[[Event], str]] = {
     "rung": _rung,
     "warning": lambda event: f"warning: {one_line(event['message'])}",
     "note": lambda event: f"note: {one_line(event['message'])}",
+    "times": _times,
     "done": _done,
 }

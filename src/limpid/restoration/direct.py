@@ -13,6 +13,7 @@ from torch import Tensor
 from limpid.color import low_pass_error
 from limpid.method import Direct, DirectFrame, Method, Strategy
 from limpid.restoration.chunk import Chunk
+from limpid.restoration.times import Times
 from limpid.settings import Settings
 from limpid.types import ColorFix, VideoFrame
 from limpid.video import to_tensor
@@ -34,7 +35,9 @@ def without_noise(method: Method, settings: Settings) -> list[str]:
     return [f"seed {settings.seed} has no effect: {method.name} in one step starts from the mean of the noise"]
 
 
-def direct_frames(direct: Direct, part: Chunk, device: torch.device) -> Iterator[tuple[int, Tensor, DirectFrame]]:
+def direct_frames(
+    direct: Direct, part: Chunk, device: torch.device, times: Times
+) -> Iterator[tuple[int, Tensor, DirectFrame]]:
     """Number among the core's frames, LR frame ``3 h w`` and result of each frame of the core, in order."""
     lr = (_lr_frame(part.frames, index).to(device) for index in range(len(part.frames)))
     waiting: list[Tensor] = []
@@ -44,12 +47,13 @@ def direct_frames(direct: Direct, part: Chunk, device: torch.device) -> Iterator
             waiting.append(frame)
             yield frame
 
-    for index, frame in enumerate(direct(noted())):
+    frames = direct(noted())
+    for index in range(part.core.stop):
+        with times.measure("network"):
+            frame = next(frames)
         own = waiting.pop(0)
         if index in part.core:
             yield index - part.core.start, own, frame
-        if index + 1 == part.core.stop:
-            return
 
 
 def _lr_frame(frames: Sequence[VideoFrame] | Tensor, index: int) -> Tensor:

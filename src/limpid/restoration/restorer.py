@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, cached_property, partial
 
@@ -21,6 +21,7 @@ from limpid.restoration.finished import FrameFormat
 from limpid.restoration.loop import sample_segment
 from limpid.restoration.reach import finish_reach
 from limpid.restoration.resize import owned, resize_part
+from limpid.restoration.times import Times
 from limpid.settings import Settings
 from limpid.tiling.plan import AxisSpan
 from limpid.types import ColorFix, Offload, SettingsError, Step
@@ -47,6 +48,8 @@ class Restorer:
     """Whether the output holds transparency; it is upscaled by itself, bicubically."""
     depth: int | None = None
     """Bits per value of the finished frames; None: float32. See `limpid.restoration.finished`."""
+    times: Times = field(default_factory=Times)
+    """Counts ``compute``, all of a call, and ``network``, the part of it that the loop or the way past it takes."""
 
     @cached_property
     def prior(self) -> Prior:
@@ -77,6 +80,10 @@ class Restorer:
     @torch.no_grad()
     def __call__(self, chunk: Chunk) -> Tensor:
         """The frames of the chunk's core on the CPU, as `limpid.restoration.finished` holds them."""
+        with self.times.measure("compute"):
+            return self._computed(chunk)
+
+    def _computed(self, chunk: Chunk) -> Tensor:
         height, width = chunk.size
         pieces = self.pieces(chunk.size, chunk.rung)
         out = self.format.empty(len(chunk.core))
@@ -119,7 +126,7 @@ class Restorer:
         for piece in pieces:
             rows, columns = piece
             part = chunk.part(slice(rows.start, rows.stop), slice(columns.start, columns.stop))
-            for index, lr, frame in direct_frames(self._direct, part, self.machine.torch_device):
+            for index, lr, frame in direct_frames(self._direct, part, self.machine.torch_device, self.times):
                 correction = corrected(frame, lr, self.color, self.method.scale)
                 if self._keeps_pixels(chunk.size):
                     self.format.put_rounded(
@@ -194,15 +201,17 @@ class Restorer:
         return None if alpha is None else alpha[0]
 
     def _sample(self, chunk: Chunk, color: ColorFix) -> Tensor:
-        return sample_segment(
-            with_guidance_in_batch(self.method, chunk.rung),
-            self.prior,
-            chunk,
-            steps=self.steps,
-            seed=self.settings.seed,
-            strength=self.settings.strength,
-            color=color,
-        )
+        prior = self.prior  # loading it is not the network's time
+        with self.times.measure("network"):
+            return sample_segment(
+                with_guidance_in_batch(self.method, chunk.rung),
+                prior,
+                chunk,
+                steps=self.steps,
+                seed=self.settings.seed,
+                strength=self.settings.strength,
+                color=color,
+            )
 
 
 def with_guidance_in_batch(method: Method, rung: Rung) -> Method:

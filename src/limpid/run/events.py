@@ -13,6 +13,8 @@ event                 further keys
 ``rung``              ``tile_px chunk_frames window_frames``: memory ran out, the run goes on with these
 ``warning``           ``message``: something about the result or the input that the user should know
 ``note``              ``message``: something that was decided, sizes rounded to even for instance
+``times``             ``decode network finish encode wait_for_frames wait_for_encoder``: seconds that the run spent on
+                      them; ``outside_network``: share of the whole that was not the network's
 ``done``              ``output frames seconds fps resumed_segments notes warnings``: as in `limpid.Report`
 ====================  ==============================================================================================
 

@@ -18,6 +18,7 @@ from limpid.durable.interrupt import Interrupts
 from limpid.plan.segments import Plan, Rung, Stretch, add_halo
 from limpid.restoration.chunk import Carry, Compute
 from limpid.restoration.chunks import ChunkLoop, Ladder
+from limpid.restoration.times import Times
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Feed, Read
 from limpid.run.journal import Journal
@@ -56,6 +57,8 @@ class RunJob:
     """Whether a segment hands tensors on to the next one of its shot."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     interrupts: Interrupts = field(default_factory=Interrupts)
+    times: Times = field(default_factory=Times)
+    """Where the time of this run goes."""
 
     @property
     def plan(self) -> Plan:
@@ -94,10 +97,12 @@ def run_segments(job: RunJob) -> None:
     done = sum(len(s.core) for s in job.plan.segments) - sum(len(s.core) for s in todo)
     job.teller.stage("run")
     meter = Meter(job.teller, "run", total=len(job.plan.frames), before=done)
+    times = job.times
+    times.clear()  # of a trial
     stretches = [s for s in job.cuts.stretches(job.plan.segments) if job.unfinished(s.segments)]
     with (
-        Feed(job.read, [window for s in stretches for window in job.read_windows(s)], job.group_frames) as feed,
-        Sink(job.open_writer, job.journal, job.suffix) as sink,
+        Feed(job.read, [window for s in stretches for window in job.read_windows(s)], job.group_frames, times) as feed,
+        Sink(job.open_writer, job.journal, job.suffix, times) as sink,
     ):
         meter.start()
         runner = _Runner(job=job, feed=feed, sink=sink, meter=meter)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
+from limpid.restoration.times import Times
 from limpid.types import VideoFrame, Window
 
 Read = Callable[[Window], Sequence[VideoFrame]]
@@ -38,7 +39,8 @@ def needed_windows(windows: Iterable[Window]) -> list[Window]:
 class Feed:
     """Hands out windows of frames whose starts never go back; keeps only what a later window can still ask for."""
 
-    def __init__(self, read: Read, windows: Iterable[Window], group: int) -> None:
+    def __init__(self, read: Read, windows: Iterable[Window], group: int, times: Times | None = None) -> None:
+        self._times = times or Times()
         self._read, self._windows, self._group = read, needed_windows(windows), group
         self._queue: queue.Queue[Sequence[VideoFrame] | BaseException | None] = queue.Queue(QUEUED_GROUPS)
         self._frames: deque[VideoFrame] = deque()
@@ -69,7 +71,8 @@ class Feed:
         return [frame for frame in self._frames if frame.index < window.stop]
 
     def _take(self, window: Window) -> None:
-        item = self._queue.get()
+        with self._times.measure("wait_for_frames"):
+            item = self._queue.get()
         if isinstance(item, BaseException):
             raise item
         if item is None:
@@ -88,7 +91,8 @@ class Feed:
             self._put(error)
 
     def _checked(self, window: Window) -> Sequence[VideoFrame]:
-        frames = self._read(window)
+        with self._times.measure("decode"):
+            frames = self._read(window)
         if [frame.index for frame in frames] != list(range(window.start, window.stop)):
             raise RuntimeError(f"reading frames {window.start} to {window.stop - 1} gave other frames")
         return frames

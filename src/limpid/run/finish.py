@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Report:
     """The plan of the run, as `limpid.plan.segments.Plan.to_dict` writes it."""
     estimate: Mapping[str, Any]
     """Time and disk space that the run was estimated to take: see `limpid.run.estimate.Estimate`."""
+    times: Mapping[str, float] = field(default_factory=dict)
+    """Where the time of the run went: see `limpid.restoration.times.Times.of_run`."""
     dry_run: bool = False
 
 
@@ -86,6 +88,8 @@ def settle(places: Places) -> None:
 
 
 def tell_done(report: Report, teller: Teller) -> Report:
+    if report.times:
+        teller.tell("times", **report.times)
     values = {name: getattr(report, name) for name in ("frames", "seconds", "fps", "resumed_segments")}
     teller.tell("done", output=str(report.output), **values, notes=teller.notes, warnings=teller.warnings)
     return report
@@ -104,7 +108,7 @@ def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report,
         source=session.places.source,
         settings=session.settings,
         resolved=session.resolved(journal.plan),
-        timings={"seconds": report.seconds, "fps": report.fps, "stages": dict(teller.stage_s)},
+        timings={"seconds": report.seconds, "fps": report.fps, "stages": dict(teller.stage_s), "parts": report.times},
         frames=report.frames,
         resumed_segments=report.resumed_segments,
         rungs=[rung.to_dict() for _, rung in journal.lowered],
@@ -139,5 +143,6 @@ def _report(
         warnings=tuple(teller.warnings),
         plan=plan.to_dict(),
         estimate=dict(estimate),
+        times={} if dry_run or not made else session.restorer.times.of_run(seconds),
         dry_run=dry_run,
     )

@@ -159,6 +159,7 @@ class Session:
             carries=self.method.carries,
             device=self.machine.torch_device,
             interrupts=interrupts,
+            times=self.restorer.times,
         )
 
     def resolved(self, plan: Plan) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -15,6 +15,7 @@ from typing import Protocol
 from torch import Tensor
 
 from limpid.durable.files import free_text, move_durably, remove
+from limpid.restoration.times import Times
 from limpid.run.journal import Finished, Journal
 from limpid.types import OutputError, Segment
 
@@ -59,6 +60,7 @@ class Sink:
     open_writer: OpenWriter
     journal: Journal
     suffix: str
+    times: Times = field(default_factory=Times)
 
     def __post_init__(self) -> None:
         self._committed: queue.SimpleQueue[Finished] = queue.SimpleQueue()
@@ -91,7 +93,8 @@ class Sink:
     def close(self) -> None:
         """Wait until everything is encoded and durable; without this, leaving the block drops what is unfinished."""
         self._put(None)
-        self._thread.join()
+        with self.times.measure("wait_for_encoder"):
+            self._thread.join()
         self.check()
 
     def take_committed(self) -> list[Finished]:
@@ -107,12 +110,13 @@ class Sink:
             raise self._error
 
     def _put(self, item: _Begin | _Frames | _End | None) -> None:
-        while True:
-            self.check()
-            try:
-                return self._queue.put(item, timeout=_POLL_S)
-            except queue.Full:
-                continue
+        with self.times.measure("wait_for_encoder"):
+            while True:
+                self.check()
+                try:
+                    return self._queue.put(item, timeout=_POLL_S)
+                except queue.Full:
+                    continue
 
     def _get(self) -> _Begin | _Frames | _End | None:
         while not self._abort.is_set():
@@ -138,7 +142,8 @@ class Sink:
         frames = 0
         with self.open_writer(temporary, segment.core.start) as writer:
             while isinstance(item := self._get(), _Frames):
-                writer.write(item.frames, item.pts)
+                with self.times.measure("encode"):
+                    writer.write(item.frames, item.pts)
                 frames += len(item.pts)
         assert isinstance(item, _End)
         if frames != len(segment.core):
