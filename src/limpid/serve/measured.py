@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+
+import psutil
 
 from limpid import __version__
 from limpid.serve.core import Core
@@ -37,10 +36,5 @@ def _metric(name: str, kind: str, help_text: str, values: Mapping[str, float]) -
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in use now; where the system does not say, the most it ever was."""
-    try:
-        fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
-        return int(fields[1]) * resource.getpagesize()
-    except (OSError, IndexError, ValueError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+    """Memory of this process that is in use now."""
+    return int(psutil.Process().memory_info().rss)
