@@ -30,7 +30,9 @@ def test_without_the_extra_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("limpid.cli.serve.find_spec", lambda name: None)
     assert main(["serve"]) == 2
-    assert capsys.readouterr().err == "limpid: limpid serve needs fastapi and uvicorn: pip install 'limpid[serve]'\n"
+    assert (
+        capsys.readouterr().err == "limpid: limpid serve needs fastapi and uvicorn: pip install 'limpid-video[serve]'\n"
+    )
 
 
 def test_only_loopback_needs_no_token(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def test_what_came_before_the_client_went_away_is_kept(client: Client) -> None:
     plug.connect(str(client.path.relative_to(Path.cwd())))
     head = f"PUT /api/v1/uploads/{upload}?offset=0 HTTP/1.1\r\nHost: {serving.HOST}\r\nContent-Length: {len(DATA)}\r\n"
     plug.sendall((head + "Content-Type: application/octet-stream\r\n\r\n").encode() + DATA[:700])
-    serving.until(lambda: client.put(f"/uploads/{upload}?offset=0", b"").code == "busy")
+    folder = client.path.parent / "uploads" / upload
+    serving.until(lambda: [part for part in folder.glob(".*.part") if part.stat().st_size == 700])
+    assert client.put(f"/uploads/{upload}?offset=0", b"").code == "busy"
     plug.close()
     serving.until(lambda: client.get(f"/uploads/{upload}").json["received"] == 700)
     assert client.put(f"/uploads/{upload}?offset=700", DATA[700:]).json["state"] == "complete"
@@ -60,6 +62,27 @@ def test_uploads_go_on_after_the_server_was_started_again(tmp_path: Path, films:
     with serving.running_server(config) as client:
         whole = client.put(f"/uploads/{upload}?offset=10", DATA[10:]).json
         assert Path(whole["path"]).read_bytes() == DATA
+
+
+def test_a_crash_between_the_last_byte_and_the_note_of_it(client: Client) -> None:
+    upload = begin(client)
+    client.put(f"/uploads/{upload}?offset=0", DATA[:10])
+    folder = client.path.parent / "uploads" / upload
+    next(folder.glob(".*.part")).unlink()
+    (folder / "a.mp4").write_bytes(DATA)
+    answer = client.put(f"/uploads/{upload}?offset=10", DATA[10:])
+    assert (answer.status, answer.json["upload"]["state"]) == (409, "complete")
+    assert (folder / "a.mp4").read_bytes() == DATA
+
+
+def test_an_upload_whose_file_was_deleted_begins_anew(client: Client) -> None:
+    upload = begin(client)
+    client.put(f"/uploads/{upload}?offset=0", DATA[:10])
+    next((client.path.parent / "uploads" / upload).glob(".*.part")).unlink()
+    answer = client.put(f"/uploads/{upload}?offset=10", DATA[10:])
+    assert (answer.status, answer.json["upload"]["received"]) == (409, 0)
+    whole = client.put(f"/uploads/{upload}?offset=0", DATA).json
+    assert Path(whole["path"]).read_bytes() == DATA
 
 
 def test_a_folder_of_images_is_one_batch(client: Client) -> None:

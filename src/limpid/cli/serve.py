@@ -42,7 +42,7 @@ def command(arguments: list[str]) -> int:
     options = parse(make_parser(), arguments)
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise SettingsError(f"limpid serve needs {' and '.join(missing)}: pip install 'limpid[serve]'")
+        raise SettingsError(f"limpid serve needs {' and '.join(missing)}: pip install 'limpid-video[serve]'")
     from limpid.serve.running import make_config, serve
 
     config = make_config(

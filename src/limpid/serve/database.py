@@ -100,12 +100,12 @@ class Database:
         return cast(_T, await self._run(self._writer, self._change, change, values, loop))
 
     async def write_surely(self, change: Callable[..., _T], *values: Any) -> _T:
-        """`write`, again and again while somebody else holds the lock: for what has happened already."""
+        """`write`, again and again while the file is locked or the disk full: for what has happened already."""
         while True:
             try:
                 return await self.write(change, *values)
             except Refusal as refusal:
-                if refusal.status_code != 503:
+                if refusal.status_code not in (503, 507):
                     raise
                 await asyncio.sleep(1.0)
 
@@ -114,6 +114,8 @@ class Database:
         try:
             return await asyncio.shield(future)
         except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise Refusal(507, "disk", "the disk on which the queue is kept is full; free some space") from error
             raise Refusal(503, "busy", f"the queue is in use by another program ({error}); try again") from error
 
     def _ask(self, ask: Callable[..., Any], values: Iterable[Any]) -> Any:

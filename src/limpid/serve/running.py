@@ -12,11 +12,12 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import uvicorn
 
 from limpid.durable.files import output_error
-from limpid.durable.lock import locked
+from limpid.durable.lock import acquire
 from limpid.serve.app import close_streams, make_app
 from limpid.serve.config import ServeConfig, default_state, is_loopback
 from limpid.serve.tokens import LEAST_CHARACTERS, kept_token
@@ -91,13 +92,21 @@ def _tls(certfile: str | None, keyfile: str | None) -> tuple[Path | None, Path |
 
 def serve(config: ServeConfig, *, open_browser: bool) -> int:
     """Answer requests and work off the queue until Ctrl-C or termination; returns 0."""
-    with locked(config.state), _listening(config) as listener:
+    with _alone(config.state), _listening(config) as listener:
         config = dataclasses.replace(config, port=listener.getsockname()[1])
         _tell(config)
         if open_browser:
             threading.Timer(0.5, webbrowser.open, [page_address(config)]).start()
         make_server(config).run(sockets=[listener])
     return 0
+
+
+def _alone(state: Path) -> IO[str]:
+    """The lock of a state, held as long as the file is open. Raises OutputError when another server has it."""
+    try:
+        return acquire(state)
+    except OutputError:
+        raise OutputError(f"another limpid serve works with {state}; stop it, or choose another --state") from None
 
 
 class _Server(uvicorn.Server):

@@ -119,7 +119,7 @@ class Uploads:
             raise Refusal(409, "busy", "another piece of this upload is being received")
         self.busy.add(upload)
         try:
-            row = await self.database.read(self.find, upload)
+            row = await self._as_it_lies(await self.database.read(self.find, upload))
             if row["state"] == "complete":
                 raise self._misplaced(row, "this upload is complete")
             if offset != row["received"]:
@@ -127,6 +127,17 @@ class Uploads:
             return await self._append(row, pieces)
         finally:
             self.busy.discard(upload)
+
+    async def _as_it_lies(self, row: sqlite3.Row) -> sqlite3.Row:
+        """What is known of an upload, put right where a crash or somebody else changed what lies on the disk."""
+        if row["state"] == "complete" or not row["size"]:
+            return row
+        lies = await asyncio.to_thread(_received_by, self.part_of(row), self.config.uploads / row["place"], row["size"])
+        if lies >= row["received"] and not (lies == row["size"] and not self.part_of(row).exists()):
+            return row
+        is_whole = lies == row["size"]
+        await self.database.write_surely(self._received, row["id"], lies, is_whole)
+        return await self.database.read(self.find, row["id"])
 
     def _misplaced(self, row: sqlite3.Row, message: str) -> Refusal:
         return Refusal(409, "offset", message, field="offset", upload=self.view(row))
@@ -193,6 +204,14 @@ class Uploads:
 async def _nothing() -> AsyncIterator[bytes]:
     for piece in list[bytes]():
         yield piece
+
+
+def _received_by(part: Path, path: Path, size: int) -> int:
+    """How many bytes of an upload lie on the disk: in its unfinished file, or under its name."""
+    for each in (part, path):
+        if each.is_file() and (each == part or each.stat().st_size == size):
+            return min(each.stat().st_size, size)
+    return 0
 
 
 def _open_at(part: Path, received: int) -> int:
