@@ -7,7 +7,7 @@ into films is done by processes that end. docs/serve.md is for users, docs/serve
 `config`            what a server is told when it starts, and its limits
 `guard`             who may ask: Host, Origin, token, sizes of bodies; the headers of every answer
 `roots`, `listing`  paths inside the allowed folders, and what they hold
-`store`             the state in SQLite: jobs, their order, events, uploads, watch folders
+`database`          the state in SQLite, and numbered events; `jobs` asks, `changes` changes
 `runner`            the small process around a job, which ends it when the server dies
 `attending`         one job from its start to its end; `scheduler` runs as many as may be at once
 `hub`, `stream`     events, numbered, to any number of listeners, with replay
