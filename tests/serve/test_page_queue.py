@@ -146,6 +146,42 @@ def test_an_upload_goes_on_after_the_server_was_killed(page: Any, server: PageSe
     assert Path(found["path"]).read_bytes() == data
 
 
+def test_a_dropped_folder_of_images_is_one_clip(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for number in range(12):
+        (tmp_path / "frames" / f"{number:03}.png").write_bytes(bytes([number]))
+    browser.drop(page, tmp_path / "frames")
+    page.wait_for("document.querySelector('.inputs li .quiet')?.textContent.includes('· uploaded')")
+    assert page.value("document.querySelectorAll('.inputs li').length") == 1
+    assert page.value("document.querySelector('.inputs .name').textContent") == "frames"
+    uploads = [each for each in api(page, "GET", "/uploads")["uploads"] if each["folder_path"]]
+    (folder,) = {each["folder_path"] for each in uploads}
+    assert [path.read_bytes()[0] for path in sorted(Path(folder).glob("*.png"))] == list(range(12))
+
+
+def test_a_server_with_a_token_asks_for_it_once(tmp_path: Path) -> None:
+    assert PROGRAM is not None
+    token = "correct-horse-battery-staple"
+    server = PageServer(tmp_path / "server", fake=True, token=token)
+    server.start()
+    try:
+        with browser.Browser(PROGRAM, tmp_path / "profile") as page:
+            page.open(server.address)
+            page.wait_for("document.querySelector('#token')")
+            for given, wanted in (("wrong-wrong-wrong-wrong", "dialog .error:not(:empty)"), (token, ".drop-zone")):
+                page.value(f"document.querySelector('#token').value = '{given}'")
+                page.value("document.querySelector('dialog form').requestSubmit()")
+                page.wait_for(f"document.querySelector('{wanted}')")
+            opened(page, server)
+        with browser.Browser(PROGRAM, tmp_path / "other profile") as page:
+            page.open(f"{server.address}#token={token}")
+            page.wait_for("document.querySelector('.drop-zone')")
+            assert page.value("location.hash") == ""
+            assert page.complaints() == []
+    finally:
+        server.stop()
+
+
 def test_a_folder_can_be_watched_held_and_left(page: Any, server: PageServer) -> None:
     for name in ("incoming", "restored"):
         (server.films / name).mkdir()
