@@ -22,6 +22,15 @@ pytestmark = [
 
 NAMES = "[...document.querySelectorAll('[aria-label^=\"Waiting jobs\"] .name')].map((e) => e.textContent).join()"
 
+DRAG_LAST_TO_FIRST = """(() => {
+  const rows = [...document.querySelectorAll('[aria-label^="Waiting jobs"] li')], dataTransfer = new DataTransfer();
+  const fire = (place, kind, clientY) =>
+    place.dispatchEvent(new DragEvent(kind, { bubbles: true, dataTransfer, clientY }));
+  fire(rows.at(-1).querySelector('.grip'), 'dragstart', 0);
+  fire(rows[0], 'dragover', rows[0].getBoundingClientRect().top + 1);
+  fire(rows.at(-1), 'dragend', 0);
+})()"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
@@ -73,6 +82,14 @@ def test_jobs_can_be_moved_held_stopped_and_tried_again_in_every_tab(page: Any, 
     page.wait_for(f"{NAMES} === 'a.mp4,b.mp4,bad.mp4'")
 
     page.use(first)
+    page.value(DRAG_LAST_TO_FIRST)
+    page.wait_for(f"{NAMES} === 'bad.mp4,a.mp4,b.mp4'")
+    page.use(second)
+    page.wait_for(f"{NAMES} === 'bad.mp4,a.mp4,b.mp4'")
+    page.use(first)
+    for label in ("Move down: bad.mp4", "Move down: bad.mp4"):
+        click(page, label)
+    page.wait_for(f"{NAMES} === 'a.mp4,b.mp4,bad.mp4'")
     click(page, "Move up: b.mp4")
     page.wait_for(f"{NAMES} === 'b.mp4,a.mp4,bad.mp4'")
     click(page, "Hold back: a.mp4")
