@@ -156,10 +156,9 @@ def test_input_and_result_are_paired_frame_by_frame(tmp_path: Path) -> None:
 
     source = media.make_video(tmp_path / "a.mkv", width=64, height=48, frames=10, draw=lambda n: shade(n, 64))
     result = media.make_video(tmp_path / "b.mkv", width=128, height=96, frames=4, draw=lambda n: shade(n + 5, 128))
-    (tmp_path / "job" / "new").mkdir(parents=True)
-    asked = PicturesAsked(
-        folder=str(tmp_path / "job" / "new"), input=str(source), result=str(result), first=5, start_s=0.04
-    )
+    folder = tmp_path / "job" / "new"
+    folder.mkdir(parents=True)
+    asked = PicturesAsked(folder=str(folder), input=str(source), result=str(result), first=5, start_s=0.04)
     about = comparison(asked)
     assert (about["frames"], about["first_frame"], about["width"], about["whole"]) == (3, 1, 128, False)
     import cv2
