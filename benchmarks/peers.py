@@ -25,8 +25,10 @@ import torch
 from rivals import NETWORKS, installed_models
 
 import limpid
+from limpid.method import DirectPrior
 from limpid.methods import find_method
 from limpid.plan.device import choose_machine, computing
+from limpid.priors.image import ImagePrior
 from limpid.settings import Settings
 from limpid.types import Window
 from limpid.video import FrameReader, probe, scan
@@ -81,20 +83,21 @@ def read_frames(video: Path, count: int) -> torch.Tensor:
 
 
 def network(peer: Peer, frames: torch.Tensor) -> Callable[[], object]:
-    """Frames through the network of a peer, to finished frames that are not rounded yet."""
+    """Frames through the network of a peer: `tiny`'s to rounded pixels, as a run does it; animevideov3's as they come,
+    without the edge that Limpid gives it and cuts away."""
     method = find_method(peer.settings.method, peer.settings)
     machine = choose_machine(
         "cpu", peer.settings.dtype, peer.settings.threads, runtime=peer.settings.runtime, runtimes=method.runtimes
     )
     prior, (step,) = method.load(machine.placement()), method.make_schedule(1)
-    height, width = prior.latent_size(*frames.shape[-2:])
-    z = torch.randn(1, prior.latent_channels, len(frames), height, width) * step.sigma
+    if isinstance(prior, ImagePrior):
+        return lambda: [prior.enlarge(frame[None]) for frame in frames]
+    assert isinstance(prior, DirectPrior)
+    direct = prior.direct(step)
 
-    @torch.no_grad()
     def work() -> object:
         with computing(machine):
-            condition = prior.condition(frames, None)  # type: ignore[arg-type]
-            return prior.decode(prior.denoise(z, step, condition).x0, condition)
+            return [made.rounded(None) for made in direct(iter(frames))]
 
     return work
 

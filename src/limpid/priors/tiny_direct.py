@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.priors.tiny import (
-    MeanAndSpread,
     TinyBlock,
     TinyConfig,
     TinyNetwork,
@@ -232,20 +231,6 @@ class TinyConvolutions:
             features = block(features)
         for x in features:
             yield self.leave(x)[0].permute(1, 2, 0)
-
-
-class TinyResiduals:
-    """Residuals of all frames at once, by what computes the network in another runtime."""
-
-    def __init__(self, compute: MeanAndSpread, sigma: float, channels: int) -> None:
-        """``compute``: that of the `folded` network."""
-        self.compute, self.sigma, self.channels = compute, torch.tensor([sigma]), channels
-
-    def __call__(self, patches: Iterator[Tensor]) -> Iterator[Tensor]:
-        lr = torch.cat(list(patches))
-        mean, _ = self.compute(lr, lr.new_zeros(len(lr), self.channels, *lr.shape[-2:]), self.sigma, len(lr))
-        for residual in mean:
-            yield residual.permute(1, 2, 0).contiguous()
 
 
 def direct_in_torch(network: TinyNetwork, sigma: float) -> TinyDirect:

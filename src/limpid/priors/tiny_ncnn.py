@@ -1,17 +1,21 @@
 """The network of `tiny` in ncnn: the same arithmetic, frame by frame, with what is shifted in time handed on between.
 
 Blocks that mix time read a few channels of the frames before and after. So the network is cut in front of each of
-them: all frames go through the first part, then through the next, and what lies between stays in ncnn's own layout.
-Each thread has a frame of its own: threads of ncnn that share one wait for each other at every layer, which on a
-machine with other work to do takes longer than the layer. A frame goes through the same convolutions whatever frames
-are computed with it, so it has the same bits for any segment, chunk or number of threads. Winograd's convolutions add
-in an order that depends on where a tile begins: cuts in space differ by rounding.
+them: a frame goes through a part when its neighbours have been through the one before, and what lies between stays in
+ncnn's own layout. Each thread has a frame of its own: threads of ncnn that share one wait for each other at every
+layer, which on a machine with other work to do takes longer than the layer. A frame goes through the same convolutions
+whatever frames are computed with it, so it has the same bits for any segment, chunk or number of threads. Winograd's
+convolutions add in an order that depends on where a tile begins: cuts in space differ by rounding.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -19,11 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from limpid.priors.tiny import TinyBlock, TinyNetwork, TinyPrior, noise_features
-from limpid.priors.tiny_direct import TinyDirect, TinyResiduals, direct_in_torch, folded
+from limpid.priors.tiny_direct import TinyDirect, direct_in_torch, folded
 from limpid.runtimes.network import NcnnNetwork
 from limpid.runtimes.writing import NcnnGraph
 from limpid.types import Placement
 
+Part = Callable[[dict[str, Any]], list[Any]]
+"""What one part of the network makes of what it reads of a frame, by name."""
 KEPT_LEVELS = 8
 """Noise levels whose networks are kept: one each, because the level is part of its weights."""
 
@@ -33,65 +39,142 @@ def placed_tiny(network: TinyNetwork, placement: Placement) -> TinyPrior:
     if placement.runtime == "torch":
         return TinyPrior(network, device=placement.device, dtype=placement.dtype, direct=direct_in_torch)
     half = placement.dtype == torch.float16
-    compute = partial(TinyInNcnn, threads=placement.threads, vulkan=placement.vulkan, half=half)
+    where = Where(threads=placement.threads, vulkan=placement.vulkan, half=half)
+    return TinyPrior(
+        network,
+        device=placement.device,
+        dtype=torch.float32,
+        compute=TinyInNcnn(network, where),
+        direct=lambda network, sigma: TinyDirect(network.config, placement.device, Residuals(network, sigma, where)),
+    )
 
-    def direct(network: TinyNetwork, sigma: float) -> TinyDirect:
-        residuals = TinyResiduals(compute(folded(network).float()), sigma, network.config.latent_channels)
-        return TinyDirect(network.config, placement.device, residuals)
 
-    return TinyPrior(network, device=placement.device, dtype=torch.float32, compute=compute(network), direct=direct)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where:
+    """What a network in ncnn runs on."""
+
+    threads: int = 1
+    vulkan: int | None = None
+    half: bool = False
+
+    @property
+    def frames_at_once(self) -> int:
+        """A Vulkan device takes one picture after the other."""
+        return self.threads if self.vulkan is None else 1
+
+    def network(self, graph: NcnnGraph, frames: int) -> NcnnNetwork:
+        """Ready to run: all threads in it where there is a single frame, one for each frame otherwise."""
+        threads = self.frames_at_once if frames == 1 else 1
+        return NcnnNetwork.of_graph(graph, threads=threads, vulkan=self.vulkan, half=self.half)
 
 
 class TinyInNcnn:
     """Computes what `limpid.priors.tiny.TinyNetwork.forward` does."""
 
-    def __init__(self, network: TinyNetwork, *, threads: int, vulkan: int | None = None, half: bool = False) -> None:
-        where = {"vulkan": vulkan, "half": half}
-        self._at_level = lru_cache(KEPT_LEVELS)(
-            lambda sigma, threads: NcnnNetwork.of_graph(tiny_graph(network, sigma), threads=threads, **where)
-        )
-        # A Vulkan device takes one picture after the other.
-        self._threads = threads if vulkan is None else 1
-        self._pool = ThreadPoolExecutor(self._threads)
-        self._mixing = [n for n, block in enumerate(_blocks(network)) if block.shift]
+    def __init__(self, network: TinyNetwork, where: Where) -> None:
+        self._at_level = lru_cache(KEPT_LEVELS)(lambda sigma, frames: where.network(tiny_graph(network, sigma), frames))
+        self._through = Through(network, where)
 
     def __call__(self, lr: Tensor, z: Tensor, sigma: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Mean and spread of one clip; ``sigma`` is one level."""
-        network = self._at_level(float(sigma), self._threads if frames == 1 else 1)
+        network = self._at_level(float(sigma), min(frames, 2))
         arrays = {"lr": _array(lr), "z": _array(z)}
-        given = [{name: network.mat(each[t], shared=True) for name, each in arrays.items()} for t in range(frames)]
-        for block in self._mixing:
-            names = [name.format(block) for name in ("x{}", "first{}", "second{}")]
-            parts = list(self._pool.map(partial(network.run, outputs=names, packed=True), given))
-            given = [_shifted(block, parts, t) for t in range(frames)]
-        out = list(self._pool.map(partial(network.run, outputs=("mean", "spread")), given))
-        mean, spread = (torch.from_numpy(np.stack([np.asarray(each[i]) for each in out])) for i in (0, 1))
+        given = ({name: network.mat(each[t], shared=True) for name, each in arrays.items()} for t in range(frames))
+        out = list(self._through(network, given, ("mean", "spread")))
+        mean, spread = (torch.from_numpy(np.stack([each[i] for each in out])) for i in (0, 1))
         return mean, spread
 
 
-def _shifted(block: int, parts: list[list[Any]], t: int) -> dict[str, Any]:
-    """What a block that mixes time reads for frame t: at both ends of the clip a frame is its own neighbour."""
-    before, after = parts[max(t - 1, 0)], parts[min(t + 1, len(parts) - 1)]
-    return {f"in{block}": parts[t][0], f"before{block}": before[1], f"after{block}": after[2]}
+class Residuals:
+    """The network at one noise level without noise, all that is linear folded in; see `limpid.priors.tiny_direct`."""
+
+    def __init__(self, network: TinyNetwork, sigma: float, where: Where) -> None:
+        graph = tiny_graph(folded(network).float(), sigma, without_noise=True)
+        self._network = cache(partial(where.network, graph))
+        self._through = Through(network, where)
+
+    def __call__(self, patches: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Neighbouring LR frames in patch space, ``1 12 h w`` -> residuals ``h w 192``, a few frames behind."""
+        first = list(islice(patches, 2))
+        network = self._network(len(first))
+        given = ({"lr": network.mat(_array(each[0]))} for each in chain(first, patches))
+        for (residual,) in self._through(network, given, ("mean",)):
+            yield torch.from_numpy(residual).permute(1, 2, 0).contiguous()
+
+
+class Through:
+    """Frames through all parts of a network, one after the other, each as early as its neighbours allow."""
+
+    def __init__(self, network: TinyNetwork, where: Where) -> None:
+        self.mixing = [n for n, block in enumerate(_blocks(network)) if block.shift]
+        self.pool = ThreadPoolExecutor(where.frames_at_once)
+        self.ahead = -(-where.frames_at_once // (len(self.mixing) + 1))
+        """Frames that each part works on at once: those of all parts keep the threads busy."""
+
+    def __call__(
+        self, network: NcnnNetwork, given: Iterator[dict[str, Any]], outputs: Sequence[str]
+    ) -> Iterator[list[np.ndarray]]:
+        """``given``: what the first part reads of each frame; gives arrays ``c h w`` of the last part's outputs."""
+        for block in self.mixing:
+            names = [name.format(block) for name in ("x{}", "first{}", "second{}")]
+            given = _shifted(block, self._each(partial(network.run, outputs=names, packed=True), given))
+        return self._each(lambda each: [np.array(mat) for mat in network.run(each, outputs)], given)
+
+    def _each(
+        self, work: Callable[[dict[str, Any]], list[Any]], items: Iterator[dict[str, Any]]
+    ) -> Iterator[list[Any]]:
+        """What ``work`` makes of each, in order."""
+        waiting: deque[Future[list[Any]]] = deque()
+        for item in items:
+            waiting.append(self.pool.submit(work, item))
+            if len(waiting) > self.ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _shifted(block: int, parts: Iterator[list[Any]]) -> Iterator[dict[str, Any]]:
+    """What a block that mixes time reads of each frame: at both ends of the clip a frame is its own neighbour."""
+    here = next(parts, None)
+    before = here
+    while here is not None and before is not None:
+        after = next(parts, None)
+        yield {f"in{block}": here[0], f"before{block}": before[1], f"after{block}": (after or here)[2]}
+        before, here = here, after
 
 
 @torch.no_grad()
-def tiny_graph(network: TinyNetwork, sigma: float) -> NcnnGraph:
-    """The network at one noise level: what it is told of the level becomes part of its weights."""
+def tiny_graph(network: TinyNetwork, sigma: float, *, without_noise: bool = False) -> NcnnGraph:
+    """The network at one noise level: what it is told of the level becomes part of its weights.
+
+    ``without_noise``: the mean only, of a latent of zero.
+    """
     graph = NcnnGraph()
     level = torch.tensor([sigma])
-    noise, spread = network.noise(noise_features(level)), network.spread_scale
+    if without_noise:
+        bias = network.conv_lr.bias + network.conv_z.bias  # type: ignore[operator]
+        graph.input("lr")
+        _convolution(graph, "lr", "x0", network.conv_lr, bias=bias)
+    else:
+        _add_entrance(graph, network, level)
+    for n, block in enumerate(_blocks(network)):
+        _add_block(graph, n, block, network.noise(noise_features(level)))
+    last = f"x{len(network.blocks)}"
+    _convolution(graph, last, "mean", network.conv_out)
+    if not without_noise:
+        _convolution(graph, last, "spread", network.conv_spread)
+    return graph
+
+
+def _add_entrance(graph: NcnnGraph, network: TinyNetwork, level: Tensor) -> None:
+    """LR frame and noisy latent, scaled down by as much as it is noise."""
+    spread = network.spread_scale
     scaled = network.conv_z.weight * (spread / (level**2 + spread**2))[None, :, None, None]
     for name in ("lr", "z"):
         graph.input(name)
     _convolution(graph, "lr", "from_lr", network.conv_lr)
     _convolution(graph, "z", "from_z", network.conv_z, weight=scaled)
     graph.sum("from_lr", "from_z", "x0")
-    for n, block in enumerate(_blocks(network)):
-        _add_block(graph, n, block, noise)
-    for name, layer in (("mean", network.conv_out), ("spread", network.conv_spread)):
-        _convolution(graph, f"x{len(network.blocks)}", name, layer)
-    return graph
 
 
 def _add_block(graph: NcnnGraph, n: int, block: TinyBlock, noise: Tensor) -> None:

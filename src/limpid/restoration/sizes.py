@@ -29,7 +29,8 @@ def sizes_of(
 ) -> Sizes:
     """Segments, chunks and tiles for an input of ``width`` x ``height`` and the memory there is."""
     size = {"width": width, "height": height, "fps": fps}
-    value_bytes = machine.torch_dtype.itemsize
+    # ncnn works on several frames at once, each in its own part of the network: about twice as much is held.
+    value_bytes = machine.torch_dtype.itemsize * (2 if machine.runtime == "ncnn" else 1)
     return method.cuts.sizes(
         method.demand(
             settings,
@@ -37,7 +38,7 @@ def sizes_of(
             bytes_per_value=value_bytes,
             budget=budget,
             held=held,
-            direct=machine.runtime == "torch" and is_direct(method, settings),
+            direct=is_direct(method, settings),
         )
     )
 
