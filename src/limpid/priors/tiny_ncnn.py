@@ -45,7 +45,9 @@ def placed_tiny(network: TinyNetwork, placement: Placement) -> TinyPrior:
         device=placement.device,
         dtype=torch.float32,
         compute=TinyInNcnn(network, where),
-        direct=lambda network, sigma: TinyDirect(network.config, placement.device, Residuals(network, sigma, where)),
+        direct=lambda network, sigma: TinyDirect(
+            network.config, placement.device, ResidualsInNcnn(network, sigma, where)
+        ),
     )
 
 
@@ -85,7 +87,7 @@ class TinyInNcnn:
         return mean, spread
 
 
-class Residuals:
+class ResidualsInNcnn:
     """The network at one noise level without noise, all that is linear folded in; see `limpid.priors.tiny_direct`."""
 
     def __init__(self, network: TinyNetwork, sigma: float, where: Where) -> None:
