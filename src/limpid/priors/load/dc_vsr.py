@@ -79,14 +79,16 @@ def load_network(folder: Path, placement: Placement) -> Any:
 
 def load_image_encoder(folder: Path, placement: Placement) -> Any:
     """CLIP's image encoder with its projection. Raises WeightsError, SettingsError without transformers."""
-    from limpid.networks.of_transformers import import_transformers, quiet
+    from limpid.networks.of_transformers import import_transformers, quiet, refuse_incomplete
 
     transformers = import_transformers("pictures are embedded")
     SafetensorsFile(folder / _IMAGE_WEIGHTS)  # says what is wrong with a file in our words
     try:
         with quiet(transformers):
-            return transformers.CLIPVisionModelWithProjection.from_pretrained(
-                folder, dtype=placement.dtype, local_files_only=True
+            network, found = transformers.CLIPVisionModelWithProjection.from_pretrained(
+                folder, dtype=placement.dtype, local_files_only=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise WeightsError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    refuse_incomplete(found["missing_keys"], str(folder))
+    return network

@@ -18,6 +18,7 @@ from limpid.bounded import cut
 from limpid.checkpoints.configs import check_config, read_config
 from limpid.checkpoints.tensor_files import SafetensorsFile, check_header
 from limpid.networks.by_name import UNUSABLE, WEIGHTS_FILE
+from limpid.networks.of_transformers import refuse_incomplete
 from limpid.priors.load.schedule_config import read_betas
 from limpid.priors.prompts import PromptBook
 from limpid.priors.upscaler import UpscalerPrior
@@ -132,9 +133,13 @@ def from_folder(kind: Any, folder: Path, dtype: Any, options: Mapping[str, Any])
         check_config(read_config(folder / "config.json"))
     check_header(folder / WEIGHTS_FILE)
     try:
-        return kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, **options)
+        network, found = kind.from_pretrained(
+            folder, torch_dtype=dtype, local_files_only=True, output_loading_info=True, **options
+        )
     except (OSError, *UNUSABLE) as error:
         raise WeightsError(f"{folder} cannot be loaded: {cut(' '.join(str(error)[:4000].split()), 300)}") from error
+    refuse_incomplete(found["missing_keys"], str(folder))  # diffusers fills what a file lacks and goes on
+    return network
 
 
 def count_values(path: Path) -> int:
