@@ -28,7 +28,7 @@ from limpid.runtimes.network import NcnnNetwork
 from limpid.runtimes.writing import NcnnGraph
 from limpid.types import Placement
 
-NetworkPart = Callable[[dict[str, Any]], list[Any]]
+_Work = Callable[[dict[str, Any]], list[Any]]
 """What one part of the network makes of what it reads of a frame, by name."""
 KEPT_LEVELS = 8
 """Noise levels whose networks are kept: one each, because the level is part of its weights."""
