@@ -33,7 +33,14 @@ export function comparisonView(store, job, signal, { making = false } = {}) {
       timer = setTimeout(look, AGAIN_MS);
     }
   };
-  const look = () => attempt(async () => show(await get(path, signal)));
+  const look = async () => {
+    try {
+      show(await get(path, signal));
+    } catch (problem) {
+      if (problem.status === 0) timer = setTimeout(look, AGAIN_MS);
+      else if (problem.name !== "AbortError") fill(box, h("p.error-box", { role: "alert" }, sentence(problem)));
+    }
+  };
   const ask = async (start) => show(await post(path, { start_s: start, seconds: PART_S }));
   store.on("comparison", ({ id }) => id === job.id && look(), signal);
   signal.addEventListener("abort", () => clearTimeout(timer));
@@ -116,7 +123,11 @@ function partBar(job, found, ask) {
   at.addEventListener("input", () => {
     told.value = clock(Number(at.value));
   });
-  go.addEventListener("click", () => attempt(() => ask(Number(at.value))));
+  go.addEventListener("click", () => {
+    go.disabled = true;
+    go.textContent = "Preparing ...";
+    attempt(() => ask(Number(at.value)));
+  });
   return h("div.part-bar", {}, h("label", { for: "part-at" }, `${PART_S} seconds from`), at, told, go);
 }
 

@@ -140,7 +140,8 @@ export class Draft extends EventTarget {
 
   /** What the server is asked to do with one input. @param {Input} input */
   body(input) {
-    const { kind, path } = this.where;
+    const { path } = this.where,
+      kind = this.where.kind === "file" && this.inputs.length > 1 ? "beside" : this.where.kind;
     const output = kind === "beside" || !path ? null : kind === "folder" ? `${path.replace(/\/+$/, "")}/` : path;
     return { input: input.path, output, settings: this.settings, preset: null, overwrite: this.overwrite };
   }

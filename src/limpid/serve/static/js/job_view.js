@@ -9,11 +9,12 @@ import { badge, meter } from "./progress.js";
 
 /** One job: what it does now, and afterwards before and after. @type {import("./main.js").View} */
 export function jobView({ store, draft, main, signal, id }) {
-  attempt(async () => {
-    fill(main, h("p.quiet", {}, "Loading ..."));
-    const job = await store.job(id);
-    if (!signal.aborted) build(job, { store, draft, main, signal });
-  });
+  fill(main, h("h1", {}, "Job"), h("p.quiet", {}, "Loading ..."));
+  store.job(id).then(
+    (job) => signal.aborted || build(job, { store, draft, main, signal }),
+    (problem) =>
+      signal.aborted || fill(main, h("h1", {}, "Job"), h("p.error-box", { role: "alert" }, sentence(problem))),
+  );
 }
 
 function build(job, { store, draft, main, signal }) {
@@ -77,7 +78,8 @@ function build(job, { store, draft, main, signal }) {
   store.on(
     "jobs",
     (change) => {
-      if (change?.job?.id === job.id) changed(change.job);
+      if (change?.removed === job.id) location.hash = "#/";
+      else if (change?.job?.id === job.id) changed(change.job);
       else if (!change && store.jobs.has(job.id)) changed(store.jobs.get(job.id));
     },
     signal,
