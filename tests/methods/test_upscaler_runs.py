@@ -126,6 +126,34 @@ def test_prompts_guidance_and_decoders_have_an_effect(film: Path, folders: dict[
     assert not different
 
 
+def test_the_decoder_follows_the_input_as_strongly_as_it_is_told(folders: dict[str, Path]) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+
+    def made(**changes: Any) -> np.ndarray:
+        where = {"method": "upscale-a-video", "weights": str(folders["upscale-a-video"])}
+        plain = {"steps": 1, "guidance": "none", "consistency": "none", "color": "none"}
+        return np.stack(list(limpid.restore(frames, **where, **plain, **changes)))
+
+    whole, half, off = (made(decoder_weight=weight) for weight in (1.0, 0.5, 0.0))
+    assert np.array_equal(whole, made())
+    assert not np.array_equal(whole, half) and not np.array_equal(half, off)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "says"),
+    [
+        ("diffvsr", {}, "decoder_weight has no effect with the method diffvsr and its video decoder"),
+        ("upscale-a-video", {"autoencoder": "image"}, "decoder_weight has no effect with"),
+    ],
+)
+def test_a_decoder_that_does_not_see_the_input_has_no_weight_of_it(
+    name: str, changes: dict[str, Any], says: str, folders: dict[str, Path]
+) -> None:
+    settings = Settings(method=name, weights=str(folders[name]), **changes)
+    with pytest.raises(SettingsError, match=says):
+        find_method(name, settings.replace(decoder_weight=0.5))
+
+
 def test_a_dry_run_says_what_fits_and_why(
     film: Path, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ ABLATIONS: dict[str, Rows] = {
         "image decoder, propagation": {"autoencoder": "image", "consistency": "propagation"},
         "video decoder, no propagation": {"autoencoder": "video", "consistency": "none"},
         "video decoder, propagation": {"autoencoder": "video", "consistency": "propagation"},
+        # its decoder made for the input, without it
+        "video decoder without input, propagation": {"decoder_weight": 0.0},
         # Fig. 7; noise 120 and no text is the last row above
         "a text for each shot": {"caption": "auto"},
         "noise 20": {"noise_level": 20},

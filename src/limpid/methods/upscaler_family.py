@@ -80,9 +80,10 @@ def compose(
     joint_frames: int | None = None,
     flow: Flow = "auto",
     autoencoder: AutoencoderName | None = None,
+    decoder_weight: float | None = None,
     released: bool = False,
 ) -> Method:
-    """A member of the family with its options.
+    """A member of the family with its options. ``decoder_weight`` is UAV's w_lr, the weight of its SFT.
 
     Raises SettingsError for an option that the member does not have, WeightsError when its weights are not there.
     """
@@ -95,7 +96,7 @@ def compose(
     strategy = family_strategy(
         names, folder, overlap, steps=propagation_steps, motion=motion, flow=flow, released=released
     )
-    files = files_of(member, folder, autoencoder, released=released)
+    files = files_of(member, folder, autoencoder, released=released, decoder_weight=decoder_weight)
     book = prompt_book(member, prompt, negative_prompt, prompts)
     level = member.noise_level if noise_level is None else noise_level
     guide = choose_guidance(guidance, guidance_scale, default_scale=guidance_scale_of(member, folder))
@@ -229,9 +230,17 @@ def family_strategy(
     return parts[0] if len(parts) == 1 else Combined(strategies=tuple(parts)) if parts else Strategy()
 
 
-def files_of(member: Upscaler, folder: Path, autoencoder: AutoencoderName | None, *, released: bool) -> UpscalerFiles:
+def files_of(
+    member: Upscaler,
+    folder: Path,
+    autoencoder: AutoencoderName | None,
+    *,
+    released: bool,
+    decoder_weight: float | None = None,
+) -> UpscalerFiles:
     """The autoencoder that is asked for. That of the image model works frame by frame, as it was trained; the released
-    code pools its norms over the frames of a chunk. Raises WeightsError where there is no light one."""
+    code pools its norms over the frames of a chunk. Raises WeightsError where there is no light one, SettingsError for
+    the weight of an input that the decoder does not look at."""
     kind = member.autoencoder if autoencoder is None else autoencoder
     if kind == "light" and not (folder / LIGHT / "config.json").is_file():
         raise WeightsError(
@@ -240,7 +249,15 @@ def files_of(member: Upscaler, folder: Path, autoencoder: AutoencoderName | None
         )
     scope = "window" if released or kind == "video" else "frame"
     options = {} if kind == "light" or not member.pools_norms else {"norm_scope": scope}
-    return UpscalerFiles(folder=folder, autoencoder=member.autoencoder_folders[kind], autoencoder_options=options)
+    files = UpscalerFiles(folder=folder, autoencoder=member.autoencoder_folders[kind], autoencoder_options=options)
+    if decoder_weight is None:
+        return files
+    if kind == "light" or not files.decoder_sees_input():
+        raise SettingsError(
+            f"decoder_weight has no effect with the method {member.name} and its {kind} decoder, which does not follow "
+            "the input by a weight; leave it out"
+        )
+    return replace(files, lr_weight=decoder_weight)
 
 
 def _schedule(member: Upscaler, folder: Path, num_steps: int) -> tuple[Step, ...]:

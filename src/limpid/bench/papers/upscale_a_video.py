@@ -44,10 +44,12 @@ UPSCALE_A_VIDEO_PAPER = Paper(
                         "image decoder, propagation": "UAV ablation b: latent prop only",
                         "video decoder, no propagation": "UAV ablation c: ft-VAE-dec only",
                         "video decoder, propagation": "UAV ablation d: ft-VAE-dec + latent prop",
+                        "video decoder without input, propagation": "",
                     },
+                    {"video decoder without input, propagation": "not in the paper: the same weights, w_lr 0"},
                 ),
                 trained(
-                    "video decoder without input, propagation",
+                    "video decoder trained without input, propagation",
                     "",
                     _METHOD,
                     "upscale-a-video/vae-without-input",

@@ -35,6 +35,12 @@ class UpscalerFiles:
     unet_options: Mapping[str, Any] | None = None
     """Options of the U-Net in place of those in ``unet/config.json``."""
     autoencoder_options: Mapping[str, Any] | None = None
+    lr_weight: float = 1.0
+    """How strongly a decoder that looks at the LR frames follows them."""
+
+    def decoder_sees_input(self) -> bool:
+        """Whether the decoder is conditioned on the LR frames. Raises WeightsError."""
+        return read_config(self.folder / self.autoencoder / "config.json").get("lr_condition") is True
 
     def parameter_bytes(self) -> dict[str, int]:
         """Bytes in float32 of each network, from the headers of their files. Raises WeightsError."""
@@ -85,6 +91,7 @@ def load_upscaler(
         device=placement.device,
         dtype=placement.dtype,
         latent_scale=float(vae.config.scaling_factor),
+        lr_weight=files.lr_weight,
         warnings=tuple(warnings),
     )
 
