@@ -92,9 +92,8 @@ def compose(
     names = _consistency_names(member, consistency)
     how = _cuts(member, names, joint_frames, released=released)
     motion = (motion_guidance, motion_guidance_limit)
-    overlap = how.window_overlap_frames
     strategy = family_strategy(
-        names, folder, overlap, steps=propagation_steps, motion=motion, flow=flow, released=released
+        names, folder, how.window_overlap_frames, steps=propagation_steps, motion=motion, flow=flow, released=released
     )
     files = files_of(member, folder, autoencoder, released=released, decoder_weight=decoder_weight)
     book = prompt_book(member, prompt, negative_prompt, prompts)
