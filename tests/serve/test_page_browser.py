@@ -84,6 +84,26 @@ def test_names_of_files_are_text(page: Any) -> None:
     page.wait_for("!document.querySelector('dialog')")
 
 
+def test_a_result_that_exists_is_replaced_only_when_somebody_says_so(page: Any, server: PageServer) -> None:
+    clip = media.make_video(server.films / "twice.mp4", frames=4)
+    (server.films / "twice_x4.mp4").write_bytes(clip.read_bytes())
+    go(page, "#/new")
+    page.value("document.querySelector('.drop-zone button').click()")
+    page.wait_for("document.querySelector('dialog .file')")
+    page.value("document.querySelector('dialog .file').click()")
+    page.wait_for("[...document.querySelectorAll('dialog .name')].some((e) => e.textContent === 'twice.mp4')")
+    page.value(
+        "[...document.querySelectorAll('dialog .name')].find((e) => e.textContent === 'twice.mp4')"
+        ".closest('label').querySelector('input').click()"
+    )
+    page.value("document.querySelector('dialog .primary').click()")
+    page.wait_for("document.querySelector('.summary .error-box').textContent.includes('twice_x4.mp4 exists')")
+    assert not page.value("document.querySelector('.preview-bar button').disabled")
+    page.value("document.querySelector('.summary .error-box + button').click()")
+    page.wait_for("document.querySelector('.summary code').textContent.includes('--overwrite')")
+    assert page.value("document.querySelector('.summary .error-box').hidden")
+
+
 def test_settings_that_exclude_each_other_are_refused_before_queueing(page: Any, server: PageServer) -> None:
     clip = media.make_video(server.films / "small.mp4", frames=4)
     go(page, "#/new")

@@ -129,10 +129,17 @@ export class Draft extends EventTarget {
     this.changed("settings");
   }
 
+  /** Whether results that exist are replaced. */
+  replace(wanted) {
+    this.overwrite = wanted;
+    this.changed("settings");
+  }
+
   /** Starts from a job that was, with its settings. @param {import("./store.js").Job} job */
   again(job) {
     this.inputs = [];
     this.where = { kind: "beside", path: "" };
+    this.overwrite = false;
     this.use({ ...job.settings }, null);
     this.addPath(job.input);
     location.hash = "#/new";

@@ -17,6 +17,7 @@ class Summary {
   constructor(store, draft, signal) {
     Object.assign(this, { store, draft, signal, asked: null, timer: 0, planned: null });
     this.wrong = h("p.error-box", { role: "alert", hidden: true });
+    this.replace = h("button", { type: "button", hidden: true, onclick: () => draft.replace(true) }, "Replace it");
     this.facts = h("dl.facts");
     this.notes = h("ul.notes", { hidden: true });
     this.command = h("code", { tabindex: "0", "aria-label": "Command line" });
@@ -54,6 +55,7 @@ class Summary {
       { "aria-labelledby": "summary-title" },
       head,
       this.wrong,
+      this.replace,
       this.facts,
       this.notes,
       this.preview.element,
@@ -112,6 +114,7 @@ class Summary {
       whole = draft.inputs.length > 0 && draft.ready().length === draft.inputs.length;
     this.wrong.hidden = !problem;
     say(this.wrong, problem ? sentence(problem) : "");
+    this.replace.hidden = !/--overwrite/.test(problem?.message);
     this.go.disabled = state === "empty" || state === "refused" || !whole;
     say(
       this.go,
@@ -120,7 +123,7 @@ class Summary {
         : `Add ${howMany(draft.inputs) || "it"} to the queue`.replace("Add it to", "Add to"),
     );
     this.estimate.hidden = state !== "ok" && state !== "planned";
-    this.preview.show(draft.ready()[0] ?? null, state !== "refused", planned?.clip);
+    this.preview.show(draft.ready()[0] ?? null, state !== "refused" || problem.code === "output", planned?.clip);
     if (state === "planned" || state === "empty" || state === "refused") fill(this.facts, rows(planned));
     else if (!this.facts.children.length) fill(this.facts, rows(null));
     const told = new Set([...(planned?.warnings ?? []), ...(checked?.notes ?? [])]);
@@ -144,6 +147,7 @@ class Summary {
       if (job) [done] = [done + 1, draft.taken(input)];
     }
     if (done) notice(`${counted(done, "job")} added to the queue.`, "good");
+    if (done) draft.replace(false);
     if (!draft.inputs.length) location.hash = "#/";
     else this.later();
   }

@@ -22,10 +22,7 @@ export function whereField(store, draft, signal) {
   });
   const replace = h("input", {
     type: "checkbox",
-    onchange: () => {
-      draft.overwrite = replace.checked;
-      draft.changed("settings");
-    },
+    onchange: () => draft.replace(replace.checked),
   });
   const choose = async () => {
     const [found] = await pick({ folders: true });
