@@ -189,7 +189,7 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(WeightsError, match=r"no\.pth: there is no such file"):
         find_method("image", Settings(weights=str(tmp_path / "no.pth")))
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(SettingsError, match=r"needs the package spandrel.*pip install spandrel, or limpid\[spandrel"):
+    with pytest.raises(SettingsError, match=r"the package spandrel.*pip install spandrel, or limpid-video\[spandrel"):
         find_method("image", Settings(weights=str(saved(tmp_path / "x.pth"))))
 
 

@@ -66,7 +66,7 @@ def test_without_the_package_auto_is_pytorch_and_ncnn_is_a_sentence(monkeypatch:
     monkeypatch.setattr(module, "has_ncnn", lambda: False)
     monkeypatch.setitem(sys.modules, "ncnn", None)
     assert chosen() == "torch"
-    with pytest.raises(SettingsError, match=r"runtime ncnn needs the package ncnn.*pip install ncnn, or limpid\[ncnn"):
+    with pytest.raises(SettingsError, match=r"runtime ncnn needs the package ncnn.*or limpid-video\[ncnn"):
         chosen("ncnn")
     with pytest.raises(SettingsError, match="a network in the files of ncnn needs the package"):
         chosen(offered=("ncnn",))

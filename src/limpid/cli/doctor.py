@@ -123,7 +123,7 @@ def runtimes() -> Iterator[Finding]:
     row = measured_runtime(cpu_flags())
     if not has_ncnn():
         state: State = "advice" if row.runtime == "ncnn" else "ok"
-        yield Finding("runtime", f"torch; ncnn is not installed (limpid[ncnn]): {row.because}", state)
+        yield Finding("runtime", f"torch; ncnn is not installed (limpid-video[ncnn]): {row.because}", state)
         return
     machine = choose_machine("cpu")
     rate = ncnn_gflops(machine.threads)

@@ -23,7 +23,7 @@ def import_ncnn(what: str) -> Any:
         return import_module("ncnn")
     except ImportError as error:
         raise SettingsError(
-            f"{what} needs the package ncnn, which is not here: pip install ncnn, or limpid[ncnn]"
+            f"{what} needs the package ncnn, which is not here: pip install ncnn, or limpid-video[ncnn]"
         ) from error
 
 

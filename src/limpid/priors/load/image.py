@@ -120,7 +120,8 @@ def _descriptor(path: Path) -> Any:
         spandrel = import_module("spandrel")
     except ImportError as error:
         raise SettingsError(
-            f"{path.name} needs the package spandrel, which is not here: pip install spandrel, or limpid[spandrel]"
+            f"{path.name} needs the package spandrel, which is not here: "
+            "pip install spandrel, or limpid-video[spandrel]"
         ) from error
     state = read_state(path)
     try:
