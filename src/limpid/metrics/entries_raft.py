@@ -24,14 +24,13 @@ _RAFT = "Flow by RAFT (20 updates, RGB frames)"
 
 def installed_raft() -> FlowMethod:
     """The installed RAFT as metrics use it. Raises NotMeasurableError where there is none."""
-    from limpid.flow.installed import need_flow_weights
+    from limpid.flow.installed import find_flow_weights
     from limpid.metrics.network_flow import network_flow
-    from limpid.types import WeightsError
 
-    try:
-        return network_flow(need_flow_weights("raft"))
-    except WeightsError as error:
-        raise NotMeasurableError(str(error)) from error
+    found = find_flow_weights("raft")
+    if found is None:
+        raise NotMeasurableError("needs RAFT, which is not installed: limpid weights convert raft-things FOLDER")
+    return network_flow(found)
 
 
 def _flows(clips: Clips, guide: Callable[[Clips], np.ndarray], what: str) -> FlowPairs:
