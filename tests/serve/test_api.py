@@ -79,6 +79,7 @@ def fuzz(client: Client, operation: Any, known: dict[str, str], cases: int) -> i
     return sent
 
 
+@pytest.mark.slow
 def test_every_path_keeps_to_the_document(client: Client, films: Path) -> None:
     job = client.post("/jobs", {"input": film(films / "a.mp4")}).json["id"]
     client.wait(job)

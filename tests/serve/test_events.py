@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pytest
 import serving
 from serving import Client, film
 
@@ -60,17 +61,18 @@ def test_one_job_can_be_followed(client: Client, films: Path) -> None:
     assert client.get("/jobs/nix/events").status == 404
 
 
-def test_who_was_away_too_long_is_told_to_begin_anew(tmp_path: Path, films: Path) -> None:
-    config = serving.fake_config(tmp_path / "state", films, limits={"events": 20})
-    with serving.running_server(config) as client:
-        for number in range(30):
+def test_who_was_away_too_long_is_told_to_begin_anew(
+    tmp_path: Path, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpid.serve.database._PRUNE_EVERY", 10)
+    with serving.running_server(serving.fake_config(tmp_path / "state", films, limits={"events": 20})) as client:
+        for number in range(40):
             client.put(f"/presets/p{number}", {"settings": {}})
-        jobs = [client.post("/jobs", {"input": film(films / f"{n}.mp4", segments=20)}).json["id"] for n in range(8)]
-        for job in jobs:
-            client.wait(job)
         with client.events("/events?after=1") as stream:
             assert stream.next()[0] == "reset"
             assert stream.next()[0] == "hello"
+        with client.events("/events?after=35") as stream:
+            assert [stream.next()[2] for _ in range(3)] == [None, 36, 37]
 
 
 def test_a_number_from_the_future_begins_anew(client: Client) -> None:

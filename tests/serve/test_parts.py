@@ -122,6 +122,8 @@ def test_who_listens_everywhere_answers_to_addresses_and_own_names_only(tmp_path
     guard = Guard(nothing, config, Tokens("x" * 20, 10))
     assert all(map(guard._is_ours, ("192.168.1.5", "films.lan", "localhost", socket.gethostname().lower())))
     assert not guard._is_ours("evil.example")
+    assert guard._origins("films.lan") == {"http://films.lan", "https://films.lan"}  # behind a proxy
+    assert guard._origins("192.168.1.5:8765") == {"http://192.168.1.5:8765"}
 
 
 def test_https(tmp_path: Path, films: Path) -> None:

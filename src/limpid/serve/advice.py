@@ -81,3 +81,10 @@ class Advice:
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+
+    async def end(self) -> None:
+        """`close`, and wait until the process is gone."""
+        process = self._process
+        self.close()
+        if process is not None:
+            await process.wait()

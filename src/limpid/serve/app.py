@@ -72,7 +72,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await core.showing.close()
-        core.advice.close()
+        await core.advice.end()
         core.database.close()
 
 

@@ -96,10 +96,15 @@ class Guard:
 
     def _check_origin(self, headers: Headers, path: str) -> None:
         origin = headers.get("origin")
-        if origin is not None and origin != f"{self.config.scheme}://{headers['host']}":
+        if origin is not None and origin not in self._origins(headers["host"]):
             raise Refusal(403, "origin", f"requests of pages from {quoted(origin)} are not answered")
         if is_api(path) and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise Refusal(403, "origin", "requests of pages from elsewhere are not answered")
+
+    def _origins(self, host: str) -> set[str]:
+        """Where the server's own pages come from; names that were allowed may lead here through a proxy with https."""
+        schemes = {self.config.scheme, *(["https"] if host_name(host) in self.config.hosts else [])}
+        return {f"{scheme}://{host}" for scheme in schemes}
 
     def _check_kind(self, headers: Headers, scope: Scope) -> None:
         """A form of another page can send only a few kinds of bodies without asking first; ours are none of those."""

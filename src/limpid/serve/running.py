@@ -127,6 +127,7 @@ def make_server(config: ServeConfig) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # a client could name any address as its own
             http="h11",
             ws="none",
             loop="asyncio",
