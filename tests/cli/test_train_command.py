@@ -50,6 +50,25 @@ def test_the_plan_needs_no_data_and_makes_nothing(cli: Callable[..., Any], tmp_p
     assert "6,000 of 8 clips: 48,000 clips" in ran.out and "GB for weights, gradients" in ran.out
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_shows_its_plan_and_what_is_missing(name: str, cli: Callable[..., Any]) -> None:
+    """Without weights, without clips."""
+    ran = cli("train", "--recipe", name, "--dry-run")
+    assert ran.code == 0, ran.err
+    recipe = find_recipe(name)
+    assert all(f"stage {stage.name}\n  learn " in ran.out for stage in recipe.stages)
+    _, _, missing = ran.out.partition("missing\n")
+    listed = [line.strip() for line in missing.splitlines()]
+    assert listed == [*recipe.needs, "clips to learn from: videos, frame folders, photos or tar shards (--data)"]
+
+
+def test_what_is_there_is_not_missing_and_bad_clips_are(cli: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
+    ran = cli("train", "--recipe", "tiny", "--dry-run", "--data", str(photos))
+    assert ran.code == 0 and ran.out.endswith("nothing is missing\n")
+    ran = cli("train", "--recipe", "tiny", "--dry-run", "--data", str(tmp_path / "nowhere"))
+    assert ran.code == 0 and "missing\n  clips of stage tiny: " in ran.out and "nowhere" in ran.out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

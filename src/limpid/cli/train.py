@@ -126,6 +126,7 @@ def _show_plan(options: argparse.Namespace, recipe: Recipe) -> int:
     import torch
 
     from limpid.train.loop import chosen_stages
+    from limpid.train.missing import missing_parts
     from limpid.train.plan import plan_stage
     from limpid.train.stage import Start
 
@@ -136,9 +137,13 @@ def _show_plan(options: argparse.Namespace, recipe: Recipe) -> int:
         start = _path(options.start)
         if start is None and recipe.make_start is not None:
             start = recipe.make_start(Path(folder))
-        for _, stage in chosen_stages(recipe, options.stage):
+        stages = [stage for _, stage in chosen_stages(recipe, options.stage)]
+        for stage in stages:
             begin = Start(device=torch.device("cpu"), seed=options.seed, weights=start, assets=_path(options.assets))
             print("\n".join(plan_stage(stage, begin).lines()))
+    given = {name: _path(getattr(options, name)) for name in ("data", "start", "latents", "assets")}
+    missing = missing_parts(recipe, stages, given, options.keep_out)
+    print("missing" if missing else "nothing is missing", *(f"  {part}" for part in missing), sep="\n")
     return 0
 
 

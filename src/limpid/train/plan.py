@@ -52,20 +52,25 @@ class StagePlan:
 def plan_stage(stage: Stage, start: Start) -> StagePlan:
     """Counts the parameters of a stage.
 
-    Without weights to start from, an objective may have ``parameter_table() -> Mapping[str, int]``: the sizes of the
-    kinds of its full network, found without making it. Otherwise the networks are made.
+    Without weights to start from, an objective may have ``parameter_table() -> Mapping[str, int] | None``: the sizes of
+    the kinds of its full network, found without making it, and ``player_table()``: those of its further players.
+    Otherwise the networks are made.
 
     Raises what `Objective.learner` raises.
     """
-    table = getattr(stage.objective, "parameter_table", None)
-    if callable(table) and start.weights is None:
-        return _planned(stage, dict(table()), {}, None, ())
+    if start.weights is None and (table := _table(stage, "parameter_table")) is not None:
+        return _planned(stage, table, _table(stage, "player_table") or {}, None, ())
     learner = stage.objective.learner(start, stage)
     model, network = model_of(learner)
     others = {n: sum(p.numel() for p in m.parameters()) for n, m in learner.players.items() if n != model}
     learns = learning_names(learner.kinds(), stage)
     frozen = sum(p.numel() * p.element_size() for n, p in network.named_parameters() if n not in learns)
     return _planned(stage, sizes(network, learner.kinds()), others, frozen, tuple(start.notes))
+
+
+def _table(stage: Stage, name: str) -> Mapping[str, int] | None:
+    table = getattr(stage.objective, name, None)
+    return table() if callable(table) else None
 
 
 def _planned(

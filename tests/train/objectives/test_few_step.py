@@ -18,12 +18,7 @@ from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.distillation import DistillingLearner
 from limpid.train.recipes import find_recipe
 from limpid.train.stage import Start
-from limpid.train.starts.random import random_start
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_start(tmp_path_factory.mktemp("start"))
+from limpid.train.starts.random import random_converted
 
 
 def make_learner(name: str, start: Path | None) -> DistillingLearner:
@@ -42,7 +37,8 @@ def make_batch(count: int = 2, frames: int = 2, lr_px: int = 8) -> ClipBatch:
 
 
 @pytest.mark.parametrize("name", ["upscale-a-video/few-step", "diffvsr/few-step"])
-def test_a_student_of_a_large_method_learns_and_says_how_it_is_run(name: str, base: Path, tmp_path: Path) -> None:
+def test_a_student_of_a_large_method_learns_and_says_how_it_is_run(name: str, tmp_path: Path) -> None:
+    base = random_converted(name.partition("/")[0], tmp_path / "teacher")
     learner, batch = make_learner(name, base), make_batch()
     assert learner.objective.guidance_scale > 1
     loss = learner.losses("model", batch, ClipRandom(0, batch.numbers))["distillation"]
@@ -50,16 +46,18 @@ def test_a_student_of_a_large_method_learns_and_says_how_it_is_run(name: str, ba
     grads = [p.grad for p in learner.players["model"].parameters() if p.grad is not None]
     assert loss.isfinite() and any(g.abs().sum() > 0 for g in grads)
     assert all(p.grad is None for p in learner.teacher.network.parameters())
-    learner.save(tmp_path)
+    student = tmp_path / "student"
+    student.mkdir()
+    learner.save(student)
     steps = learner.objective.steps
-    assert read_card(tmp_path).defaults == {"steps": steps, "guidance_scale": 1.0}
-    assert read_schedule(tmp_path / "scheduler").spacing == "trailing"
+    assert read_card(student).defaults == {"steps": steps, "guidance_scale": 1.0}
+    assert read_schedule(student / "scheduler").spacing == "trailing"
     assert read_schedule(base / "scheduler").spacing == "leading"
-    method = find_method(name.partition("/")[0], Settings(weights=str(tmp_path)))
+    method = find_method(name.partition("/")[0], Settings(weights=str(student)))
     assert method.steps == steps and method.guidance.scale == 1.0  # type: ignore[union-attr]
     learned = learner.student.schedule(steps)
     assert [(s.t, s.alpha) for s in method.make_schedule(steps)] == [(s.t, s.alpha) for s in learned]
-    assert json.loads((tmp_path / "unet" / "config.json").read_text())["temporal"] is True
+    assert json.loads((student / "unet" / "config.json").read_text())["temporal"] is True
 
 
 def test_a_student_of_tiny_says_how_many_steps_it_takes(tmp_path: Path) -> None:

@@ -60,8 +60,7 @@ def find_perceptual(assets: Path | None, device: torch.device, notes: list[str])
 
     What was replaced is added to ``notes``. Raises WeightsError for files that are there and are not the weights.
     """
-    folder = assets if assets is not None else weights_root() / "metrics"
-    paths = [_place(folder / name) for name in FILES]
+    folder, paths = _asked_for(assets)
     if not all(path.is_file() for path in paths):
         notes.append(
             f"the perceptual loss is a multi-scale gradient loss, because {' and '.join(FILES)} are not in {folder}: "
@@ -73,6 +72,16 @@ def find_perceptual(assets: Path | None, device: torch.device, notes: list[str])
     except NotMeasurableError as error:
         raise WeightsError(f"the weights of LPIPS cannot be used: {error}") from error
     return LPIPS({name: tensor.to(device) for name, tensor in weights.items()})
+
+
+def has_perceptual(assets: Path | None) -> bool:
+    """Whether the files of LPIPS are where `find_perceptual` looks for them."""
+    return all(path.is_file() for path in _asked_for(assets)[1])
+
+
+def _asked_for(assets: Path | None) -> tuple[Path, list[Path]]:
+    folder = assets if assets is not None else weights_root() / "metrics"
+    return folder, [_place(folder / name) for name in FILES]
 
 
 def _place(path: Path) -> Path:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from limpid.checkpoints.folders import read_card
 from limpid.flow.estimate import DISFlow, FlowEstimator
 from limpid.flow.installed import flow_estimator
+from limpid.train.freezing import sizes
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.adversarial import adaptive_weight, critic_hinge, generator_hinge
 from limpid.train.losses.perceptual import Perceptual, find_perceptual
@@ -29,7 +30,12 @@ from limpid.train.objectives.denoising import ready_to_train
 from limpid.train.objectives.folders import copy_rest, finish_folder
 from limpid.train.objectives.latents import LatentSource
 from limpid.train.stage import Stage, Start
-from limpid.train.starts.autoencoder import AutoencoderChoice, autoencoder_kinds, start_autoencoder
+from limpid.train.starts.autoencoder import (
+    AutoencoderChoice,
+    autoencoder_kinds,
+    full_autoencoder,
+    start_autoencoder,
+)
 from limpid.types import SettingsError
 
 
@@ -80,6 +86,18 @@ class DecoderTraining:
         latents = self.latents.inside(start.assets)
         start.notes.append(latents.note())
         return DecoderLearner(replace(self, latents=latents), start, stage, folder)
+
+    def parameter_table(self) -> dict[str, int]:
+        """Parameters of the full network by kind of layer, counted without its weights."""
+        vae = full_autoencoder(self.network)
+        return sizes(vae, autoencoder_kinds(vae))
+
+    def player_table(self) -> dict[str, int]:
+        """Parameters of the critic."""
+        if not self.weights.adversarial:
+            return {}
+        with torch.device("meta"):
+            return {"critic": sum(p.numel() for p in self.make_critic().parameters())}
 
     def make_critic(self) -> nn.Module:
         kind = TemporalPatchCritic if self.critic == "clips" else PatchCritic

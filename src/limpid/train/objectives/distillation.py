@@ -23,11 +23,12 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from limpid.checkpoints.folders import read_card
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import expanded, noised
 from limpid.train.objectives.denoising import Levels, System, clean_latent, prediction_error
 from limpid.train.stage import Stage, Start
-from limpid.types import SettingsError, Step
+from limpid.types import SettingsError, Step, WeightsError
 
 ROUNDING = 1e-6
 
@@ -64,13 +65,45 @@ class FewSteps:
     """Over the whole way; more are nearer to the true path, and more calls of the student from where errors add up."""
     guidance_scale: float = 1.0
     """That the teacher is guided with (classifier-free); 1: not at all."""
+    teacher: str | None = None
+    """The method whose trained weights teach: those of the image model that it is made from know no video. None: the
+    objective finds its own."""
+    untrained: bool = False
+    """Whether a teacher of random numbers will do: for trials, whose results are useless."""
 
     def learner(self, start: Start, stage: Stage) -> DistillingLearner:
         if not 1 <= self.steps < self.teacher_steps:
             raise SettingsError(
                 f"{self.steps} steps cannot be learned from {self.teacher_steps}; more must become fewer"
             )
+        self._check_teacher(start)
         return DistillingLearner(self, self.teaching.system(start, stage))
+
+    def parameter_table(self) -> Mapping[str, int] | None:
+        """Parameters of the full network by kind of layer; None where it is small enough to be made."""
+        table = getattr(self.teaching, "parameter_table", None)
+        return None if table is None else dict(table())
+
+    def _check_teacher(self, start: Start) -> None:
+        """Raises SettingsError without weights, WeightsError for those that were not trained for the method."""
+        folder = start.previous or start.weights
+        if self.teacher is None:
+            return
+        if folder is None:
+            raise SettingsError(
+                f"a student of {self.teacher} needs its teacher: give --start with trained weights of {self.teacher}"
+            )
+        card = read_card(folder)
+        if card.name != self.teacher:
+            raise WeightsError(
+                f"{folder} has the weights of {card.name}; a student of {self.teacher} learns from trained weights of "
+                f"{self.teacher}"
+            )
+        if card.random and not self.untrained:
+            raise WeightsError(
+                f"the weights in {folder} are random numbers, from which a student learns nothing; give --start with "
+                f"trained weights of {self.teacher}, or try it with --small"
+            )
 
 
 class Passage(NamedTuple):

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from limpid.checkpoints.folders import read_card
 from limpid.methods.upscaler_family import LIGHT
+from limpid.networks.autoencoder.official import KEPT
+from limpid.networks.by_name import make_network
 from limpid.priors.load.upscaler import UpscalerFiles, load_autoencoder
-from limpid.train.freezing import by_kind
+from limpid.train.freezing import by_kind, sizes
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.perceptual import Perceptual, find_perceptual
 from limpid.train.losses.pixels import frame_difference, l1
@@ -25,6 +27,7 @@ from limpid.train.objectives.denoising import ready_to_train
 from limpid.train.objectives.folders import copy_rest, finish_folder, starting_folder
 from limpid.train.objectives.latents import LatentSource
 from limpid.train.stage import Stage, Start
+from limpid.train.starts.autoencoder import AutoencoderChoice, full_autoencoder
 from limpid.train.starts.light_decoder import start_light_decoder
 from limpid.types import Placement
 
@@ -52,6 +55,18 @@ class LightDecoder:
         start.notes.append(latents.note())
         return LightLearner(replace(self, latents=latents), start, folder)
 
+    def parameter_table(self) -> dict[str, int]:
+        """Parameters of the student beside the full teacher, by kind of layer, counted without weights."""
+        teacher = full_autoencoder(AutoencoderChoice(kind="UpscalerVAE", folder=self.teacher))
+        kept = {key: teacher.config[key] for key in KEPT if key in teacher.config}  # type: ignore[index,operator]
+        vae = make_network("LightVAE", {**kept, **self.decoder})
+        return sizes(vae, light_decoder_kinds(vae))
+
+
+def light_decoder_kinds(vae: nn.Module) -> dict[str, list[str]]:
+    """Names of parameters: ``decoder``, and ``encoder``, which is the teacher's and has to stay so."""
+    return by_kind(vae, lambda name: "decoder" if name.startswith("decoder.") else "encoder")
+
 
 class LightLearner:
     """Learner of a light decoder, the student of the full one: see `limpid.train.learner.Learner`."""
@@ -73,8 +88,7 @@ class LightLearner:
         return {"model": self.vae}
 
     def kinds(self) -> Mapping[str, Sequence[str]]:
-        """``decoder``, and ``encoder``, which is the teacher's and has to stay so."""
-        return by_kind(self.vae, lambda name: "decoder" if name.startswith("decoder.") else "encoder")
+        return light_decoder_kinds(self.vae)
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         z = self.latents(batch, random)

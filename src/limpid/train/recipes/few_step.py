@@ -11,7 +11,7 @@ from limpid.train.objectives.dc_vsr import DCVSRDenoising
 from limpid.train.objectives.distillation import FewSteps, Teaching
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_system import TinyTeaching
-from limpid.train.objectives.upscaler import UPSCALER_BASE, UpscalerDenoising
+from limpid.train.objectives.upscaler import UpscalerDenoising
 from limpid.train.recipes.autoencoders import UPSCALE_A_VIDEO_AUTOENCODER as UAV_VAE
 from limpid.train.recipes.dc_vsr_unet import DC_VSR_CLIPS as DC_CLIPS
 from limpid.train.recipes.small import briefly
@@ -42,7 +42,7 @@ def diffvsr_few_step() -> Recipe:
 def dc_vsr_few_step() -> Recipe:
     """Guided by 2 as the method is by default, but without DSSAG, which has no place in a teacher's single call."""
     teaching = DCVSRDenoising(drop_condition=0.0)
-    return _large("dc-vsr", teaching, guidance_scale=2.0, clips=DC_CLIPS, start="dc-vsr", small_rate=2e-6)
+    return _large("dc-vsr", teaching, guidance_scale=2.0, clips=DC_CLIPS, small_rate=2e-6)
 
 
 def _large(
@@ -51,13 +51,14 @@ def _large(
     *,
     guidance_scale: float = 1.0,
     clips: ClipSpec = UPSCALER_CLIPS,
-    start: str = UPSCALER_BASE,
     small_rate: float = 2e-5,
 ) -> Recipe:
-    """``start`` and ``small_rate`` are those of the small version."""
+    """``small_rate`` is that of the small version."""
     stage = Stage(
         name="few-step",
-        objective=FewSteps(teaching=teaching, steps=_STEPS, teacher_steps=64, guidance_scale=guidance_scale),
+        objective=FewSteps(
+            teaching=teaching, steps=_STEPS, teacher_steps=64, guidance_scale=guidance_scale, teacher=name
+        ),
         trainable=("all",),
         clips=clips,
         steps=20_000,
@@ -71,9 +72,9 @@ def _large(
         name=f"{name}/few-step",
         summary=f"{name} in {_STEPS} steps without guidance, from its trained weights",
         stages=(stage,),
-        needs=(f"weights of {name} (--start)",),
+        needs=(f"trained weights of {name}, converted from its makers or by the recipe {name}/unet (--start)",),
     )
-    return replace(recipe, small=lambda: _small(recipe, start, small_rate))
+    return replace(recipe, small=lambda: _small(recipe, name, small_rate))
 
 
 def tiny_few_step(steps: int = _STEPS) -> Recipe:
@@ -103,7 +104,7 @@ def small_tiny() -> Recipe:
 def _small(recipe: Recipe, start: str, rate: float) -> Recipe:
     """A few-step recipe on random weights of tiny networks; two steps from six, far apart, at a rate at which the
     targets, which the student makes itself, stand still."""
-    objective = replace(cast(FewSteps, recipe.stages[0].objective), steps=2, teacher_steps=6)
+    objective = replace(cast(FewSteps, recipe.stages[0].objective), steps=2, teacher_steps=6, untrained=True)
     brief = _with(briefly(recipe, crop_px=64, frames=2), objective)
     slow = tuple(replace(stage, optimizer=replace(stage.optimizer, rate=rate)) for stage in brief.stages)
     return replace(brief, stages=slow, make_start=partial(random_converted, start))

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from limpid.convert.official_configs import SD21_VAE_CONFIG, VAE_CONFIG
 from limpid.networks import autoencoder as autoencoders
 from limpid.networks.autoencoder.official import KEPT
-from limpid.networks.by_name import WEIGHTS_FILE
+from limpid.networks.by_name import WEIGHTS_FILE, make_network, make_official
 from limpid.train.freezing import by_kind
 from limpid.types import WeightsError
 
@@ -104,6 +105,14 @@ def start_autoencoder(network: AutoencoderChoice, folder: Path) -> Any:
         state = {_image_name(network, key): tensor for key, tensor in state.items()}
     _load(vae, state, place, complete=same)
     return vae
+
+
+def full_autoencoder(network: AutoencoderChoice) -> nn.Module:
+    """The autoencoder at the size that the makers' image model has, without numbers: to count its parameters."""
+    image = make_official(*(("sd_vae", SD21_VAE_CONFIG) if network.kind == "CFWVAE" else ("vae", VAE_CONFIG)))
+    kept = {key: image.config[key] for key in KEPT if key in image.config}
+    full: nn.Module = make_network(network.kind, {**kept, **network.options})
+    return full
 
 
 def silence_new_layers(vae: nn.Module) -> None:
