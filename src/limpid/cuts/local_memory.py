@@ -21,8 +21,6 @@ MOST_IMMODEST_FRAMES = 24
 FRAME_COPIES = 6
 """Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny), with
 what a heap that keeps freed memory loses between them."""
-FINISH_COPIES = 3
-"""And of one frame that gets its colours and its size."""
 MODEST_BYTES, MODEST_TILE_BYTES = 3 << 30, 1536 << 20
 """On a CPU more is not taken: in all, or for one tile where what is held is more by itself."""
 
@@ -95,7 +93,7 @@ def load_of(demand: Demand, *, halo_frames: int, halo_px: int) -> Load:
         halo_px=round_up(halo_px + held.margin_px, ALIGN_PX),
         halo_frames=halo_frames,
         network_bytes_per_px=(demand.cost.work_bytes_per_px or UNKNOWN_WORK_BYTES) + frame * FRAME_COPIES,
-        finish_bytes_per_px=frame * FINISH_COPIES,
+        finish_bytes_per_px=frame * held.finish_copies,
         direct_bytes_per_px=demand.cost.direct_bytes_per_px * demand.bytes_per_value // 4 if demand.direct else 0,
         held=held,
     )

@@ -17,6 +17,8 @@ from limpid.settings import Settings
 
 NCNN_TIMES_MEMORY = 4
 """What `tiny` takes in ncnn over what it takes in PyTorch, per value: 4.3 kB per LR pixel were measured, not 1 kB."""
+RESIZE_COPIES = 7
+"""Float copies of a frame of the method's size while it gets its colours and another size; measured (tiny)."""
 
 
 def sizes_of(
@@ -51,9 +53,13 @@ def held_frames(
 ) -> Held:
     """What frames take, for LR frames of ``size`` (height and width) that become frames of the format ``out``."""
     canvas = size[0] * size[1] * method.cost.latent_bytes_per_px
+    own = size[0] * method.scale, size[1] * method.scale
     return Held(
         lr_frame_bytes=lr_frame_bytes,
         finished_frame_bytes=out.frame_bytes,
+        finish_copies=3
+        if (out.height, out.width) == (size[0] * method.scale, size[1] * method.scale)
+        else RESIZE_COPIES,
         margin_px=finish_reach(method.scale, size, out, settings.color or method.color),
         canvas_bytes=canvas if canvas <= 4 * MOST_WHOLE_VALUES else 0,
     )

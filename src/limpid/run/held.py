@@ -17,6 +17,8 @@ ENCODE_BYTES_PER_PX = {"h264": (14, 9, 12), "h265": (16, 12, 14), "av1": (90, 7,
 """Memory of an encoder per pixel of the output, by codec: at the least, for each frame that it has seen, and how many
 of those it keeps to look ahead. Measured at 8 bits, with noise as pictures."""
 ENCODE_BYTES_WITHOUT_LOOKING_AHEAD = 75
+RUN_BYTES = 32 << 20
+"""What a run takes whatever the size of its pictures: contexts and threads of codecs, their heaps. Measured."""
 
 
 def encode_bytes_per_px(codec: str, frames: int) -> int:
@@ -39,5 +41,5 @@ def held_by_run(clip: Clip, timeline: Timeline, restorer: Restorer, spec: Output
         waiting_lr_frames=WAITING_GROUPS * group_frames(clip.width, clip.height),
         waiting_finished_frames=WAITING_PIECES * piece_frames(held.finished_frame_bytes),
         shot_frames=max(stop - start for start, stop in timeline.shots()),
-        codec_bytes=decoder + encoder,
+        codec_bytes=RUN_BYTES + decoder + encoder,
     )
