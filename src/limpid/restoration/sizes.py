@@ -57,9 +57,7 @@ def held_frames(
     return Held(
         lr_frame_bytes=lr_frame_bytes,
         finished_frame_bytes=out.frame_bytes,
-        finish_copies=3
-        if (out.height, out.width) == (size[0] * method.scale, size[1] * method.scale)
-        else RESIZE_COPIES,
+        finish_copies=3 if (out.height, out.width) == own else RESIZE_COPIES,
         margin_px=finish_reach(method.scale, size, out, settings.color or method.color),
         canvas_bytes=canvas if canvas <= 4 * MOST_WHOLE_VALUES else 0,
     )
