@@ -67,6 +67,7 @@ function waiting(job) {
 function readyView(job, found, signal, ask) {
   const { element, parts } = playerParts(found.width / found.height, { crops: found.crops.length }),
     data = comparisonOf(found);
+  element.classList.toggle("one-frame", found.frames === 1);
   const player = new Player(parts, data),
     stop = () => player.end();
   parts.film.addEventListener(

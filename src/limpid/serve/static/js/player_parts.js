@@ -71,7 +71,7 @@ function controls(p, film, crops) {
   const look = h("div.bar", {}, wipe, zoom, film ? p.mode : null, crops ? p.part : null);
   if (!film) return look;
   const time = h(
-    "div.bar",
+    "div.bar.time",
     {},
     h("span.group", {}, p.back, p.play, p.next),
     p.now,
