@@ -38,8 +38,8 @@ class Held:
     """Size of one input frame as it waits."""
     finished_frame_bytes: int
     """Size of one output frame as it waits to be written."""
-    finish_copies: int = 3
-    """Float copies of a frame of the method's size that are alive while one gets its colours and its size."""
+    resized: bool = False
+    """Whether frames of the method's size get another size."""
     margin_px: int = 0
     """LR pixels around a tile that its finished pixels depend on, beyond what the network sees."""
     canvas_bytes: int = 0

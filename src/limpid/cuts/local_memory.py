@@ -21,6 +21,11 @@ MOST_IMMODEST_FRAMES = 24
 FRAME_COPIES = 6
 """Float copies of an output frame alive at once while it is computed: latents, decoded frames; measured (tiny), with
 what a heap that keeps freed memory loses between them."""
+FINISH_COPIES = 3
+"""And of one frame that gets its colours and its size."""
+RESIZE_COPIES = 4
+"""More of them where frames are resized as they come, one more with each frame after the second: pieces of many sizes
+that fit badly into a heap. Measured (tiny), 320x180 and 640x360."""
 MODEST_BYTES, MODEST_TILE_BYTES = 3 << 30, 1536 << 20
 """On a CPU more is not taken: in all, or for one tile where what is held is more by itself."""
 
@@ -49,7 +54,9 @@ class Load:
         if tile_px is not None:
             width, height = (min(edge, round_up(tile_px, ALIGN_PX) + 2 * self.halo_px) for edge in (width, height))
         if self.direct_bytes_per_px:
-            return width * height * (self.direct_bytes_per_px + self.finish_bytes_per_px)
+            more = min(max(self._frames(core_frames) - 2, 0), RESIZE_COPIES) if self.held.resized else 0
+            finish = self.finish_bytes_per_px * (FINISH_COPIES + more) // FINISH_COPIES
+            return width * height * (self.direct_bytes_per_px + finish)
         per_px = self._frames(core_frames) * self.network_bytes_per_px + self.finish_bytes_per_px
         return width * height * per_px + (0 if tile_px is None else self.held.canvas_bytes)
 
@@ -93,7 +100,7 @@ def load_of(demand: Demand, *, halo_frames: int, halo_px: int) -> Load:
         halo_px=round_up(halo_px + held.margin_px, ALIGN_PX),
         halo_frames=halo_frames,
         network_bytes_per_px=(demand.cost.work_bytes_per_px or UNKNOWN_WORK_BYTES) + frame * FRAME_COPIES,
-        finish_bytes_per_px=frame * held.finish_copies,
+        finish_bytes_per_px=frame * FINISH_COPIES,
         direct_bytes_per_px=demand.cost.direct_bytes_per_px * demand.bytes_per_value // 4 if demand.direct else 0,
         held=held,
     )

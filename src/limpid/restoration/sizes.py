@@ -17,8 +17,6 @@ from limpid.settings import Settings
 
 NCNN_TIMES_MEMORY = 4
 """What `tiny` takes in ncnn over what it takes in PyTorch, per value: 4.3 kB per LR pixel were measured, not 1 kB."""
-RESIZE_COPIES = 7
-"""Float copies of a frame of the method's size while it gets its colours and another size; measured (tiny)."""
 
 
 def sizes_of(
@@ -57,7 +55,7 @@ def held_frames(
     return Held(
         lr_frame_bytes=lr_frame_bytes,
         finished_frame_bytes=out.frame_bytes,
-        finish_copies=3 if (out.height, out.width) == own else RESIZE_COPIES,
+        resized=(out.height, out.width) != own,
         margin_px=finish_reach(method.scale, size, out, settings.color or method.color),
         canvas_bytes=canvas if canvas <= 4 * MOST_WHOLE_VALUES else 0,
     )
