@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from limpid.convert.official_configs import DIFFVSR_UNET_CONFIG, UNET_CONFIG
 from limpid.convert.start_unet import unet_kinds
-from limpid.networks.by_name import make_official
+from limpid.networks.by_name import WEIGHTS_FILE, make_official
 from limpid.networks.unet.temporal_unet import TemporalUNet
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import expanded, noised, v_target
@@ -21,6 +25,7 @@ from limpid.train.objectives.denoising import DenoisingLearner, even_timesteps, 
 from limpid.train.recipes.upscaler_unet import TEMPORAL_KINDS, diffvsr_unet, upscale_a_video_unet
 from limpid.train.stage import Recipe, Stage, Start
 from limpid.train.starts.random import random_start
+from limpid.train.starts.upscaler_unet import start_upscaler_unet
 from limpid.types import SettingsError, WeightsError
 
 CPU = torch.device("cpu")
@@ -169,3 +174,45 @@ def test_without_weights_or_with_those_of_something_else_there_is_a_sentence(bas
     (other / "limpid.json").write_text(json.dumps({"name": "raft-things", "version": "1"}))
     with pytest.raises(WeightsError, match="raft-things"):
         stage.objective.learner(Start(device=CPU, seed=0, weights=other), stage)
+
+
+def _spoilt(base: Path, to: Path, is_dropped: Callable[[str], bool]) -> Path:
+    """A copy of the start whose U-Net lacks some tensors."""
+    shutil.copytree(base, to)
+    path = to / "unet" / WEIGHTS_FILE
+    save_file({name: tensor for name, tensor in load_file(path).items() if not is_dropped(name)}, path)
+    return to
+
+
+@pytest.mark.parametrize("dropped", ["conv_in.weight", "mid_block.", "time_embedding.linear_1.bias"])
+@pytest.mark.parametrize("make", [upscale_a_video_unet, diffvsr_unet])
+def test_a_start_that_lacks_tensors_is_refused(base: Path, tmp_path: Path, make: object, dropped: str) -> None:
+    """Diffusers would fill them with random numbers and go on."""
+    spoilt = _spoilt(base, tmp_path / "spoilt", lambda name: name.startswith(dropped))
+    with pytest.raises(WeightsError, match=re.escape(dropped)):
+        make_learner(spoilt, small_stage(make()))  # type: ignore[operator]
+
+
+def _saved(tmp_path: Path, base: Path, **options: Any) -> Path:
+    """A folder with the U-Net of the start, given other layers."""
+    start_upscaler_unet(base, own=False, multi_scale=False, options=options).save_pretrained(
+        tmp_path / "saved" / "unet"
+    )
+    return tmp_path / "saved"
+
+
+def test_layers_over_time_that_should_be_there_are_not_new(base: Path, tmp_path: Path) -> None:
+    """A U-Net with layers over time that lacks one of them is damaged; only a whole kind of layer is added."""
+    saved = _saved(tmp_path, base)
+    added = start_upscaler_unet(saved, own=False, multi_scale=True, options={})
+    assert unet_kinds(added)["multi_scale"]
+    spoilt = _spoilt(saved, tmp_path / "spoilt", lambda name: name.startswith("down_temporal.0."))
+    for own in (True, False):
+        with pytest.raises(WeightsError, match=r"down_temporal\.0\."):
+            start_upscaler_unet(spoilt, own=own, multi_scale=not own, options={})
+
+
+@pytest.mark.parametrize("options", [{"layers_per_block": 4}, {"in_channels": 9}, {"cross_attention_dim": 48}])
+def test_layers_in_space_are_never_new(base: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(WeightsError, match="unet"):
+        start_upscaler_unet(base, own=False, multi_scale=False, options=options)
