@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -142,6 +143,37 @@ def test_joined_recordings_go_on_after_the_clock_starts_again(tmp_path: Path) ->
     assert {b - a for a, b in pairwise(timeline.pts)} == {3600}
     assert timeline.clock_shifts == (10 * 3600,)
     assert any("starts again 1 time" in text for text in timeline.warnings)
+
+
+def _joined(tmp_path: Path, codec: str, *formats: str) -> Path:
+    """Recordings of 5 frames each, one after the other in one file."""
+    made = [media.make_video(tmp_path / f"{i}.ts", codec=codec, frames=5, pix_fmt=f) for i, f in enumerate(formats)]
+    whole = tmp_path / "whole.ts"
+    whole.write_bytes(b"".join(path.read_bytes() for path in made))
+    return whole
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_bits_that_are_not_used_are_told(tmp_path: Path, codec: str) -> None:
+    timeline = scan(probe(_joined(tmp_path, codec, "yuv420p", "yuv420p10le")))
+    told = [text for text in timeline.warnings if "bits" in text]
+    assert told == ["5 frames with more than the 8 bits per channel of the first; all are read with 8 bits"]
+
+
+@pytest.mark.parametrize("formats", [["yuv420p10le", "yuv420p"], ["yuv420p", "yuv420p"], ["yuv420p10le"] * 2])
+def test_where_no_bits_are_lost_nothing_is_said(tmp_path: Path, formats: list[str]) -> None:
+    clip = probe(_joined(tmp_path, "libx265", *formats))
+    timeline = scan(clip)
+    assert not any("bits" in text or "transparency" in text for text in timeline.warnings)
+    assert _stamps(clip, timeline) == [*range(5), *range(5)]
+
+
+def test_transparency_that_is_not_used_is_told(tmp_path: Path) -> None:
+    """A clip whose probing saw no transparency, as where only its first frame has none."""
+    clip = probe(media.make_video(tmp_path / "a.mkv", codec="ffv1", frames=5, pix_fmt="yuva420p"))
+    assert not any("transparency" in text for text in scan(clip).warnings)
+    told = [text for text in scan(replace(clip, has_alpha=False)).warnings if "transparency" in text]
+    assert told == ["5 frames with transparency, which the first lacks; it is left out"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from limpid.video.deinterlace import check_mode
 from limpid.video.extras import LOST
 from limpid.video.images import scan_images
 from limpid.video.names import is_still_name
-from limpid.video.pixels import FULL, plane_array, stored_size
+from limpid.video.pixels import FULL, bit_depth, has_alpha, plane_array, stored_size
 from limpid.video.side_data import kinds_of
 from limpid.video.timestamps import Repaired, last_duration, missing_frames, repair
 from limpid.video.tracks import LONGEST_GAP_S
@@ -78,7 +78,7 @@ class _Pass:
         self.dts: list[int | None] = []
         self.fields: list[int] = []
         self.tags: tuple[int, int] | None = None
-        self.retagged_frames = 0
+        self.retagged_frames = self.deeper_frames = self.seethrough_frames = 0
         self.kinds: set[Any] = set()
         self.checks = array("I")
         self.interlaced_frames = self.resized_frames = 0
@@ -121,6 +121,8 @@ class _Pass:
         tags = (frame.color_primaries or 2, frame.color_trc or 2)
         self.tags = self.tags or tags
         self.retagged_frames += tags != self.tags
+        self.deeper_frames += self.clip.bit_depth <= 8 < bit_depth(frame.format)
+        self.seethrough_frames += not self.clip.has_alpha and has_alpha(frame.format)
         self.kinds.update(kinds_of(frame))
         self.checks.append(checksum(frame))
         if self._detector is not None:
@@ -179,6 +181,11 @@ class _Pass:
         if self.retagged_frames:
             frames = _count(self.retagged_frames, "frame")
             yield f"{frames} with other primaries or another transfer curve than the first; all are taken to be like it"
+        if self.deeper_frames:
+            frames = _count(self.deeper_frames, "frame")
+            yield f"{frames} with more than the 8 bits per channel of the first; all are read with 8 bits"
+        if self.seethrough_frames:
+            yield f"{_count(self.seethrough_frames, 'frame')} with transparency, which the first lacks; it is left out"
         told = {Type.ICC_PROFILE} if is_still_name(Path(self.clip.path)) else set()  # tags of single pictures are kept
         yield from dict.fromkeys(LOST[kind] for kind in LOST if kind in self.kinds - told)
         if len(self.stats.aspects) > 1:
