@@ -36,6 +36,20 @@ def choose_guidance(
     return made
 
 
+def choose_text_guidance(
+    name: GuidanceName | None, scale: float | None, *, default_scale: float, told: bool, own: GuidanceName = "cfg"
+) -> Guidance | None:
+    """`choose_guidance` for a method that is told texts, ``own`` being its own.
+
+    ``told``: whether any text differs from the negative one. Where none does there is nothing to drive away from: no
+    guidance, at half the time. Raises SettingsError where it is asked for all the same.
+    """
+    chosen = name or (own if told or scale is not None else "none")
+    if chosen == "cfg" and not told:
+        raise SettingsError("guidance cfg has no effect where prompt and negative prompt are the same; give a prompt")
+    return choose_guidance(chosen, scale, default_scale=default_scale, classifier_free=told)
+
+
 def most_calls(guidance: Guidance | None) -> int:
     """Network calls that are made of one tile, at most: one without guidance."""
     return 1 if guidance is None else guidance.calls

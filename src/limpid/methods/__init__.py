@@ -73,6 +73,9 @@ def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -
             raise SettingsError(f"{option} has no effect with the method {name}; leave it out")
     if settings.caption != "off" and "prompts" not in known:
         raise SettingsError(f"caption has no effect with the method {name}, which is not told any text; leave it out")
+    if settings.caption != "off" and "prompt" in known:
+        # what needs a text will have one: captions are made when the shots are known
+        chosen.setdefault("prompt", "a caption to come")
     return chosen
 
 

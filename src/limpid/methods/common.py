@@ -40,14 +40,16 @@ LARGE_OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "win
 """Settings of the engine that have an effect with every large method."""
 
 
-def guided(guide: Guidance | None, *, compiles: bool = True) -> dict[str, Any]:
+def guided(guide: Guidance | None, *, compiles: bool = True, windows: bool = True) -> dict[str, Any]:
     """Guidance as a field of `Method`, and the options that go with it.
 
     ``compiles``: False where attention is changed from call to call, as some guidance does too: a compiled network
-    cannot follow that.
+    cannot follow that. ``windows``: whether the network sees several frames.
     """
-    fixed = compiles and not changes_attention(guide)
-    return {"guidance": guide, "options": LARGE_OPTIONS if fixed else LARGE_OPTIONS - {"compile"}}
+    silent = set() if windows else {"window_frames"}
+    if not compiles or changes_attention(guide):
+        silent.add("compile")
+    return {"guidance": guide, "options": LARGE_OPTIONS - silent}
 
 
 def only_one(name: str, method: str, consistency: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from limpid.cuts.cost import Cost
 from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.flow.installed import flow_estimator
-from limpid.guidance.choice import choose_guidance
+from limpid.guidance.choice import choose_text_guidance
 from limpid.method import Guidance, Method, Prior, Sampler, Strategy
 from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, motion_guided, only_one, weights_in
 from limpid.options.declare import Needs
@@ -93,7 +93,7 @@ def mgld_vsr(
         method_of(files, book, SAMPLERS[steps_by]),
         cuts=_cuts(joint_frames, released=released),
         strategy=motion_strategy(consistency, motion, flow, folder, own_limit=own_limit, released=released),
-        **guided(choose_text_guidance(guidance, guidance_scale, book)),
+        **guided(text_guidance(guidance, guidance_scale, book)),
     )
 
 
@@ -174,15 +174,12 @@ def motion_strategy(
     return replace(found, **RELEASED_GUIDANCE) if released else found
 
 
-def choose_text_guidance(name: GuidanceName | None, scale: float | None, book: PromptBook) -> Guidance | None:
+def text_guidance(name: GuidanceName | None, scale: float | None, book: PromptBook) -> Guidance | None:
     """None unless it is asked for. Raises SettingsError where it would have no effect."""
-    told = any(text != book.negative for text in book.all())
     chosen = name or ("none" if scale is None else "cfg")
-    if chosen == "cfg" and not told:
-        raise SettingsError("guidance cfg has no effect where prompt and negative prompt are the same; give a prompt")
     if chosen == "none" and book.negative:
         raise SettingsError("negative_prompt has no effect without guidance; choose guidance cfg, or leave it out")
-    return choose_guidance(chosen, scale, default_scale=TEXT_GUIDANCE, classifier_free=told)
+    return choose_text_guidance(chosen, scale, default_scale=TEXT_GUIDANCE, told=book.tells)
 
 
 def _schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:

@@ -21,15 +21,15 @@ from limpid.diffusion.samplers import DDIM
 from limpid.diffusion.schedules import vp_steps
 from limpid.flow.estimate import DISFlow, LastFlows
 from limpid.flow.installed import flow_estimator
-from limpid.guidance.choice import choose_guidance
-from limpid.method import Method, Prior, Strategy
+from limpid.guidance.choice import choose_text_guidance
+from limpid.method import Guidance, Method, Prior, Strategy
 from limpid.methods.common import SUMMARIES, guided, motion_guided, weights_in
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import AutoencoderName, Flow, GuidanceName, Settings
 from limpid.spellings import parse_consistency, parse_steps
-from limpid.types import ColorFix, Placement, SettingsError, Step, WeightsError
+from limpid.types import Placement, SettingsError, Step, WeightsError
 
 _WINDOW_FRAMES = 8
 RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
@@ -71,7 +71,7 @@ def compose(
     negative_prompt: str | None = None,
     prompts: str | None = None,
     noise_level: int | None = None,
-    guidance: GuidanceName = "cfg",
+    guidance: GuidanceName | None = None,
     guidance_scale: float | None = None,
     consistency: str | None = None,
     propagation_steps: str | None = None,
@@ -98,17 +98,32 @@ def compose(
     files = files_of(member, folder, autoencoder, released=released, decoder_weight=decoder_weight)
     book = prompt_book(member, prompt, negative_prompt, prompts)
     level = member.noise_level if noise_level is None else noise_level
-    guide = choose_guidance(guidance, guidance_scale, default_scale=guidance_scale_of(member, folder))
+    guide = _guidance(guidance, guidance_scale, book, own_scale=guidance_scale_of(member, folder))
     found = member_of(member, files, book, level, autoencoder or member.autoencoder)
-    color: ColorFix = "none" if released else "wavelet"
-    return replace(found, cuts=how, strategy=strategy, color=color, **guided(guide))
+    rest = guided(guide, windows=member.temporal)
+    return replace(found, cuts=how, strategy=strategy, color="none" if released else "wavelet", **rest)
+
+
+def _guidance(name: GuidanceName | None, scale: float | None, book: PromptBook, *, own_scale: float) -> Guidance | None:
+    return choose_text_guidance(name, scale, default_scale=own_scale, told=book.tells)
 
 
 def _consistency_names(member: Upscaler, consistency: str | None) -> frozenset[str]:
     names = member.consistency if consistency is None else parse_consistency(consistency)
     if "filter" in names:
         raise SettingsError(f"consistency filter does not fit the method {member.name}; it is for image networks")
+    if "transition" in names and not member.temporal:
+        raise SettingsError(f"consistency transition does not fit the method {member.name}, which has no windows")
     return names
+
+
+def _check_joint(member: Upscaler, names: frozenset[str], joint_frames: int | None) -> None:
+    """Frames by themselves are the same in every segment, so that there is nothing to merge."""
+    if joint_frames is not None and not member.temporal and not names & {"propagation", "motion"}:
+        raise SettingsError(
+            f"joint_frames has no effect with the method {member.name}, which works frame by frame; leave it out, "
+            "or add propagation or motion to consistency"
+        )
 
 
 def member_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
@@ -173,6 +188,7 @@ def _cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | Non
     Windows that are blended once lie 4 frames apart, others 8 less their overlap; segments start on that grid, and so
     do the decoder's chunks. Blended once, a joint between segments is one more border of windows, of the same overlap.
     """
+    _check_joint(member, consistency, joint_frames)
     overlap = 4 if "transition" in consistency else member.window_overlap_frames
     joint = overlap if "transition" in consistency else 4
     if joint_frames is not None:

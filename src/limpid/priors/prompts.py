@@ -49,6 +49,11 @@ class PromptBook:
         """The positive text of a shot, counted from 0, with the suffix."""
         return join_prompt(self.per_shot.get(shot, self.prompt), self.suffix)
 
+    @property
+    def tells(self) -> bool:
+        """Whether any text differs from the negative one, so that there is something to drive away from."""
+        return any(text != self.negative for text in self.all())
+
     def all(self) -> list[str]:
         """Every text that a run can need, each once: the negative one, the common one, those of the shots in order."""
         shots = [self.for_shot(shot) for shot in sorted(self.per_shot)]
