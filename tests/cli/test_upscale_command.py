@@ -77,6 +77,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "consistency": "noise+transition",
         "propagation_steps": "1,0.5",
         "motion_guidance": 5.0,
+        "motion_guidance_limit": 0.1,
         "joint_frames": 2,
         "flow": "raft",
         "autoencoder": "image",

@@ -53,8 +53,10 @@ def test_it_checks_itself_and_goes_through_json() -> None:
     ):
         with pytest.raises(SettingsError, match=words):
             Wider(**bad)
-    with pytest.raises(SettingsError, match=r"'speed' is not an option; .*, threads, warmth, flavour"):
-        Wider().replace(speed=1)
+    with pytest.raises(SettingsError, match=r"'xyz' is not an option; .*, threads, warmth, flavour"):
+        Wider().replace(xyz=1)
+    with pytest.raises(SettingsError, match=r"'warm' is not an option; did you mean warmth\?"):
+        Wider().replace(warm=1)
 
 
 def test_the_command_line_has_it() -> None:
