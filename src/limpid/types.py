@@ -188,6 +188,8 @@ class Timeline:
     clock_shifts: tuple[int, ...] = ()
     """Joined recordings: what was added to the file's own times after the first, second ... restart of its clock, in
     ``time_base``; sound and subtitles are moved by the same."""
+    changing_sound: tuple[int, ...] = ()
+    """Sound streams, by number, whose codec or configuration changes on the way: packets cannot be copied."""
     warnings: tuple[str, ...] = ()
 
     @property

@@ -21,7 +21,8 @@ def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
 
 def timeline_from_dict(values: Mapping[str, Any]) -> Timeline:
     """The timeline that `timeline_to_dict` wrote. Raises ValueError, TypeError or KeyError for one that cannot be."""
-    tuples = {name: tuple(values[name]) for name in ("pts", "cuts", "warnings")}
+    sequences = ("pts", "cuts", "clock_shifts", "changing_sound", "warnings")
+    tuples = {name: tuple(values[name]) for name in sequences if name in values}
     timeline = Timeline(**{**values, **tuples, "time_base": fraction(values["time_base"])})
     check_fields(timeline, least=-MAX_WHOLE, most=MAX_WHOLE)
     numbers = ((timeline.pts, timeline.num_frames), (timeline.cuts, len(timeline.cuts)))

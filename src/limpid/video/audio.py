@@ -10,10 +10,13 @@ import av
 from av.filter import Graph
 
 from limpid.video.channels import aac_layout, plain_channels
+from limpid.video.sounds import framing_of
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _BITS_PER_CHANNEL = 96_000
 _BITEXACT = 1 << 23
+_ONE_DECODER = frozenset({"ac3", "eac3"})
+"""E-AC-3 lies beside its AC-3 in one stream, and FFmpeg's decoders of both know both."""
 
 
 def aac_rate(rate: int) -> int:
@@ -24,10 +27,13 @@ def aac_rate(rate: int) -> int:
 
 class AudioTranscoder:
     """Packets of one source stream -> AAC packets. Gaps and overlaps of the source are filled or trimmed, so that the
-    sound stays where its timestamps put it; rate, format and channels of the source may change on the way."""
+    sound stays where its timestamps put it; rate, format and channels of the source may change on the way.
 
-    def __init__(self, source: Any, container: Any) -> None:
-        self._source = source
+    ``changes``: the codec may change too, see `limpid.video.sounds`.
+    """
+
+    def __init__(self, source: Any, container: Any, *, changes: bool = False) -> None:
+        self._decoder = _Decoder(source, changes=changes)
         self.channels = plain_channels(source)
         self.stream = container.add_stream("aac", rate=aac_rate(source.codec_context.sample_rate))
         encoder = self.stream.codec_context
@@ -44,19 +50,13 @@ class AudioTranscoder:
 
     def encode(self, packet: Any) -> Iterator[Any]:
         """The AAC packets that one source packet completes; None ends the stream."""
-        for frame in self._decode(packet):
+        for frame in self._decoder.decode(packet):
             yield from self._push(frame)
         if packet is None and self._convert is not None:
             yield from self._end_conversion()
             self._chunk.push(None)
             yield from self._encoded()
             yield from self._stamp(self._encoder.encode(None))
-
-    def _decode(self, packet: Any) -> list[Any]:
-        try:
-            return list(self._source.codec_context.decode(packet))
-        except av.error.InvalidDataError:
-            return []  # a damaged packet: the gap is filled with silence
 
     def _push(self, frame: Any) -> Iterator[Any]:
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
@@ -125,6 +125,37 @@ class AudioTranscoder:
         for packet in packets:
             packet.stream = self.stream
             yield packet
+
+
+class _Decoder:
+    """The decoder of a stream; where the codec changes, one after the other."""
+
+    def __init__(self, source: Any, *, changes: bool) -> None:
+        self._context, self._changes = source.codec_context, changes
+
+    def decode(self, packet: Any) -> list[Any]:
+        """Frames of one packet; None ends the stream."""
+        codec = self._other_codec(packet)
+        if codec is None:
+            return self._frames(packet)
+        rest = self._frames(None)
+        self._context = av.CodecContext.create(codec, "r")
+        return [*rest, *self._frames(packet)]
+
+    def _other_codec(self, packet: Any) -> str | None:
+        """The codec that another decoder is needed for."""
+        if packet is None or not self._changes:
+            return None
+        framing, now = framing_of(bytes(memoryview(packet)[:8])), self._context.codec.canonical_name
+        if framing is None or framing[0] == now or {framing[0], now} <= _ONE_DECODER:
+            return None
+        return framing[0]
+
+    def _frames(self, packet: Any) -> list[Any]:
+        try:
+            return list(self._context.decode(packet))
+        except (av.error.InvalidDataError, av.error.EOFError):
+            return []  # a damaged packet: the gap is filled with silence
 
 
 def _pulled(graph: Any) -> Iterator[Any]:

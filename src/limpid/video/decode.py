@@ -18,6 +18,7 @@ import av
 from limpid.types import LimpidError
 from limpid.video.deinterlace import Deinterlacer, FieldMode
 from limpid.video.opening import choose_video, open_container, read_packets
+from limpid.video.sounds import SoundWatch
 
 _MAX_READ_ERRORS = 50
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -88,6 +89,7 @@ class Decoder:
         except LimpidError:
             self.container.close()
             raise
+        self.sounds = SoundWatch(self.container)
         self._context = self._make_context(threads)
         self._streams = () if all_streams else (self.stream,)
         self._filter: Deinterlacer[_Times] | None = Deinterlacer(deinterlace) if deinterlace else None
@@ -172,6 +174,8 @@ class Decoder:
                     if packet.stream_index == self.stream.index:
                         self._count(packet)
                         yield packet
+                    else:
+                        self.sounds.see(packet)
                 return
             except av.FFmpegError:
                 self.stats.read_errors += 1

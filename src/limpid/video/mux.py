@@ -138,7 +138,9 @@ def _write(film: _Film, path: Path, without: Without) -> tuple[str, ...]:
     spec, clip = film.spec, film.clip
     with contextlib.ExitStack() as stack:
         source = _open_source(clip, stack)
-        side = None if source is None else SideStreams(source, _main_of(source, clip), without=without)
+        changing = film.timeline.changing_sound
+        main = None if source is None else _main_of(source, clip)
+        side = None if source is None else SideStreams(source, main, without=without, changing=changing)
         span = _range(film.timeline, film.part, film.preview, source)
         clock = _clock(film.timeline, film.part, span.shift)
         out = open_output(path, MUXERS[spec.container], container_options=_container_options(spec, clock, source))

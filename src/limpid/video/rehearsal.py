@@ -24,6 +24,7 @@ from limpid.video.image_results import lost_of_pictures, without_place
 from limpid.video.mux import MUXERS, copy_side, filling, lost_tags, mux_packet
 from limpid.video.opening import choose_video, open_container, read_packets
 from limpid.video.refusals import Without, without_refused
+from limpid.video.sounds import SoundWatch
 from limpid.video.tracks import Range, SideStreams, side_packets
 
 _HEAD_S = 2.0
@@ -48,7 +49,7 @@ def _try(clip: Clip, spec: OutputSpec, without: Without) -> tuple[str, ...]:
     data = io.BytesIO()
     with open_container(Path(clip.path)) as source:
         main = choose_video(source, Path(clip.path), clip.stream_index)
-        side = SideStreams(source, main, without=without)
+        side = SideStreams(source, main, without=without, changing=_changing(source))
         options = {"avoid_negative_ts": "disabled"}
         out: Any = av.open(data, "w", format=MUXERS[spec.container], container_options=options)
         with filling(out, side):
@@ -58,6 +59,14 @@ def _try(clip: Clip, spec: OutputSpec, without: Without) -> tuple[str, ...]:
     with av.open(data, "r", metadata_errors="replace") as written:
         lost = lost_tags(spec, tags, written)
     return (*side.notes, *lost, *lost_of_pictures(clip, spec))  # how many pieces are damaged is known at the end
+
+
+def _changing(source: Any) -> tuple[int, ...]:
+    """Sound streams that are something else at the end than they are at the beginning."""
+    watch = SoundWatch(source)
+    for packet in _some(source, list(source.streams.audio)):
+        watch.see(packet)
+    return watch.changing
 
 
 def _mux(side: SideStreams, out: Any, spec: OutputSpec) -> None:

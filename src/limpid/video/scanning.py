@@ -98,7 +98,7 @@ class _Pass:
                 self._take(shown)
                 if on_progress is not None:
                     on_progress(len(self.raw))
-            self.stats = decoder.stats
+            self.stats, self.changing_sound = decoder.stats, decoder.sounds.changing
             self.lost_packets = _lost_packets(decoder, self.expected_packets)
             self.short_s = _short_by(decoder)
         if self.fields and set(self.fields) != {2}:
@@ -142,6 +142,7 @@ class _Pass:
             cuts=self._detector.finish() if self._detector is not None else (0,),
             last_duration=last_duration(self.repaired.pts, self.final_duration, self.step),
             clock_shifts=self.repaired.restarts,
+            changing_sound=self.changing_sound,
             interlaced=interlaced,
             seekable=clean and _seeking_is_sound(self),
             damaged=self.damaged,

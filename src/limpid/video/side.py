@@ -125,20 +125,20 @@ def _add_copy(side: SideStreams, stream: Any, out: Any) -> None:
 
 
 def _add_audio(side: SideStreams, stream: Any, out: Any, container: str) -> None:
-    if can_copy(stream, container):
+    changes, can_hold = stream.index in side.changing, can_copy(stream, container)
+    if can_hold and not changes:
         _add_copy(side, stream, out)
         return
     name = codec_name(stream)
     if stream.codec_context is None or not stream.codec_context.sample_rate:
         side.notes.append(f"audio stream {stream.index} ({name}) cannot be read and is not carried over")
         return
-    coder = AudioTranscoder(stream, out)
+    coder = AudioTranscoder(stream, out, changes=changes)
     _copy_tags(stream, coder.stream)
     before, after = coder.channels.count, coder.channels_out
     fewer = f", and {before} channels become {after}" if before != after else ""
-    side.notes.append(
-        f"audio stream {stream.index} is re-encoded from {name} to AAC, since {container} cannot hold {name}{fewer}"
-    )
+    reason = "it changes on the way (joined recordings)" if can_hold else f"{container} cannot hold {name}"
+    side.notes.append(f"audio stream {stream.index} is re-encoded from {name} to AAC, since {reason}{fewer}")
     side.tracks[stream.index] = Track(
         stream, coder.stream, coder.encode, lambda: coder.encode(None), name=_name(stream)
     )

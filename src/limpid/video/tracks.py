@@ -5,7 +5,7 @@ A fault in one stream ends that stream, with a note, and none of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -94,6 +94,8 @@ class SideStreams:
     notes: list[str] = field(default_factory=list)
     covers: list[tuple[Any, Any]] = field(default_factory=list)
     without: Mapping[int, str] = field(default_factory=dict)
+    changing: Sequence[int] = ()
+    """Sound streams, by number, that cannot be copied since they change on the way."""
     last: int | None = None
     """The stream of the source whose packet was written last."""
 
