@@ -7,6 +7,7 @@ import struct
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from passing import frame_times, pass_through, pitch, sound
 
 from limpid.types import HiddenEdges
 from limpid.video import probe, rate_varies
-from limpid.video.audio import AudioTranscoder
+from limpid.video.audio import _Decoder
 
 CASES = Path(__file__).parent / "cases"
 
@@ -126,15 +127,15 @@ def test_a_fault_in_one_stream_ends_no_other(tmp_path: Path, monkeypatch: pytest
                 out.mux(stream.encode(piece))
         for stream in [video, *sounds]:
             out.mux(stream.encode(None))
-    decode, calls = AudioTranscoder._decode, []
+    decode, calls = _Decoder.decode, []
 
-    def breaking(self: AudioTranscoder, packet: object) -> list[object]:
-        calls.append(self._source.index)
-        if self._source.index == 1 and calls.count(1) > 3:
+    def breaking(self: _Decoder, packet: Any) -> list[Any]:
+        calls.append(packet.stream.index if packet is not None else None)
+        if calls[-1] == 1 and calls.count(1) > 3:
             raise av.error.ArgumentError(22, "broken")
         return decode(self, packet)
 
-    monkeypatch.setattr(AudioTranscoder, "_decode", breaking)
+    monkeypatch.setattr(_Decoder, "decode", breaking)
     passed = pass_through(source, tmp_path / "out.mov")
     assert passed.says("audio stream 1 is left out after 0.1 s")
     assert sound(passed.output, 1)[0].shape[1] / 48000 == pytest.approx(1.0, abs=0.05)
