@@ -9,9 +9,12 @@ import { pick } from "./picker.js";
 export function watchView({ store, draft, main, signal }) {
   const list = h("ul.watches", { "aria-label": "Watched folders" }),
     empty = h("p.empty", {}, "No folder is watched yet.");
+  let newest = 0; // answers may overtake each other; only that to the last question is shown
   const load = () =>
     attempt(async () => {
+      const question = ++newest;
       const { watches } = await get("/watches", signal);
+      if (question !== newest) return;
       keyed(list, watches, (watch) => watch.id, watchRow);
       empty.hidden = watches.length > 0;
     });
