@@ -73,7 +73,7 @@ def _no_file(word: str) -> str:
 
 def _mistyped_option(word: str, flags: Sequence[str]) -> str:
     name = word.split("=")[0]
-    if not name.startswith("--") or name in flags or name == "--" or isfile(word):
+    if not name.startswith("--") or name in flags or isfile(word):
         return ""
     if name in OTHER_TOOLS:
         return f"there is no option {name}; here it is {OTHER_TOOLS[name]}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from limpid.bounded import json_object, parse_json
 from limpid.serve.arguments import upscale_words
 from limpid.serve.core import Core
 from limpid.serve.jobs import Wanted
-from limpid.serve.processes import environment, own_group
+from limpid.serve.processes import process_of
 from limpid.serve.refusals import ENGINE_CODES, Refusal
 from limpid.serve.told import Told
 from limpid.settings import Settings
@@ -75,26 +74,6 @@ async def _output(core: Core, words: Sequence[str], most_s: float) -> tuple[int,
         except TimeoutError:
             raise Refusal(503, "busy", f"limpid {words[0]} took longer than {most_s:g} s") from None
         return int(process.returncode or 0), said[-_MOST_BYTES:], log[-_MOST_BYTES:]
-
-
-@contextlib.asynccontextmanager
-async def process_of(words: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that does not outlive the block."""
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-        **own_group(),
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
 
 def _last_line(log: bytes) -> str:

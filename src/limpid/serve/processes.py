@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,23 @@ def _signal_group(folder: Path, number: signal.Signals) -> None:
         return
     with contextlib.suppress(OSError):
         os.killpg(group, number)
+
+
+@contextlib.asynccontextmanager
+async def process_of(words: Sequence[str], stdin: int = subprocess.DEVNULL) -> AsyncIterator[Process]:
+    """A process that does not outlive the block."""
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        **own_group(),
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -21,7 +21,7 @@ from limpid.run.places import home_of
 from limpid.serve.config import ServeConfig
 from limpid.serve.database import Database, Transaction
 from limpid.serve.pictures_asked import ABOUT, PicturesAsked
-from limpid.serve.processes import environment, own_group
+from limpid.serve.processes import process_of
 from limpid.serve.refusals import Refusal
 
 ShownKind = Literal["comparison", "latest"]
@@ -164,22 +164,13 @@ class Showing:
 
 async def run_pictures(asked: PicturesAsked) -> str:
     """Run the process to its end; what it said on stderr last."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "limpid.serve.pictures"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment(),
-        **own_group(),
-    )
-    try:
-        _, log = await asyncio.wait_for(process.communicate(json.dumps(dataclasses.asdict(asked)).encode()), PICTURES_S)
-    except TimeoutError:
-        return "it took too long"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    words = (sys.executable, "-m", "limpid.serve.pictures")
+    told = json.dumps(dataclasses.asdict(asked)).encode()
+    async with process_of(words, stdin=subprocess.PIPE) as process:
+        try:
+            _, log = await asyncio.wait_for(process.communicate(told), PICTURES_S)
+        except TimeoutError:
+            return "it took too long"
     return cut(" ".join(log.decode(errors="replace").split()[-40:]), 300)
 
 

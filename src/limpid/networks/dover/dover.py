@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.checkpoints.renames import Rules, compare, rename_all
+from limpid.checkpoints.renames import Rules, rename_all
 from limpid.networks.dover.aesthetic import AestheticBackbone
 from limpid.networks.dover.technical import TechnicalBackbone
+from limpid.networks.filled import filled_network
 from limpid.types import WeightsError
 
 _CHANNELS, _HIDDEN = 768, 64
@@ -93,12 +94,7 @@ def make_dover(found: Mapping[str, Tensor], what: str) -> DOVER:
         raise WeightsError(f"{what} does not fit: {error}") from error
     with torch.device("meta"):
         network = DOVER()
-    wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    mismatch = compare({name: tensor.shape for name, tensor in state.items()}, wanted)
-    if mismatch:
-        raise WeightsError(f"{what} does not fit DOVER: {mismatch.sentence()}")
-    network.load_state_dict(state, assign=True)
-    return network.eval().requires_grad_(False)
+    return filled_network(network, state, what, "DOVER")
 
 
 class DoverScores(NamedTuple):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from limpid.checkpoints.renames import compare
 from limpid.types import WeightsError
 
 FLOW_FILE = "model.safetensors"
 """What a converted flow network is called in its folder."""
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def flow_file_of(path: Path) -> Path:
@@ -38,19 +35,6 @@ def read_flow_file(path: Path) -> dict[str, Tensor]:
         return {name: t.float() if t.is_floating_point() else t for name, t in load_file(file).items()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{file} cannot be read: it is truncated, damaged or missing ({error})") from error
-
-
-def filled_flow_network(network: Network, state: dict[str, Tensor], path: Path, title: str) -> Network:
-    """A network that was made on the meta device, with these tensors, in evaluation mode and without gradients.
-
-    Raises WeightsError that counts the tensors which do not fit.
-    """
-    wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    mismatch = compare({name: tensor.shape for name, tensor in state.items()}, wanted)
-    if mismatch:
-        raise WeightsError(f"{flow_file_of(path)} does not fit {title}: {mismatch.sentence()}")
-    network.load_state_dict(state, assign=True)
-    return network.eval().requires_grad_(False)
 
 
 def check_pairs(first: Tensor, second: Tensor) -> None:

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.networks.flow.files import check_pairs, filled_flow_network, flow_file_stamp, flow_in_parts, read_flow_file
+from limpid.networks.filled import filled_network
+from limpid.networks.flow.files import check_pairs, flow_file_of, flow_file_stamp, flow_in_parts, read_flow_file
 from limpid.networks.flow.raft_blocks import (
     CORRELATION_LEVELS,
     ConvGRU,
@@ -143,7 +144,7 @@ def load_raft(path: Path) -> RAFT:
     state = read_flow_file(path)
     with torch.device("meta"):
         network = RAFT(raft_size_of(set(state)))
-    return filled_flow_network(network, state, path, f"RAFT ({network.size})")
+    return filled_network(network, state, str(flow_file_of(path)), f"RAFT ({network.size})")
 
 
 def raft_size_of(names: set[str]) -> RAFTSize:

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.networks.flow.files import check_pairs, filled_flow_network, flow_file_stamp, flow_in_parts, read_flow_file
+from limpid.networks.filled import filled_network
+from limpid.networks.flow.files import check_pairs, flow_file_of, flow_file_stamp, flow_in_parts, read_flow_file
 
 LEVELS = 6
 _MULTIPLE_PX = 32
@@ -110,7 +111,7 @@ def load_spynet(path: Path) -> SpyNet:
     """
     with torch.device("meta"):
         network = SpyNet()
-    return filled_flow_network(network, read_flow_file(path), path, "SpyNet")
+    return filled_network(network, read_flow_file(path), str(flow_file_of(path)), "SpyNet")
 
 
 @dataclass(frozen=True)
