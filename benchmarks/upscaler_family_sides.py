@@ -78,6 +78,7 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
+    from limpid.restoration.chunk import Chunk
     from limpid.restoration.loop import sample_segment
     from limpid.types import Placement, Segment, Window
 
@@ -92,9 +93,8 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     window = Window(start=0, stop=frames)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=frames, core=window, halo=window)
     steps = method.make_schedule(task["steps"])
-    done = sample_segment(
-        method, prior, lr, segment, steps=steps, seed=SEED, color="none", on_step=lambda *_: clock.lap()
-    )
+    chunk = Chunk(frames=lr, segment=segment, on_step=lambda *_: clock.lap())
+    done = sample_segment(method, prior, chunk, steps=steps, seed=SEED, color="none")
     clock.lap()
     return report(task, frames, clock, load_s, text_s, done)
 
