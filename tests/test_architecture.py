@@ -118,7 +118,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 def test_the_page_has_this_import_order() -> None:
     text = (SOURCE.parent.parent / "docs" / "architecture.md").read_text()
-    block = text.split("## Import order")[1].split("```")[1].strip()
+    block = text.split("## Import order")[1].split("```text")[1].split("```")[0].strip()
     assert [set(line.split(", ")) for line in block.splitlines()] == LAYERS
 
 

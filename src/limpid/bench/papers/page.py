@@ -30,13 +30,17 @@ _HEAD = f"""# The papers' tables and figures
 `limpid bench paper` lists the tables and figures of the four papers, says what of each is on this machine, runs what
 can be run, and puts our numbers beside the printed ones. This page is made of the same list.
 
+```sh
+limpid bench paper              # all tables and figures
+limpid bench paper dc-vsr 2     # what it takes, what of it is here
+limpid bench paper --markdown   # this page
 ```
-limpid bench paper                                                           all tables and figures
-limpid bench paper dc-vsr 2                                                  what it takes, what of it is here
-limpid bench paper dc-vsr 2 --root REDS --out runs/dc2                       run it; the same command goes on
-limpid bench paper dc-vsr 2 --dataset folder --root CLIPS --out runs/dc2     on clips of your own
-limpid bench paper dc-vsr 2 --row SAP --row TAP --root REDS --out runs/dc2   some of its rows
-limpid bench paper --markdown                                                this page
+
+<!-- not run: needs data sets and weights -->
+```sh
+limpid bench paper dc-vsr 2 --root REDS --out runs/dc2                       # run it; the same command goes on
+limpid bench paper dc-vsr 2 --dataset folder --root CLIPS --out runs/dc2     # on clips of your own
+limpid bench paper dc-vsr 2 --row SAP --row TAP --root REDS --out runs/dc2   # some of its rows
 ```
 
 **Nothing here has been reproduced yet**: no released weights and none of the data sets were at hand. What was tried is
