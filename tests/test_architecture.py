@@ -28,8 +28,9 @@ LAYERS = [
     {"convert"},
     {"restoration", "methods"},
     {"run"},
+    {"cluster"},
     {"api"},
-    {"train", "bench", "cluster"},
+    {"train", "bench"},
     {"serve"},
     {"cli"},
 ]

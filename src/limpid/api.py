@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from limpid.bounded import fraction
+from limpid.cluster.engine import check_engine, engine_for
 from limpid.durable.interrupt import stopping_cleanly
 from limpid.method import Method
 from limpid.methods import find_method
-from limpid.plan.device import choose_machine, computing
+from limpid.plan.device import computing
 from limpid.restoration.restorer import target_size
 from limpid.restoration.stream import restore_stream
 from limpid.run.early import check_early, probe_for
 from limpid.run.events import Teller
-from limpid.run.executor import run_segments
 from limpid.run.finish import Report, dry_run_of, finish_former, join_segments, tell_done
 from limpid.run.identity import input_identity
 from limpid.run.places import Places, check_output, choose_places
@@ -73,7 +73,11 @@ def upscale(
     places = choose_places(clip, output, settings, work_dir)
     check_output(places, clip, overwrite=overwrite)
     _refuse_early(clip, places, settings, method, teller)
-    with stopping_cleanly() as interrupts, workspace(places, dry_run=dry_run, keep=keep_work) as space:
+    with (
+        stopping_cleanly() as interrupts,
+        engine_for(settings, teller, interrupts) as engine,
+        workspace(places, dry_run=dry_run, keep=keep_work) as space,
+    ):
         with interrupts.interruptible():
             teller.stage("scan")
             identity = input_identity(clip)
@@ -83,7 +87,7 @@ def upscale(
         method = find_method(settings.method, settings)
         teller.stage("plan")
         former = recall(space.folder, teller)
-        session = make_session(places, settings, method, clip, timeline, identity, former, teller)
+        session = make_session(places, settings, method, clip, timeline, identity, former, teller, engine)
         if is_complete(session, former, space):
             space.done = True
             return tell_done(finish_former(session, former, teller), teller)
@@ -96,8 +100,7 @@ def upscale(
                 journal = resume_or_begin(session, former, space.folder, reader.read, teller, trial=calibrate)
             space.journal = journal
             resumed = len(journal.finished)
-            run_segments(session.job(journal, reader.read, teller, interrupts))
-            session.tell_warnings(teller)
+            engine.run(session, journal, reader.read, teller, interrupts)
         with interrupts.interruptible():
             report = join_segments(session, journal, teller, resumed=resumed, overwrite=overwrite)
         space.done = True
@@ -106,7 +109,7 @@ def upscale(
 
 def _refuse_early(clip: Clip, places: Places, settings: Settings, method: Method, teller: Teller) -> None:
     """What needs no look at all frames is found before the input is read from end to end."""
-    choose_machine(settings.device, settings.dtype, runtime=settings.runtime, runtimes=method.runtimes)
+    check_engine(method, settings)
     size = target_size(clip.width, clip.height, method.scale, settings)
     for note in check_early(clip, places.output, settings, size=size):
         teller.note(note)

@@ -35,6 +35,8 @@ AskedOffload = Literal["auto", "none", "model", "group"]
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
 """Rows of the noise-level embedding of the SD x4 upscaler that were trained."""
+WORKER_NAMES = r"auto|[1-9]\d{0,3}|cuda:\d{1,2}(,cuda:\d{1,2})*"
+CLUSTER_NAMES = r"auto|[\w.:\[\]-]{1,253}"
 DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d{1,2})?|vulkan(:\d{1,2})?"
 
 
@@ -352,14 +354,42 @@ class Settings(Options):
     )
     """"auto" decides by the device's memory."""
     compile: bool = option(False, MACHINE, "engine", "torch.compile the denoiser: a slow start, then faster")
+    workers: str | None = option(
+        None,
+        MACHINE,
+        "files",
+        "spread over workers: auto, a number, or GPUs (cuda:0,cuda:1)",
+        metavar="auto|N|NAMES",
+        in_key=False,
+        pattern=WORKER_NAMES,
+    )
+    """None: this process computes by itself. Needs the extra ``limpid[ray]``."""
+    cluster: str | None = option(
+        None,
+        MACHINE,
+        "files",
+        "a running Ray cluster: HOST:PORT, or auto",
+        metavar="ADDRESS",
+        in_key=False,
+        pattern=CLUSTER_NAMES,
+    )
+    mixed: bool = option(
+        False,
+        MACHINE,
+        "files",
+        "allow workers on unlike machines, each shot on one kind",
+        in_key=False,
+        needs=Needs("mixed has no effect without workers or cluster; leave it out", {"workers": None, "cluster": None}),
+    )
     threads: int | None = option(
         None, MACHINE, "always", "processor threads (default: all that may be used)", least=1, most=256, in_key=False
     )
-    """Threads of computing and of the encoder."""
+    """Threads of computing and of the encoder; of each worker, where there are several."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.refuse(scale=self.scale, height=self.height)
+        self.refuse(mixed=self.mixed, workers=self.workers, cluster=self.cluster)
 
 
 def schema() -> dict[str, Any]:

@@ -34,8 +34,9 @@ class Ladder:
     """Told before a lower rung is tried."""
 
     def at(self, frame: int) -> Rung:
-        """What chunks that begin at this frame are cut by: the last step down at or before it."""
-        return next((rung for start, rung in reversed(self.taken) if start <= frame), self.first)
+        """What chunks that begin at this frame are cut by: the nearest step down at or before it, the later of two."""
+        nearest = max((start for start, _ in self.taken if start <= frame), default=None)
+        return next((rung for start, rung in reversed(self.taken) if start == nearest), self.first)
 
     def step_down(self, frame: int, message: str) -> None:
         """Memory ran out at this frame. Raises ResourceError when there is nothing smaller to try."""

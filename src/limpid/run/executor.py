@@ -5,7 +5,7 @@ Three threads and two bounded queues: `Feed` decodes ahead, the calling thread c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from limpid.restoration.chunks import ChunkLoop, Ladder
 from limpid.restoration.times import Times
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Feed, Read
-from limpid.run.journal import Journal
+from limpid.run.journal import Finished, Journal, carry_name
 from limpid.run.sink import QUEUED_PIECES, OpenWriter, Sink
 from limpid.types import Segment, Window
 
@@ -59,6 +59,8 @@ class RunJob:
     interrupts: Interrupts = field(default_factory=Interrupts)
     times: Times = field(default_factory=Times)
     """Where the time of this run goes."""
+    stop_reading: Callable[[], None] = lambda: None
+    """Ends a ``read`` that waits for frames that nobody wants any more."""
 
     @property
     def plan(self) -> Plan:
@@ -68,19 +70,26 @@ class RunJob:
         """Those that are not durable yet."""
         return [segment for segment in segments if segment.index not in self.journal.finished]
 
-    def read_windows(self, stretch: Stretch) -> list[Window]:
-        """The frames that may be read for what is left of a stretch.
+    def windows(self, stretches: Iterable[Stretch]) -> list[Window]:
+        """The frames that may be read for what is left of some stretches."""
+        rungs = (self.plan.rung, *self.rungs)
+        return [
+            w for s in stretches for w in read_windows(s, self.unfinished(s.segments), rungs, self.plan.halo_frames)
+        ]
 
-        Chunks do not begin where segments do: a chunk that holds the first frame of a segment may begin a whole chunk
-        earlier, and reads its halo before that.
-        """
-        if len(stretch.segments) == 1:
-            return [stretch.segments[0].halo]
-        halo, first, core = self.plan.halo_frames, stretch.segments[0], stretch.core
-        start, stop = max(core.start - halo, first.shot_start), min(core.stop + halo, first.shot_stop)
-        longest = max(rung.chunk_frames for rung in (self.plan.rung, *self.rungs)) + 2 * halo
-        left = self.unfinished(stretch.segments)
-        return [add_halo(s.core, shot_start=start, shot_stop=stop, halo=longest + halo) for s in left]
+
+def read_windows(stretch: Stretch, left: Iterable[Segment], rungs: Iterable[Rung], halo_frames: int) -> list[Window]:
+    """The frames that may be read for the segments that are left of a stretch, chunks being of any of these sizes.
+
+    Chunks do not begin where segments do: a chunk that holds the first frame of a segment may begin a whole chunk
+    earlier, and reads its halo before that.
+    """
+    if len(stretch.segments) == 1:
+        return [stretch.segments[0].halo]
+    first, core = stretch.segments[0], stretch.core
+    start, stop = max(core.start - halo_frames, first.shot_start), min(core.stop + halo_frames, first.shot_stop)
+    longest = max(rung.chunk_frames for rung in rungs) + 2 * halo_frames
+    return [add_halo(s.core, shot_start=start, shot_stop=stop, halo=longest + halo_frames) for s in left]
 
 
 def run_segments(job: RunJob) -> None:
@@ -101,7 +110,7 @@ def run_segments(job: RunJob) -> None:
     times.clear()  # of a trial
     stretches = [s for s in job.cuts.stretches(job.plan.segments) if job.unfinished(s.segments)]
     with (
-        Feed(job.read, [window for s in stretches for window in job.read_windows(s)], job.group_frames, times) as feed,
+        Feed(job.read, job.windows(stretches), job.group_frames, times, job.stop_reading) as feed,
         Sink(job.open_writer, job.journal, job.suffix, times) as sink,
     ):
         meter.start()
@@ -178,21 +187,17 @@ class _Runner:
 
     def tell_committed(self) -> None:
         for done in self.sink.take_committed():
-            segment = self.job.plan.segments[done.index]
-            of = len(self.job.plan.segments)
-            core = {"start": segment.core.start, "stop": segment.core.stop}
-            self.job.teller.tell("segment", index=done.index, of=of, **core, bytes=done.size)
+            tell_segment(self.job.teller, self.job.plan, done)
 
     def _on_step(self, done: int, total: int) -> None:
         self.sink.check()
 
     def _tell_lower(self, frame: int, rung: Rung) -> None:
         self.job.journal.add_rung(rung, frame)
-        self.job.teller.tell("rung", **rung.to_dict())
-        self.job.teller.warn(f"out of memory: going on with {_describe(rung)}{self.job.cuts.lower_note}")
+        tell_lower(self.job.teller, rung, self.job.cuts)
 
     def _carry_path(self, index: int) -> Path:
-        return self.job.journal.folder / f"{index:06d}.carry.safetensors"
+        return self.job.journal.folder / carry_name(index)
 
     def _load_carry(self, segment: Segment) -> Carry:
         """What the segment before in the same shot left behind; empty at the start of a shot."""
@@ -212,6 +217,18 @@ class _Runner:
         save_file({name: value.detach().cpu().contiguous() for name, value in carry.items()}, path)
         fsync_path(path)
         return path
+
+
+def tell_segment(teller: Teller, plan: Plan, done: Finished) -> None:
+    """Say that a segment is durable."""
+    core = plan.segments[done.index - plan.segments[0].index].core  # a worker has a part of the plan
+    teller.tell("segment", index=done.index, of=len(plan.segments), start=core.start, stop=core.stop, bytes=done.size)
+
+
+def tell_lower(teller: Teller, rung: Rung, cuts: Cuts) -> None:
+    """Say that memory ran out, and what the run goes on with."""
+    teller.tell("rung", **rung.to_dict())
+    teller.warn(f"out of memory: going on with {_describe(rung)}{cuts.lower_note}")
 
 
 def _describe(rung: Rung) -> str:

@@ -39,7 +39,16 @@ def needed_windows(windows: Iterable[Window]) -> list[Window]:
 class Feed:
     """Hands out windows of frames whose starts never go back; keeps only what a later window can still ask for."""
 
-    def __init__(self, read: Read, windows: Iterable[Window], group: int, times: Times | None = None) -> None:
+    def __init__(
+        self,
+        read: Read,
+        windows: Iterable[Window],
+        group: int,
+        times: Times | None = None,
+        stop_reading: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``stop_reading``: ends a ``read`` that waits for frames that nobody wants any more."""
+        self._stop_reading = stop_reading
         self._times = times or Times()
         self._read, self._windows, self._group = read, needed_windows(windows), group
         self._queue: queue.Queue[Sequence[VideoFrame] | BaseException | None] = queue.Queue(QUEUED_GROUPS)
@@ -55,6 +64,7 @@ class Feed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._stop_reading()
         self._thread.join()
 
     @property

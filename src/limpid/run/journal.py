@@ -54,6 +54,19 @@ class Finished:
     carry: str | None = None
     carry_sha256: str | None = None
 
+    @classmethod
+    def of(cls, index: int, path: Path, frames: int, carry: Path | None) -> Finished:
+        """What is to be said of files that are there."""
+        return cls(
+            index=index,
+            file=path.name,
+            frames=frames,
+            size=size_of(path),
+            sha256=sha256_of(path),
+            carry=carry.name if carry else None,
+            carry_sha256=sha256_of(carry) if carry else None,
+        )
+
     def check(self, plan: Plan) -> None:
         """Raises ValueError unless this can be said of a segment of the plan: a file belongs to its index."""
         check_fields(self)
@@ -178,17 +191,12 @@ class Journal:
 
     def add_segment(self, index: int, path: Path, frames: int, carry: Path | None = None) -> Finished:
         """Say that a segment is on disk under its final name."""
-        done = Finished(
-            index=index,
-            file=path.name,
-            frames=frames,
-            size=size_of(path),
-            sha256=sha256_of(path),
-            carry=carry.name if carry else None,
-            carry_sha256=sha256_of(carry) if carry else None,
-        )
+        return self.add_finished(Finished.of(index, path, frames, carry))
+
+    def add_finished(self, done: Finished) -> Finished:
+        """`add_segment` where hashes are known."""
         self._append({"segment": asdict(done)})
-        self.finished[index] = done
+        self.finished[done.index] = done
         return done
 
     def add_rung(self, rung: Rung, frame: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from limpid.durable.files import digest_of
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
 from limpid.plan.allocator import free_memory
-from limpid.plan.device import Machine, choose_machine, versions
+from limpid.plan.device import Machine, versions
 from limpid.plan.segments import Plan, Rung
 from limpid.restoration.direct import without_noise
 from limpid.restoration.restorer import Restorer, target_size
+from limpid.run.engine import Engine, InProcess
 from limpid.run.estimate import (
     Estimate,
     calibrate,
@@ -53,6 +54,7 @@ class Session:
     spec: OutputSpec
     segment_spec: OutputSpec
     restorer: Restorer
+    engine: Engine = field(default_factory=InProcess)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -95,7 +97,7 @@ class Session:
 
     def plan(self) -> Plan:
         """The plan for the memory that is free now."""
-        return make_plan(
+        plan = make_plan(
             timeline=self.timeline,
             frames=self.frames,
             fps=self.clip.fps,
@@ -103,13 +105,15 @@ class Session:
             settings=self.settings,
             method=self.method,
             machine=self.machine,
-            budget=self.machine.budget(most=self.method.cuts.most_memory_bytes),
+            budget=self.engine.budget(self.machine, self.method.cuts.most_memory_bytes),
             held=held_by_run(self.clip, self.timeline, self.restorer, self.segment_spec, len(self.frames)),
         )
+        why = self.engine.side_by_side(plan, self.method)
+        return plan if why is None else replace(plan, reasons=(*plan.reasons, why))
 
     def estimate(self, plan: Plan, read: Read, *, trial: bool, folder: Path | None = None) -> Estimate:
         """``folder``: of the work, None for a dry run."""
-        if not (trial and worth_a_trial(plan, dry=folder is None)):
+        if not (trial and self.engine.here and worth_a_trial(plan, dry=folder is None)):
             return guess(plan, self.spec, self.segment_spec)
         found = calibrate(
             plan,
@@ -199,17 +203,16 @@ def make_session(
     identity: dict[str, Any],
     former: Journal | None,
     teller: Teller,
+    engine: Engine | None = None,
 ) -> Session:
-    """Resolve sizes, machine and output. What a former run chose by itself stays chosen: its threads."""
+    """Resolve sizes, machine and output. What a former run chose by itself stays chosen: its threads.
+
+    ``engine``: what computes; None: this process.
+    """
     if timeline.num_frames == 0:
         raise InputError(f"{clip.path} shows no frame")
-    machine = choose_machine(
-        settings.device,
-        settings.dtype,
-        settings.threads or (former.plan.threads if former else None),
-        runtime=settings.runtime,
-        runtimes=method.runtimes,
-    )
+    engine = engine or InProcess()
+    machine = engine.machine(method, settings, settings.threads or (former.plan.threads if former else None))
     width, height = target_size(clip.width, clip.height, method.scale, settings)
     spec, notes = resolve_output(
         clip,
@@ -249,4 +252,5 @@ def make_session(
             alpha=spec.alpha,
             depth=picture_depth(pieces),
         ),
+        engine=engine,
     )

@@ -16,6 +16,8 @@ _FORMAT = 1
 MAX_BYTES = 16 << 20
 _FILES = ("weights", "caption_model")
 """Settings that may name a file or folder."""
+_WHERE = ("workers", "cluster", "mixed")
+"""Where an output was computed; a sidecar may come from anyone, and must not send a film to a cluster of theirs."""
 
 
 def sidecar_text(*, source: Path, settings: Settings, resolved: Mapping[str, Any], **facts: Any) -> str:
@@ -47,6 +49,7 @@ def from_sidecar(path: str | Path, *, trust: bool = False) -> tuple[Path, Settin
         values = json_object(_read(path), ("input", "settings", "resolved"))
         source = Path(text(values["input"]))
         chosen = {**json_object(values["settings"]), **json_object(values["resolved"])}
+        chosen = {name: value for name, value in chosen.items() if name not in _WHERE}
     except ValueError as error:
         raise InputError(f"{path} is no sidecar of Limpid: {error}") from None
     beside = path.parent / source.name

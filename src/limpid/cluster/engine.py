@@ -1,0 +1,225 @@
+"""`--workers` and `--cluster`: the engine of a run whose frames are computed elsewhere; see `limpid.run.engine`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from limpid.cluster.actor import Slot
+from limpid.cluster.ahead import Ahead
+from limpid.cluster.crew import Crew
+from limpid.cluster.cutting import UnitMaker
+from limpid.cluster.head import RunHead
+from limpid.cluster.orders import FilmOrder
+from limpid.cluster.placement import Board, lines_of, side_by_side
+from limpid.cluster.places import (
+    AskedWorkers,
+    Node,
+    cluster_count,
+    local_share,
+    num_cuda_devices,
+    parse_workers,
+    usable_cores,
+)
+from limpid.cluster.ray_crew import Place, RayCrew
+from limpid.cluster.ray_import import check_ray
+from limpid.cluster.receive import Receiver
+from limpid.cluster.roster import Roster
+from limpid.cluster.start import Connection, own_cluster, running_cluster
+from limpid.durable.interrupt import Interrupts
+from limpid.method import Method
+from limpid.plan.device import Machine
+from limpid.plan.memory import Budget
+from limpid.plan.segments import Plan
+from limpid.run.engine import Engine, InProcess
+from limpid.run.estimate import suffix_of
+from limpid.run.events import Meter, Teller
+from limpid.run.feed import Read, group_frames
+from limpid.run.journal import Journal
+from limpid.run.session import Session
+from limpid.settings import Settings
+from limpid.types import ResourceError
+
+PATIENCE_S = 60
+"""How long nobody may answer before a run gives up; where a cluster grows on demand, see docs/cluster.md."""
+GATHER_S = 5
+"""How long others are waited for once the first worker is there."""
+
+
+def is_elsewhere(settings: Settings) -> bool:
+    """Whether the settings ask for workers."""
+    return settings.workers is not None or settings.cluster is not None
+
+
+def check_engine(method: Method, settings: Settings) -> None:
+    """Raises a `LimpidError` for what cannot be computed, as far as that is known before the input is read."""
+    if is_elsewhere(settings):
+        check_ray()  # nothing is known of machines that were not asked yet
+    else:
+        InProcess().machine(method, settings, None)
+
+
+@contextlib.contextmanager
+def engine_for(settings: Settings, teller: Teller, interrupts: Interrupts) -> Iterator[Engine]:
+    """This process, or workers where the settings ask for some; whatever was started ends with the block."""
+    if not is_elsewhere(settings):
+        yield InProcess()
+        return
+    with contextlib.ExitStack() as stack:
+        yield Workers(settings=settings, teller=teller, interrupts=interrupts, stack=stack)
+
+
+@dataclass
+class Workers:
+    """Workers on this machine, or on those of a cluster; started when the machine is asked for."""
+
+    settings: Settings
+    teller: Teller
+    interrupts: Interrupts
+    stack: contextlib.ExitStack
+    here: bool = False
+    _roster: Roster | None = None
+    _asked: AskedWorkers = field(default_factory=AskedWorkers)
+
+    @property
+    def roster(self) -> Roster:
+        assert self._roster is not None, "the machine is asked for first"
+        return self._roster
+
+    def machine(self, method: Method, settings: Settings, threads: int | None) -> Machine:
+        """That of the workers, once they are there."""
+        self._asked = parse_workers(settings.workers)
+        crew, each = self._hire(settings, threads)
+        self.stack.callback(crew.close)
+        self._roster = Roster(crew=crew, settings=settings, threads=each, warn=self.teller.warn)
+        self._gather()
+        card = self._roster.settle(mixed=settings.mixed)
+        return Machine(**card.machine)
+
+    def _hire(self, settings: Settings, threads: int | None) -> tuple[Crew, int | None]:
+        address = settings.cluster or os.environ.get("RAY_ADDRESS")
+        if address is None or address == "local":
+            return self._own(settings, threads)
+        connection = self.stack.enter_context(running_cluster(address))
+        return RayCrew(connection.ray, lambda: self._places_on(connection, settings, threads)), threads or None
+
+    def _own(self, settings: Settings, threads: int | None) -> tuple[Crew, int]:
+        gpus = num_cuda_devices() if settings.device in ("auto", "cuda") else 0
+        share = local_share(self._asked, cores=usable_cores(), num_gpus=gpus, threads=threads, device=settings.device)
+        connection = self.stack.enter_context(own_cluster(share.count))
+        folder = str(connection.folder) if connection.folder else None
+        places = [
+            Place(slot=Slot(folder=folder, gpu=gpu, device=None if gpu is None else "cuda", threads=share.threads))
+            for gpu in share.gpus
+        ]
+        return RayCrew(connection.ray, lambda: places), share.threads
+
+    def _places_on(self, connection: Connection, settings: Settings, threads: int | None) -> list[Place]:
+        nodes = [
+            Node(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0))
+            for node in connection.ray.nodes()
+            if node["Alive"]
+        ]
+        count, on_gpus = cluster_count(nodes, self._asked, threads=threads, device=settings.device)
+        slot = Slot(device="cuda" if on_gpus else None, threads=threads)
+        place = Place(slot=slot, num_cpus=1 if on_gpus else threads or 1, num_gpus=1 if on_gpus else 0)
+        return [place] * count
+
+    def _gather(self) -> None:
+        """Wait for the workers that are expected, for a while."""
+        roster, began, first = self.roster, time.monotonic(), None
+        while True:
+            self.interrupts.check()
+            roster.fill()
+            owing = {id(member.call): member for member in roster.coming}
+            for call in roster.crew.ready([member.call for member in owing.values()], 0.2):
+                roster.heard(owing[id(call)])
+            now = time.monotonic()
+            if roster.present:
+                first = first or now
+                if not roster.coming or now - first > GATHER_S:
+                    return
+            elif now - began > PATIENCE_S:
+                raise ResourceError(
+                    f"no worker answered within {PATIENCE_S} s: {len(roster.coming)} were asked for; look at "
+                    "limpid cluster status, or ask for fewer --workers"
+                )
+
+    def budget(self, machine: Machine, most: int | None) -> Budget:
+        return self.roster.budget()
+
+    def side_by_side(self, plan: Plan, method: Method) -> str | None:
+        lines = lines_of(plan, method.cuts, carries=method.carries)
+        return side_by_side(lines, max(len(self.roster.present), 1))[1]
+
+    def run(self, session: Session, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> None:
+        if all(segment.index in journal.finished for segment in journal.plan.segments):
+            return
+        teller.stage("run")
+        lines = lines_of(journal.plan, session.method.cuts, carries=session.method.carries)
+        times = session.restorer.times
+        receiver = Receiver(journal)
+        with Ahead(read, group_frames(session.clip.width, session.clip.height), times) as ahead:
+            try:
+                _head(session, journal, lines, receiver, ahead, self.roster, teller, interrupts).run()
+            finally:
+                receiver.close()
+        self.roster.crew.close()
+
+    def report(self) -> tuple[dict[str, Any], ...]:
+        return ()
+
+
+def _head(
+    session: Session,
+    journal: Journal,
+    lines: Any,
+    receiver: Receiver,
+    ahead: Ahead,
+    roster: Roster,
+    teller: Teller,
+    interrupts: Interrupts,
+) -> RunHead:
+    done = sum(finished.frames for finished in journal.finished.values())
+    machine, cuts = session.machine, session.method.cuts
+    return RunHead(
+        roster=roster,
+        board=Board(lines, finished=set(journal.finished)),
+        maker=UnitMaker(
+            journal=journal,
+            lines=lines,
+            cuts=cuts,
+            rungs=session.rungs(journal.plan),
+            free_cuts=cuts.exact and machine.dtype == "float32" and machine.runtime == "torch",
+            teller=teller,
+        ),
+        receiver=receiver,
+        ahead=ahead,
+        film=film_of(session, journal.plan),
+        teller=teller,
+        meter=Meter(teller, "run", total=len(journal.plan.frames), before=done),
+        interrupts=interrupts,
+        times=session.restorer.times,
+    )
+
+
+def film_of(session: Session, plan: Plan) -> FilmOrder:
+    """What workers must know of a run."""
+    return FilmOrder(
+        settings=session.settings,
+        plan=replace(plan, segments=()),
+        clip_size=(session.clip.width, session.clip.height),
+        size=(session.restorer.width, session.restorer.height),
+        alpha=session.restorer.alpha,
+        depth=session.restorer.depth,
+        offload=plan.offload,
+        spec=session.segment_spec,
+        suffix=suffix_of(session.segment_spec),
+        group_frames=group_frames(session.clip.width, session.clip.height),
+        pts=array("q", session.timeline.pts),
+    )

@@ -1,0 +1,195 @@
+"""The head of a run: hands out units, sends their frames, commits what comes back, and counts who fails at what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+
+from limpid.cluster.ahead import Ahead, Delivery
+from limpid.cluster.crew import WorkerLostError
+from limpid.cluster.cutting import UnitMaker
+from limpid.cluster.orders import FilmOrder, Lower, SentPart, Trouble, Update
+from limpid.cluster.placement import MOST_FAILURES, Board, Unit
+from limpid.cluster.receive import Receiver, WrongPartError
+from limpid.cluster.roster import CrewMember, Roster
+from limpid.durable.interrupt import Interrupts
+from limpid.restoration.times import Times
+from limpid.run.events import Meter, Teller
+from limpid.run.executor import tell_segment
+from limpid.types import LimpidError, ResourceError
+
+POLL_S = 0.2
+COLLECT_S = 1.0
+"""A worker that has nothing to say says so after this time."""
+
+
+class WorkFailedError(ResourceError):
+    """A segment failed again and again."""
+
+
+@dataclass(kw_only=True)
+class RunHead:
+    """Drives a run until every segment of the plan is durable; see `run`."""
+
+    roster: Roster
+    board: Board
+    maker: UnitMaker
+    receiver: Receiver
+    ahead: Ahead
+    film: FilmOrder
+    teller: Teller
+    meter: Meter
+    interrupts: Interrupts
+    times: Times
+    kind_of: Callable[[CrewMember], str] = lambda member: ""
+    """The kind of a worker's machine where shots are kept to one kind, else nothing."""
+    _units: dict[str, list[tuple[int, Unit]]] = field(default_factory=dict)
+    """What each worker was ordered, with the number of the order."""
+    _numbers: count[int] = field(default_factory=count)
+    _committed: int = 0
+
+    def run(self) -> None:
+        """Returns when all is durable. Raises `WorkFailedError`, KeyboardInterrupt, or what decoding ran into."""
+        self.meter.start()
+        while not self.board.is_done:
+            self.interrupts.check()
+            self.ahead.check()
+            self.roster.fill()
+            for member in self.roster.present:
+                self._employ(member)
+            self._listen()
+
+    def _listen(self) -> None:
+        owing = {id(m.call): m for m in self.roster.members.values() if m.card is None or self._units.get(m.name)}
+        calls = [member.call for member in owing.values()]
+        for call in self.roster.crew.ready(calls, POLL_S):
+            member = owing[id(call)]
+            if member.card is None:
+                self.roster.heard(member)
+            else:
+                self._heard(member)
+
+    # ------------------------------------------------------------------------------------------------- giving work
+
+    def _employ(self, member: CrewMember) -> None:
+        if not member.opened:
+            self.roster.crew.call(member.name, "open", self.film)
+            member.opened = True
+        while len(self._units.get(member.name, [])) < self._depth():
+            unit = self.board.take(member.name, len(self.roster.present), self.kind_of(member))
+            if unit is None:
+                return
+            self._order(member, unit)
+
+    def _depth(self) -> int:
+        """Units that a worker has at once: the next one is sent while one is made, until they become few."""
+        plenty = self.board.num_left >= 2 * len(self.roster.present)
+        return 2 if plenty and not self.board.lines[0].in_order else 1
+
+    def _order(self, member: CrewMember, unit: Unit) -> None:
+        number, crew = next(self._numbers), self.roster.crew
+        order = self.maker.order(number, unit, member.name)
+        crew.call(member.name, "begin", order)
+        units = self._units.setdefault(member.name, [])
+        if not units:
+            member.call = crew.call(member.name, "collect", COLLECT_S)
+        units.append((number, unit))
+        self.ahead.deliver(
+            Delivery(
+                windows=self.maker.windows(unit),
+                send=lambda frames: partial(_arrived, self.roster, crew.call(member.name, "give", number, frames)),
+                wanted=lambda: any(known == number for known, _ in self._units.get(member.name, ())),
+            )
+        )
+
+    # --------------------------------------------------------------------------------------------- hearing of work
+
+    def _heard(self, member: CrewMember) -> None:
+        try:
+            update = member.call.result()
+            self._take(member, update)
+        except (WorkerLostError, WrongPartError) as error:
+            self._lost(member, str(error), counts=getattr(error, "by_itself", True))
+            return
+        if self._units.get(member.name):
+            member.call = self.roster.crew.call(member.name, "collect", COLLECT_S)
+
+    def _take(self, member: CrewMember, update: Update) -> None:
+        member.said = update
+        for part in update.parts:
+            self._keep(member, part)
+        for sentence in update.warnings:
+            self.teller.warn(sentence)
+        self._tell_progress()
+        if update.report is not None and self._units[member.name][0][0] == update.report.unit:
+            _, unit = self._units[member.name].pop(0)
+            left = self.board.units(member.name)[0].segments
+            self.board.ended(member.name)
+            for segment in left:
+                self.receiver.forget(segment.index)
+            if isinstance(update.report, Lower):
+                self.maker.lower(unit, member.name, update.report)
+            elif isinstance(update.report, Trouble) and left:
+                self._failed(member, left[0].index, update.report)
+
+    def _keep(self, member: CrewMember, part: SentPart) -> None:
+        with self.times.measure("commit"):
+            done = self.receiver.take(part)
+        if done is None:
+            return
+        self.board.done(done.index)
+        self._committed += done.frames
+        member.frames += done.frames
+        tell_segment(self.teller, self.receiver.journal.plan, done)
+
+    def _tell_progress(self) -> None:
+        """Durable frames, and those that workers have made of segments that are not whole yet."""
+        open_frames = 0
+        for name, units in self._units.items():
+            said = self.roster.members[name].said
+            for (number, unit), rest in zip(units, self.board.units(name), strict=True):
+                done = sum(len(s.core) for s in unit.segments) - sum(len(s.core) for s in rest.segments)
+                open_frames += max(said.frames - done, 0) if said.unit == number else 0
+        self.meter.update(max(self._committed + open_frames, self.meter.done))
+
+    def _failed(self, member: CrewMember, index: int, trouble: Trouble) -> None:
+        """An error of the worker: it may be broken by it, so another one takes its place."""
+        node = member.card.node if member.card else member.name
+        self._part_with(member)
+        if trouble.hopeless or self.board.failed(index) >= MOST_FAILURES:
+            raise trouble.error()
+        self.teller.warn(f"segment {index} failed on {node} and is made again: {trouble.message}")
+
+    def _lost(self, member: CrewMember, reason: str, *, counts: bool) -> None:
+        units = self.board.units(member.name)
+        first = next((unit.segments[0].index for unit in units if unit.segments), None)
+        node = member.card.node if member.card else member.name
+        self._part_with(member)
+        if counts and first is not None and self.board.failed(first) >= MOST_FAILURES:
+            raise WorkFailedError(
+                f"{MOST_FAILURES} workers died while they made segment {first}, the last one on {node} ({reason}): it "
+                "may be more than their memory holds; finished segments are kept, and the same command goes on"
+            )
+        self.teller.warn(f"a worker on {node} is gone ({reason}); what it was at is made again")
+
+    def _part_with(self, member: CrewMember) -> None:
+        for unit in self.board.units(member.name):
+            for segment in unit.segments:
+                self.receiver.forget(segment.index)
+        self.board.lost(member.name)
+        self._units.pop(member.name, None)
+        self.roster.remove(member.name)
+
+
+def _arrived(roster: Roster, call: object) -> bool:
+    """Whether frames have arrived; those for a worker that is gone never will, and are not waited for."""
+    ready = roster.crew.ready([call], 0.05)  # type: ignore[list-item]
+    if not ready:
+        return False
+    try:
+        ready[0].result()
+    except (WorkerLostError, LimpidError):
+        return True
+    return True

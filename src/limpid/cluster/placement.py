@@ -1,0 +1,197 @@
+"""What may run side by side, who gets what next, and what happens to the work of those who fail: plain data and rules.
+
+Segments of local methods are independent, given the frames around them. Methods that hand something on from segment to
+segment have lines: the segments of a shot, one after the other, on one worker. Nothing here knows Ray.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from limpid.cuts.base import Cuts
+from limpid.plan.segments import Plan
+from limpid.types import Segment
+
+MOST_FAILURES = 3
+"""A segment that fails so many times stops the run."""
+MOST_SEGMENTS = 8
+"""Length of a unit: what a worker that dies may take with it is sent again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Segments that follow each other in one shot."""
+
+    segments: tuple[Segment, ...]
+    in_order: bool
+    """Whether each needs what the one before hands on."""
+
+
+def lines_of(plan: Plan, cuts: Cuts, *, carries: bool) -> tuple[Line, ...]:
+    """The segments of a plan, by shots where they depend on each other, else by the stretches that share chunks."""
+    if carries:
+        shots = groupby(plan.segments, key=lambda segment: segment.shot)
+        return tuple(Line(segments=tuple(group), in_order=True) for _, group in shots)
+    return tuple(Line(segments=stretch.segments, in_order=False) for stretch in cuts.stretches(plan.segments))
+
+
+def side_by_side(lines: Sequence[Line], workers: int) -> tuple[int, str]:
+    """How many workers can be busy at once, and why, in a sentence."""
+    if any(line.in_order for line in lines):
+        longest = max(len(line.segments) for line in lines) / sum(len(line.segments) for line in lines)
+        most = min(len(lines), workers)
+        why = f"segments of a shot go one after the other, because each hands frames on to the next; {len(lines)} "
+        why += "shots" if len(lines) != 1 else "shot"
+        share = f", the longest with {longest:.0%} of the segments" if len(lines) > 1 else ""
+        return most, f"up to {most} of {workers} workers at once: {why}{share}"
+    count = sum(len(line.segments) for line in lines)
+    most = min(count, workers)
+    return most, f"up to {most} of {workers} workers at once: the {count} segments do not depend on each other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """Segments of one line that follow each other, for one worker."""
+
+    line: int
+    segments: tuple[Segment, ...]
+
+
+@dataclass
+class Board:
+    """What is left to do, and who is at what."""
+
+    lines: Sequence[Line]
+    finished: set[int] = field(default_factory=set)
+    """Numbers of segments that are durable."""
+    most_segments: int = MOST_SEGMENTS
+    _out: dict[str, list[Unit]] = field(default_factory=dict)
+    _owner: dict[int, str] = field(default_factory=dict)
+    _kinds: dict[int, str] = field(default_factory=dict)
+    _failures: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._left = [[s for s in line.segments if s.index not in self.finished] for line in self.lines]
+        self.num_left = sum(map(len, self._left))
+        """Segments that nobody is at."""
+        self._order = sorted(range(len(self.lines)), key=self._rank)
+        self._first = 0
+        """Before this place of the order nothing is left."""
+
+    def _rank(self, number: int) -> tuple[int, int]:
+        """In the order of the film, which is read best; of lines what takes longest comes first."""
+        line = self.lines[number]
+        return (-sum(len(s.core) for s in line.segments) if line.in_order else 0), number
+
+    @property
+    def is_done(self) -> bool:
+        return self.num_left == 0 and not any(unit.segments for units in self._out.values() for unit in units)
+
+    def units(self, worker: str) -> tuple[Unit, ...]:
+        """What a worker is at, in order, without what is finished of it."""
+        return tuple(self._out.get(worker, ()))
+
+    def shot_kinds(self) -> dict[int, str]:
+        """Shot -> kind of the machines that make it."""
+        return {self.lines[number].segments[0].shot: kind for number, kind in self._kinds.items()}
+
+    def set_kind(self, shot: int, kind: str) -> None:
+        """A former run has made a part of this shot on machines of that kind."""
+        for number, line in enumerate(self.lines):
+            if line.segments[0].shot == shot:
+                self._kinds[number] = kind
+
+    def take(self, worker: str, workers: int, kind: str = "") -> Unit | None:
+        """The next unit for a worker; None while there is nothing for it to do.
+
+        ``workers``: how many there are, so that the last units are small. ``kind``: of its machine; where kinds are
+        told apart, a line is made by machines of one kind.
+        """
+        number = self._choose(worker, kind)
+        if number is None:
+            return None
+        line, left = self.lines[number], self._left[number]
+        count = self.most_segments if line.in_order else self._fair(workers)
+        run = _following(left, count)
+        del left[: len(run)]
+        self.num_left -= len(run)
+        unit = Unit(line=number, segments=tuple(run))
+        self._out.setdefault(worker, []).append(unit)
+        if kind:
+            self._claim(number, kind)
+        if line.in_order:
+            self._owner[number] = worker
+        return unit
+
+    def _claim(self, number: int, kind: str) -> None:
+        """A kind belongs to the whole shot, which may be several lines."""
+        self.set_kind(self.lines[number].segments[0].shot, kind)
+
+    def _fair(self, workers: int) -> int:
+        """Large units at first, small ones at the end, so that all workers end at about the same time."""
+        return max(1, min(self.most_segments, math.ceil(self.num_left / (2 * max(workers, 1)))))
+
+    def _choose(self, worker: str, kind: str) -> int | None:
+        mine = [n for n, owner in self._owner.items() if owner == worker and self._left[n] and not self._returns(n)]
+        return mine[0] if mine else next((n for n in self._open_lines() if self._may(worker, n, kind)), None)
+
+    def _open_lines(self) -> Iterable[int]:
+        while self._first < len(self._order) and not self._left[self._order[self._first]]:
+            self._first += 1
+        return (n for n in itertools.islice(self._order, self._first, None) if self._left[n])
+
+    def _returns(self, number: int) -> bool:
+        """Whether something of a line may come back, because somebody is at it."""
+        return any(unit.line == number for units in self._out.values() for unit in units)
+
+    def _may(self, worker: str, number: int, kind: str) -> bool:
+        if kind and self._kinds.get(number, kind) != kind:
+            return False
+        free = self._owner.get(number, worker) == worker and not self._returns(number)
+        return free or not self.lines[number].in_order
+
+    def done(self, index: int) -> None:
+        """A segment is durable."""
+        self.finished.add(index)
+        for units in self._out.values():
+            for place, unit in enumerate(units):
+                rest = tuple(s for s in unit.segments if s.index != index)
+                if len(rest) != len(unit.segments):
+                    units[place] = Unit(line=unit.line, segments=rest)
+
+    def ended(self, worker: str) -> None:
+        """A worker's first unit is over; what it left undone is to be done by anybody."""
+        self._give_back(self._out[worker].pop(0))
+
+    def lost(self, worker: str) -> None:
+        """A worker is gone: all that it was at is to be done by others, and its lines belong to nobody."""
+        for unit in self._out.pop(worker, []):
+            self._give_back(unit)
+        self._owner = {line: owner for line, owner in self._owner.items() if owner != worker}
+
+    def _give_back(self, unit: Unit) -> None:
+        if unit.segments:
+            left = self._left[unit.line]
+            left.extend(unit.segments)
+            left.sort(key=lambda segment: segment.index)
+            self.num_left += len(unit.segments)
+            self._first = 0
+
+    def failed(self, index: int) -> int:
+        """Count a failure at a segment; returns how many there were."""
+        self._failures[index] = self._failures.get(index, 0) + 1
+        return self._failures[index]
+
+
+def _following(segments: Sequence[Segment], count: int) -> list[Segment]:
+    """The first ``count`` segments, or fewer where one between them is not to be made."""
+    run = [segments[0]]
+    for segment in segments[1:count]:
+        if segment.index != run[-1].index + 1:
+            break
+        run.append(segment)
+    return run

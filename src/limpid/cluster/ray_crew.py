@@ -1,0 +1,110 @@
+"""Workers as actors of Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from limpid.cluster.actor import Slot, Worker
+from limpid.cluster.crew import Answer, ClusterLostError, WorkerLostError
+
+_NEVER_RETRY = {"max_restarts": 0, "max_task_retries": 0}
+"""What is lost is the head's to decide: it knows what is durable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What one worker is asked for of Ray, and how it sets itself up."""
+
+    slot: Slot
+    num_cpus: float = 1
+    num_gpus: float = 0
+
+
+@dataclass(frozen=True, eq=False)
+class RayCall:
+    """A reference to an answer."""
+
+    ray: Any
+    ref: Any
+
+    def result(self) -> Any:
+        errors = self.ray.exceptions
+        try:
+            return self.ray.get(self.ref)
+        except errors.RayTaskError as error:
+            raise (
+                error.cause if isinstance(error.cause, Exception) else WorkerLostError(_short(error), by_itself=True)
+            ) from error
+        except errors.ActorDiedError as error:
+            raise WorkerLostError(_short(error), by_itself="node" not in str(error).lower()) from error
+        except (errors.RayActorError, errors.ObjectLostError, errors.OutOfMemoryError) as error:
+            raise WorkerLostError(_short(error), by_itself=False) from error
+        except (errors.RaySystemError, errors.RpcError, ConnectionError) as error:
+            raise ClusterLostError(_short(error)) from error
+
+
+@dataclass
+class RayCrew:
+    """Actors by name: what `limpid.cluster.crew.Crew` promises."""
+
+    ray: Any
+    places: Callable[[], Sequence[Place]]
+    """Where workers should be now; looked at often."""
+    _actors: dict[str, Any] = field(default_factory=dict)
+    _taken: dict[str, Place] = field(default_factory=dict)
+    _names: count[int] = field(default_factory=lambda: count(1))
+
+    def wanted(self) -> int:
+        return len(self.places())
+
+    def hire(self) -> str:
+        free = list(self.places())
+        for place in self._taken.values():
+            if place in free:
+                free.remove(place)
+        place = (free or list(self.places()))[0]
+        make = self.ray.remote(concurrency_groups={"results": 1}, **_NEVER_RETRY)(Worker)
+        actor = make.options(num_cpus=place.num_cpus, num_gpus=place.num_gpus).remote(place.slot)
+        name = f"worker {next(self._names)}"
+        self._actors[name], self._taken[name] = actor, place
+        return name
+
+    def call(self, name: str, method: str, *arguments: Any) -> Answer:
+        found = getattr(self._actors[name], method)
+        if method == "collect":
+            found = found.options(concurrency_group="results")
+        return RayCall(self.ray, found.remote(*arguments))
+
+    def ready(self, calls: Sequence[Answer], seconds: float) -> list[Answer]:
+        by_ref = {call.ref: call for call in calls if isinstance(call, RayCall)}
+        if not by_ref:
+            time.sleep(min(seconds, 0.05))
+            return []
+        try:
+            done, _ = self.ray.wait(list(by_ref), num_returns=1, timeout=seconds, fetch_local=True)
+            more, _ = self.ray.wait(list(by_ref), num_returns=len(by_ref), timeout=0)
+        except (self.ray.exceptions.RaySystemError, ConnectionError) as error:
+            raise ClusterLostError(_short(error)) from error
+        return [by_ref[ref] for ref in dict.fromkeys((*done, *more))]
+
+    def dismiss(self, name: str) -> None:
+        actor = self._actors.pop(name, None)
+        self._taken.pop(name, None)
+        if actor is not None:
+            with contextlib.suppress(Exception):
+                self.ray.kill(actor)
+
+    def close(self) -> None:
+        for name in list(self._actors):
+            self.dismiss(name)
+
+
+def _short(error: BaseException) -> str:
+    """The first line of what Ray says, which has pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

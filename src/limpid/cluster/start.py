@@ -1,0 +1,129 @@
+"""A cluster of Ray for one command: started here and ended with it, or one that is running already.
+
+An own cluster has one node, this machine. It listens on the loopback interface only, asks for a token, reports nothing
+to anyone, and dies with this process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limpid.bounded import quoted
+from limpid.cluster.folders import make_folder
+from limpid.cluster.ray_import import import_ray
+from limpid.durable.files import discard
+from limpid.types import ResourceError
+
+STORE_BYTES = 192 << 20
+"""Memory of an own cluster's object store: the frames and segments that are on their way, with room to spare."""
+_PREFIX = "limpid-ray-"
+_LOST_AFTER_S = 20
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A cluster that this process is connected to."""
+
+    ray: Any
+    folder: Path | None
+    """For the files of workers, where they are on this machine; None: each has its own place."""
+
+
+@contextlib.contextmanager
+def own_cluster(num_cpus: int) -> Iterator[Connection]:
+    """A cluster of this machine alone. Raises ResourceError where it does not start."""
+    ray = import_ray(own=True)
+    if ray.is_initialized():  # one process is connected to one cluster
+        yield Connection(ray, None)
+        return
+    folder, lock = make_folder(_short_base(), _PREFIX)
+    try:
+        _start(ray, folder, num_cpus)
+        yield Connection(ray, folder)
+    finally:
+        with _without_signals():
+            ray.shutdown()
+            discard(folder)
+            lock.close()
+
+
+def _start(ray: Any, folder: Path, num_cpus: int) -> None:
+    try:
+        with _without_signals():
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                num_gpus=0,  # a worker is told which one it has
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                log_to_driver=False,
+                configure_logging=False,
+                logging_level="ERROR",
+                namespace="limpid",
+                _temp_dir=str(folder),
+                _system_config={"gcs_rpc_server_reconnect_timeout_s": _LOST_AFTER_S},
+            )
+    except Exception as error:  # whatever Ray raises where it does not start
+        raise ResourceError(f"Ray does not start on this machine: {_first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def running_cluster(address: str) -> Iterator[Connection]:
+    """A cluster that somebody else has started. Raises ResourceError where nothing answers."""
+    ray = import_ray(own=False)
+    if ray.is_initialized():  # by whoever called us, who also ends it
+        yield Connection(ray, None)
+        return
+    try:
+        with _without_signals():
+            ray.init(
+                address=address,
+                namespace="limpid",
+                log_to_driver=False,
+                configure_logging=False,
+                logging_level="ERROR",
+            )
+    except Exception as error:
+        raise ResourceError(
+            f"no Ray cluster answers at {quoted(address)} ({_first_line(error)}); start one with: ray start --head"
+        ) from error
+    try:
+        yield Connection(ray, None)
+    finally:
+        with _without_signals():
+            ray.shutdown()
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:200]}"
+
+
+def _short_base() -> Path:
+    """Sockets lie below it, and their names must not be long."""
+    base = Path(tempfile.gettempdir())
+    return base if len(str(base)) <= 30 or os.name == "nt" else Path("/tmp")
+
+
+@contextlib.contextmanager
+def _without_signals() -> Iterator[None]:
+    """Ray must neither be stopped half way nor exchange our handlers; what came meanwhile is told afterwards."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came[:1]:
+            os.kill(os.getpid(), number)

@@ -1,0 +1,266 @@
+"""The head with workers in threads: the same bytes as without, whoever fails or dies, and each segment once."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import crews
+import numpy as np
+import pytest
+import torch
+
+from limpid.cluster.ahead import Ahead
+from limpid.cluster.cutting import UnitMaker
+from limpid.cluster.head import RunHead
+from limpid.cluster.orders import FilmOrder, WorkerCard
+from limpid.cluster.placement import Board, lines_of
+from limpid.cluster.receive import Receiver
+from limpid.cluster.roster import Roster
+from limpid.cuts.base import Cuts
+from limpid.cuts.blended import Blended
+from limpid.cuts.local import Local
+from limpid.durable.files import sha256_of
+from limpid.durable.interrupt import Interrupts
+from limpid.plan.segments import Cutting, Plan, Rung, plan_segments
+from limpid.restoration.chunk import Chunk
+from limpid.restoration.times import Times
+from limpid.run.events import Meter, Teller
+from limpid.run.executor import RunJob, run_segments
+from limpid.run.journal import Journal
+from limpid.settings import Settings
+from limpid.types import LimpidError, OutputSpec, ResourceError, VideoFrame, Window
+
+FRAMES = 90
+SHOTS = [(0, 45), (45, 47), (47, 90)]
+PTS = array("q", [10 * i for i in range(FRAMES)])
+
+
+def read(window: Window) -> list[VideoFrame]:
+    return [VideoFrame(i, np.full((2, 3, 3), i, np.uint16)) for i in range(window.start, window.stop)]
+
+
+def make_journal(folder: Path, chunk_frames: int = 8) -> Journal:
+    frames = Window(start=0, stop=FRAMES)
+    plan = Plan(
+        segments=plan_segments(SHOTS, frames, Cutting(frames=7, longest_frames=7, halo_frames=2)),
+        frames=frames,
+        local=True,
+        halo_frames=2,
+        grid_frames=1,
+        rung=Rung(chunk_frames=chunk_frames),
+        threads=1,
+        peak_bytes=1,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    return Journal.load(folder) or Journal.create(folder, {}, plan, {})
+
+
+def alone(folder: Path, cuts: Cuts, *, carries: bool) -> dict[str, str]:
+    """Hashes of what a run without workers makes."""
+    journal = make_journal(folder)
+    run_segments(
+        RunJob(
+            journal=journal,
+            read=read,
+            group_frames=3,
+            compute=crews.SumOfNeighbours(),
+            open_writer=crews.text_writer,
+            suffix=".txt",
+            pts=PTS,
+            rungs=cuts.ladder(journal.plan.rung, 256, 100),
+            cuts=cuts,
+            teller=Teller(),
+            carries=carries,
+        )
+    )
+    return hashes(journal)
+
+
+def hashes(journal: Journal) -> dict[str, str]:
+    return {path.name: sha256_of(path) for path in sorted(journal.folder.iterdir()) if path.name[0].isdigit()}
+
+
+def film(plan: Plan) -> FilmOrder:
+    return FilmOrder(
+        settings=Settings(),
+        plan=replace(plan, segments=()),
+        clip_size=(256, 100),
+        size=(512, 200),
+        alpha=False,
+        depth=8,
+        offload="none",
+        spec=OutputSpec(codec="h264", container="mp4", width=512, height=200, fps=25, time_base=1),  # type: ignore[arg-type]
+        suffix=".txt",
+        group_frames=3,
+        pts=PTS,
+    )
+
+
+def run_head(folder: Path, crew: crews.ThreadCrew, *, free: bool = False, facts: Any = None, **about: Any) -> Journal:
+    journal, events = make_journal(folder), about.pop("events", [])
+    teller = Teller(events.append)
+    lines = lines_of(journal.plan, crew.cuts, carries=crew.carries)
+    roster = Roster(crew=crew, settings=Settings(), threads=1, warn=teller.warn, facts=facts)
+    receiver, times = Receiver(journal), Times()
+    with Ahead(about.pop("read", read), 3, times) as ahead:
+        try:
+            RunHead(
+                roster=roster,
+                board=Board(lines, finished=set(journal.finished)),
+                maker=UnitMaker(
+                    journal=journal,
+                    lines=lines,
+                    cuts=crew.cuts,
+                    rungs=crew.cuts.ladder(journal.plan.rung, 256, 100),
+                    free_cuts=free,
+                    teller=teller,
+                ),
+                receiver=receiver,
+                ahead=ahead,
+                film=film(journal.plan),
+                teller=teller,
+                meter=Meter(teller, "run", total=FRAMES),
+                interrupts=Interrupts(),
+                times=times,
+            ).run()
+        finally:
+            receiver.close()
+            crew.close()
+            journal.close()
+    return journal
+
+
+CUTS = [(Local(reach_frames=2), False), (Blended(), False), (Blended(), True)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize(("cuts", "carries"), CUTS, ids=["local", "blended", "carrying"])
+def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, cuts: Cuts, carries: bool, workers: int) -> None:
+    crew = crews.ThreadCrew(tmp_path / "w", cuts, count=workers, carries=carries)
+    journal = run_head(tmp_path / "many", crew, free=workers == 2)
+    assert hashes(journal) == alone(tmp_path / "alone", cuts, carries=carries)
+    assert not [path for path in journal.folder.iterdir() if path.name.startswith("partial")]
+    again = Journal.read(journal.folder)
+    assert again is not None
+    assert again.drop_damaged() == []
+
+
+def test_chunks_lie_where_they_lie_without_workers(tmp_path: Path) -> None:
+    seen: set[tuple[int, int]] = set()
+
+    def note(name: str, chunk: Chunk) -> None:
+        seen.add((chunk.segment.core.start, chunk.segment.core.stop))
+
+    cuts = Local(reach_frames=2)
+    run_head(tmp_path / "many", crews.ThreadCrew(tmp_path / "w", cuts, count=3, before=note))
+    several = set(seen)
+    seen.clear()
+    run_head(tmp_path / "one", crews.ThreadCrew(tmp_path / "v", cuts, count=1, before=note))
+    assert several == seen
+
+
+@pytest.mark.parametrize(("cuts", "carries"), CUTS, ids=["local", "blended", "carrying"])
+def test_workers_that_die_cost_nothing_but_time(tmp_path: Path, cuts: Cuts, carries: bool) -> None:
+    deaths = iter([11, 33, 55, 80])
+    next_death, lock = [next(deaths)], threading.Lock()
+
+    def die(name: str, chunk: Chunk) -> None:
+        with lock:
+            dies = next_death[0] is not None and chunk.segment.core.start >= next_death[0]
+            if dies:
+                next_death[0] = next(deaths, None)  # type: ignore[call-overload]
+        if dies:
+            crew.kill(name)
+            raise RuntimeError("nobody hears this")
+
+    crew = crews.ThreadCrew(tmp_path / "w", cuts, count=2, carries=carries, before=die)
+    events: list[dict[str, Any]] = []
+    journal = run_head(tmp_path / "many", crew, events=events)
+    assert hashes(journal) == alone(tmp_path / "alone", cuts, carries=carries)
+    assert crew.hired == 6
+    told = [event["index"] for event in events if event["event"] == "segment"]
+    assert sorted(told) == list(range(len(journal.plan.segments)))
+    assert sum("is gone" in event.get("message", "") for event in events) >= 1
+
+
+def test_an_error_is_tried_on_other_workers_and_the_third_one_stops_the_run(tmp_path: Path) -> None:
+    def fail(name: str, chunk: Chunk) -> None:
+        if chunk.segment.core.start >= 60:
+            raise ValueError("the network failed")
+
+    crew = crews.ThreadCrew(tmp_path / "w", Blended(), before=fail)
+    with pytest.raises(RuntimeError, match="ValueError: the network failed"):
+        run_head(tmp_path / "many", crew)
+    left = Journal.load(tmp_path / "many")
+    assert left is not None
+    assert left.finished
+    journal = run_head(tmp_path / "many", crews.ThreadCrew(tmp_path / "v", Blended()))
+    assert hashes(journal) == alone(tmp_path / "alone", Blended(), carries=False)
+
+
+def test_a_worker_that_always_dies_at_one_place_stops_the_run_with_a_sentence(tmp_path: Path) -> None:
+    def die(name: str, chunk: Chunk) -> None:
+        if chunk.segment.core.start == 54:
+            crew.kill(name)
+            raise RuntimeError("nobody hears this")
+
+    crew = crews.ThreadCrew(tmp_path / "w", Blended(), before=die)
+    with pytest.raises(ResourceError, match="3 workers died while they made segment"):
+        run_head(tmp_path / "many", crew)
+
+
+@pytest.mark.parametrize(("cuts", "carries"), CUTS, ids=["local", "blended", "carrying"])
+def test_out_of_memory_is_journaled_and_stays_with_the_worker(tmp_path: Path, cuts: Cuts, carries: bool) -> None:
+    """The first worker has less memory; it must not try a smaller rung before the journal has it."""
+
+    def limited(name: str, chunk: Chunk) -> None:
+        written = Journal.load(tmp_path / "many")
+        assert written is not None
+        if chunk.rung != written.plan.rung:
+            assert chunk.rung in [rung for _, rung in written.lowered]
+        if name == "worker 1" and (chunk.rung.tile_px is None or chunk.rung.tile_px > 128):
+            raise torch.OutOfMemoryError("no")
+
+    events: list[dict[str, Any]] = []
+    crew = crews.ThreadCrew(tmp_path / "w", cuts, count=2, carries=carries, before=limited)
+    journal = run_head(tmp_path / "many", crew, events=events)
+    assert hashes(journal) == alone(tmp_path / "alone", cuts, carries=carries)
+    assert journal.lowered
+    assert any("out of memory" in event.get("message", "") for event in events)
+
+
+def test_another_kind_of_machine_is_refused_with_the_difference(tmp_path: Path) -> None:
+    def change(name: str, card: WorkerCard) -> WorkerCard:
+        if name != "worker 2":
+            return card
+        return replace(card, versions={"limpid": "2"}, machine={**card.machine, "model": "a faster one"})
+
+    events: list[dict[str, Any]] = []
+    crew = crews.ThreadCrew(tmp_path / "w", Blended(), change_card=change)
+    facts = {"machine": crews.MACHINE.to_dict(), "versions": {"limpid": "1"}, "weights": "w"}
+    journal = run_head(tmp_path / "many", crew, facts=facts, events=events)
+    (sentence,) = [event["message"] for event in events if event["event"] == "warning"]
+    assert "model (a faster one, not a processor)" in sentence
+    assert "limpid (2, not 1)" in sentence
+    assert len(journal.finished) == len(journal.plan.segments)
+
+
+def test_where_all_are_refused_the_run_stops_with_the_sentence(tmp_path: Path) -> None:
+    crew = crews.ThreadCrew(tmp_path / "w", Blended(), count=1)
+    facts = {"machine": crews.MACHINE.to_dict(), "versions": {"limpid": "1"}, "weights": "others"}
+    with pytest.raises(LimpidError, match=r"weights \(w, not others\)"):
+        run_head(tmp_path / "many", crew, facts=facts)
+
+
+def test_what_decoding_runs_into_surfaces(tmp_path: Path) -> None:
+    def broken(window: Window) -> list[VideoFrame]:
+        if window.stop > 40:
+            raise ValueError("the decoder failed")
+        return read(window)
+
+    with pytest.raises(ValueError, match="the decoder failed"):
+        run_head(tmp_path / "many", crews.ThreadCrew(tmp_path / "w", Blended()), read=broken)
