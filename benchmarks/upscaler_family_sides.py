@@ -93,7 +93,7 @@ def run_limpid(task: dict[str, Any]) -> dict[str, Any]:
     window = Window(start=0, stop=frames)
     segment = Segment(index=0, shot=0, shot_start=0, shot_stop=frames, core=window, halo=window)
     steps = method.make_schedule(task["steps"])
-    chunk = Chunk(frames=lr, segment=segment, on_step=lambda *_: clock.lap())
+    chunk = Chunk(frames=lr, segment=segment, on_share=lambda share: clock.lap() if 0 < share < 1 else None)
     done = sample_segment(method, prior, chunk, steps=steps, seed=SEED, color="none")
     clock.lap()
     return report(task, frames, clock, load_s, text_s, done)

@@ -27,6 +27,21 @@ def test_counts_say_what_is_known() -> None:
     assert counts({"done": 3, "total": 9, "fps": 1.5, "eta_s": 4}) == "3/9 frames, 1.5 frames/s, 0:04 left"
 
 
+def test_counts_show_tenths_of_frames_only_where_whole_ones_would_stand_still() -> None:
+    assert counts({"done": 3.4, "total": 9, "fps": 0.5}) == "3.4/9 frames, 0.5 frames/s"
+    assert counts({"done": 3.4, "total": 9, "fps": 5.0}) == "3/9 frames, 5 frames/s"
+    assert counts({"done": 0.25, "total": 9, "fps": None}) == "0.2/9 frames"
+
+
+def test_an_estimate_says_what_is_left_of_a_run_that_goes_on() -> None:
+    event = {"event": "estimate", "seconds": 600.0, "left_s": 150.0, "frames_per_s": 2.0, "calibrated": True}
+    assert sentence(event | {"free_bytes": 1e9}) == (
+        "about 2:30 for what is left, 10:00 for all, 2 frames/s (measured); needs up to 0 B of disk, 1 GB are free"
+    )
+    assert str(sentence(event | {"left_s": 600.0})).startswith("about 10:00, 2 frames/s")
+    assert str(sentence({"event": "estimate", "seconds": None})).startswith("time not measured yet; needs")
+
+
 def test_paths_are_shown_on_one_line() -> None:
     assert shown("a\tb\r\nc") == "a\\tb\\r\\nc"
     assert shown("caf\u00e9 \u6620\u753b.mp4") == "caf\u00e9 \u6620\u753b.mp4"

@@ -194,7 +194,7 @@ def sample(
     decode_tile_px: int | None = None,
     carry_in: Mapping[str, Tensor] | None = None,
     carry_out: dict[str, Tensor] | None = None,
-    on_step: Callable[[int, int], None] | None = None,
+    on_share: Callable[[float], None] = lambda share: None,
     view: View | None = None,
     **options: Any,
 ) -> Tensor:
@@ -204,7 +204,7 @@ def sample(
         segment=segment,
         carry_in=carry_in or {},
         carry_out={} if carry_out is None else carry_out,
-        on_step=on_step or (lambda done, total: None),
+        on_share=on_share,
         view=view,
     )
     cut = Cut(

@@ -104,15 +104,12 @@ def restorer(**changes: Any) -> Restorer:
 
 @pytest.mark.parametrize("tile_px", [None, 16])
 def test_pictures_for_the_encoder_are_the_rounded_ones_for_any_tiles(tile_px: int | None) -> None:
-    lr, steps = video(3, 36, 22), []
+    lr, shares = video(3, 36, 22), []
     segment = segment_of((1, 3), (0, 3), (0, 3))
-
-    def on_step(done: int, total: int) -> None:
-        steps.append((done, total))
-
-    chunk = Chunk(frames=lr, segment=segment, rung=Rung(chunk_frames=2, tile_px=tile_px), on_step=on_step)
+    chunk = Chunk(frames=lr, segment=segment, rung=Rung(chunk_frames=2, tile_px=tile_px), on_share=shares.append)
     plain = restorer()(chunk)
-    assert steps[-1][0] == steps[-1][1] == len(steps)
+    assert shares == [i / (len(shares) - 1) for i in range(len(shares))], "every frame of every tile is told"
+    assert len(shares) == (3 if tile_px is None else 2 * len(restorer().pieces((36, 22), chunk.rung)) + 1)
     assert (restorer(depth=8)(chunk).numpy() == quantise(plain, 8, 144, 88)).all()
 
 

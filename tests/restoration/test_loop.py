@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -213,17 +214,28 @@ def test_lanes_must_cover_the_segment() -> None:
         restore(method(strategy=Gap()), video(9), whole(9))
 
 
-def test_progress_counts_the_steps_of_all_lanes_and_can_stop_the_run() -> None:
-    seen: list[tuple[int, int]] = []
+def test_progress_counts_the_steps_of_all_lanes_and_the_decoding_and_can_stop_the_run() -> None:
+    seen: list[float] = []
     m = method(strategy=FakeTransition(length=8, overlap=4))
-    restore(m, video(12), whole(12), on_step=lambda done, total: seen.append((done, total)))
-    assert seen == [(i, 6) for i in range(1, 7)]
+    restore(m, video(12), whole(12), on_share=seen.append)
+    assert seen == [0, *(pytest.approx(i / 7) for i in range(1, 8))]
 
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+    def stop(share: float) -> None:
+        if share > 0:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        restore(m, video(12), whole(12), on_step=stop)
+        restore(m, video(12), whole(12), on_share=stop)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_progress_moves_with_every_tile_of_every_window(strength: float) -> None:
+    seen: list[float] = []
+    sizes = {"tile_px": 8, "window_frames": 4, "decode_tile_px": 8}
+    restore(method(), video(12, 24, 24), whole(12), on_share=seen.append, strength=strength, **sizes)
+    assert seen[0] == 0 and seen[-1] == pytest.approx(1)
+    assert seen == sorted(seen)
+    assert max(b - a for a, b in pairwise(seen)) < 0.05
 
 
 def test_segments_of_a_shot_can_hand_tensors_over() -> None:

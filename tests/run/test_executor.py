@@ -264,6 +264,47 @@ def test_out_of_memory_steps_down_journals_first_and_stays_there(tmp_path: Path,
     assert max(len(c.halo) for c in compute.chunks) == 4 + 2 * 2
 
 
+def told_progress(events: list[dict[str, Any]]) -> list[float]:
+    return [e["done"] for e in events if e["event"] == "progress"]
+
+
+@dataclass
+class Watched(Compute):
+    """Tells three shares of every chunk."""
+
+    def __call__(self, given: Chunk) -> Tensor:
+        for share in (0.0, 0.5, 1.0):
+            given.on_share(share)
+        return super().__call__(given)
+
+
+def test_progress_moves_inside_a_chunk_and_ends_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limpid.run.events.PROGRESS_INTERVAL_S", 0.0)
+    monkeypatch.setattr("limpid.run.executor.RATE_AFTER_S", 0.0)
+    events, rates = list[dict[str, Any]](), list[tuple[float, float]]()
+    changes = {"teller": Teller(events.append), "on_rate": lambda rate, left_s: rates.append((rate, left_s))}
+    compute = Watched()
+    run_segments(make_job(tmp_path / "work", compute=compute, chunk_frames=10, **changes))
+    done = told_progress(events)
+    assert done == sorted(done) and done[-1] == FRAMES
+    assert {chunk.core.start + len(chunk.core) / 2 for chunk in compute.chunks} <= set(done)
+    assert len(rates) == 1 and rates[0][0] > 0
+
+
+def test_a_run_that_goes_on_counts_only_what_is_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limpid.run.events.PROGRESS_INTERVAL_S", 0.0)
+    job = make_job(tmp_path / "work", compute=Watched(), chunk_frames=25)
+    run_segments(job)
+    journal = Journal.load(tmp_path / "work")
+    assert journal is not None
+    (tmp_path / "work" / journal.finished[1].file).unlink()
+    journal.drop_damaged()
+    events: list[dict[str, Any]] = []
+    run_segments(replace(job, journal=journal, teller=Teller(events.append)))
+    lost = len(journal.plan.segments[1].core)
+    assert set(told_progress(events)) == {FRAMES - lost, FRAMES - lost / 2, FRAMES}
+
+
 def test_no_rung_left_is_a_resource_error(tmp_path: Path) -> None:
     def never(chunk: Segment, rung: Rung) -> None:
         raise torch.OutOfMemoryError("no")

@@ -87,16 +87,44 @@ def test_the_meter_tells_rate_and_time_left() -> None:
     meter.start()
     for second in range(1, 5):
         now[0] = float(second)
-        meter.add(10)
+        meter.update(10 * second)
     assert [e["done"] for e in events] == [20, 30, 40, 50, 60]
     assert events[0]["fps"] is None
     assert events[-1]["fps"] == 10
     assert events[-1]["eta_s"] == 4
     now[0] += 0.01
-    meter.add(1)
+    meter.update(41)
     assert len(events) == 5
-    meter.add(39)
+    meter.update(80)
     assert events[-1]["done"] == 100
+
+
+def test_the_meter_counts_parts_of_frames_from_when_the_work_began_and_never_goes_back() -> None:
+    events: list[dict[str, Any]] = []
+    now = [0.0]
+    meter = Meter(Teller(events.append), "run", total=10, before=2, expected=4.0, clock=lambda: now[0])
+    meter.start()
+    assert (events[0]["fps"], events[0]["eta_s"]) == (None, 2)
+    now[0] = 100.0
+    meter.update(0)  # weights are loaded
+    for second, done in ((101.0, 0.25), (102.0, 0.5), (103.0, 0), (104.0, 0.25), (108.0, 1.0)):
+        now[0] = second
+        meter.update(done)
+    assert [e["done"] for e in events] == [2, 2, 2.25, 2.5, 2.5, 2.5, 3]
+    assert [e["fps"] for e in events[2:4]] == [0.25, 0.25]
+    assert events[-1]["eta_s"] == 7 / (1 / 8)
+    assert isinstance(events[-1]["done"], int)
+
+
+def test_the_meter_tells_no_more_than_five_times_a_second() -> None:
+    events: list[dict[str, Any]] = []
+    now = [0.0]
+    meter = Meter(Teller(events.append), "run", total=10_000, clock=lambda: now[0])
+    meter.start()
+    for count in range(1, 10_000):
+        now[0] = count / 1000
+        meter.update(count)
+    assert len(events) <= 51
 
 
 def test_notes_and_warnings_are_told_once() -> None:

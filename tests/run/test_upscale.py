@@ -287,6 +287,20 @@ def test_the_same_command_goes_on_and_gives_the_same_bytes(
     assert leftovers(tmp_path) == []
 
 
+def test_the_estimate_of_a_run_that_goes_on_is_of_what_is_left(
+    clip: Path, tmp_path: Path, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpid.run.estimate.WORTH_IT_IN_A_RUN", 0)
+    output, events = tmp_path / "out.mp4", list[dict[str, Any]]()
+    stopped(clip, output)
+    limpid.upscale(clip, output, method="fast", segment_frames=5, on_event=events.append)
+    (estimate,) = (e for e in events if e["event"] == "estimate")
+    (resume,) = (e for e in events if e["event"] == "resume")
+    assert estimate["left_s"] == pytest.approx(estimate["seconds"] * (40 - resume["frames"]) / 40)
+    first = next(e for e in events if e["event"] == "progress" and e["stage"] == "run")
+    assert first["done"] == resume["frames"] and first["eta_s"] > 0, "by the trial, before anything was computed"
+
+
 def test_a_changed_setting_input_or_weight_never_reuses_segments(
     clip: Path, tmp_path: Path, fast: dict[str, Any]
 ) -> None:

@@ -41,7 +41,7 @@ def counts(event: Event) -> str:
     """``120/600 frames, 6.3 frames/s, 1:16 left``, with what is known; training counts clips and adds its loss."""
     unit = event.get("unit", "frames")
     total = f"/{event['total']}" if event.get("total") else ""
-    parts = [f"{event['done']}{total} {unit}"]
+    parts = [f"{_done_text(event['done'], event.get('fps'))}{total} {unit}"]
     if event.get("fps"):
         parts.append(f"{event['fps']:.3g} {unit}/s")
     if event.get("eta_s") is not None:
@@ -49,6 +49,11 @@ def counts(event: Event) -> str:
     if event.get("says"):
         parts.append(event["says"])
     return ", ".join(parts)
+
+
+def _done_text(done: float, rate: float | None) -> str:
+    """Whole numbers, unless each takes a second or more: then tenths show that something moves."""
+    return str(int(done)) if done == int(done) or (rate or 0) >= 1 else f"{done:.1f}"
 
 
 def clock_time(seconds: float) -> str:
@@ -82,9 +87,17 @@ def _estimate(event: Event) -> str:
     rate, measured = event.get("frames_per_s"), "measured" if event.get("calibrated") else "guessed"
     speed = f", {rate:.3g} frames/s ({measured})" if rate else ""
     seconds = event.get("seconds")
-    about = f"about {clock_time(seconds)}{speed}" if seconds is not None else "time unknown"
+    known = None if seconds is None else _time_text(seconds, event.get("left_s"))
+    about = "time not measured yet" if known is None else f"about {known}{speed}"
     need = (event.get("segment_bytes") or 0) + (event.get("output_bytes") or 0)
     return f"{about}; needs up to {size_text(need)} of disk, {size_text(event.get('free_bytes') or 0)} are free"
+
+
+def _time_text(seconds: float, left_s: float | None) -> str:
+    """The whole time, and before it what is left of a run that goes on."""
+    if left_s is None or left_s > 0.9 * seconds:
+        return clock_time(seconds)
+    return f"{clock_time(left_s)} for what is left, {clock_time(seconds)} for all"
 
 
 def _resume(event: Event) -> str:

@@ -10,15 +10,12 @@ from torch import Tensor
 
 from limpid.method import View
 from limpid.plan.segments import Rung
+from limpid.restoration.shares import OnShare, unheard
 from limpid.types import Segment, VideoFrame
 from limpid.video import alpha_of, to_tensor
 
 Carry = Mapping[str, Tensor]
 """What one segment of a shot hands to the next."""
-
-
-def _nothing(done: int, total: int) -> None:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +32,8 @@ class Chunk:
     """What the segment before left behind."""
     carry_out: dict[str, Tensor] = field(default_factory=dict)
     """What this one leaves behind is put in here."""
-    on_step: Callable[[int, int], None] = _nothing
-    """Told ``(done, total)`` after every step; may raise to stop."""
+    on_share: OnShare = unheard
+    """Told how much of the chunk is done: 0 when weights are loaded, then more after every tile or frame."""
     view: View | None = None
     """Which part of a larger picture the frames are, in LR pixels; their edges are then wrong by what a method sees."""
 

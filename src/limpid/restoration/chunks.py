@@ -63,7 +63,8 @@ class ChunkLoop:
     ladder: Ladder
     halo_frames: int
     """On either side of a chunk."""
-    on_step: Callable[[int, int], None] = lambda done, total: None
+    on_share: Callable[[Segment, float], None] = lambda segment, share: None
+    """Told how much of a chunk is done; from 0 again when it is tried again."""
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     """Entered around each computation."""
 
@@ -92,7 +93,8 @@ class ChunkLoop:
     def _try(self, segment: Segment, rung: Rung, carry_in: Carry, carry_out: dict[str, Tensor]) -> Tensor | None:
         """One chunk; None after memory ran out and the next lower rung is set."""
         frames = self.take(segment.halo)
-        chunk = Chunk(frames=frames, segment=segment, rung=rung, carry_in=carry_in, on_step=self.on_step)
+        on_share = partial(self.on_share, segment)
+        chunk = Chunk(frames=frames, segment=segment, rung=rung, carry_in=carry_in, on_share=on_share)
         try:
             with self.guard():
                 result = self.compute(chunk)

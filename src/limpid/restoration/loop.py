@@ -8,7 +8,7 @@ overlapping pieces at every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -24,6 +24,7 @@ from limpid.diffusion.schedules import truncate
 from limpid.method import Lane, LaneContext, Method, Prior, Strategy, View
 from limpid.restoration.chunk import Carry, Chunk
 from limpid.restoration.predict import decode, encode, predict
+from limpid.restoration.shares import OnShare, parts_of
 from limpid.types import ColorFix, Scene, Segment, Step, Window
 
 JOINT = "joint"
@@ -46,8 +47,8 @@ class Work:
     cut: Cut
     from_noise: bool
     """Whether the first latent is pure noise, or the noised input."""
-    report: Callable[[], None]
-    """Called after every step; may raise to stop."""
+    parts: Iterator[OnShare]
+    """What the next step, encoding or decoding tells its share to."""
 
 
 @torch.no_grad()
@@ -74,6 +75,7 @@ def sample_segment(
     lr = chunk.lr()
     check_frames(method, lr, chunk.segment, len(steps))
     lanes = check_lanes(method.strategy.lanes(chunk.segment), chunk.segment)
+    from_noise = strength == 1.0 and method.start == "noise"
     work = Work(
         method=method,
         prior=prior,
@@ -82,9 +84,10 @@ def sample_segment(
         steps=steps,
         seed=seed,
         cut=method.cuts.cut(chunk.rung) if cut is None else cut,
-        from_noise=strength == 1.0 and method.start == "noise",
-        report=step_counter(chunk.on_step, len(lanes) * len(steps)),
+        from_noise=from_noise,
+        parts=parts_of(chunk.on_share, num_parts(method, len(lanes), len(steps), from_noise=from_noise)),
     )
+    chunk.on_share(0.0)
     frames = causal(work, lanes) if method.strategy.causal else joined(work, lanes)
     height, width = (method.scale * size for size in lr.shape[-2:])
     return colored(method, frames[..., :height, :width], lr, chunk.core, color or method.color)
@@ -104,7 +107,7 @@ def joined(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
     one = len(lanes) == 1 and not lanes[0].padding
     condition = context.condition if one else prior.condition(work.lr, scene_of(segment, segment.halo, work.seed))
     grid = method.cuts.decode_grid(canvas_of(prior, clean, segment, segment.halo.start), work.cut, core)
-    return decode(method, prior, clean, condition, grid, core)
+    return decode(method, prior, clean, condition, grid, core, next(work.parts))
 
 
 def causal(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
@@ -124,7 +127,7 @@ def causal(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
         z, context = sample_lane(work, context, state)
         keep = range(len(lane.window))
         grid = method.cuts.decode_grid(canvas_of(prior, z, segment, lane.window.start), work.cut, keep)
-        parts.append(decode(method, prior, z, context.condition, grid, keep))
+        parts.append(decode(method, prior, z, context.condition, grid, keep, next(work.parts)))
         method.strategy.on_frames(parts[-1], context, state)
         carry = left
     work.chunk.carry_out.update(carry)
@@ -145,7 +148,7 @@ def denoise_lane(work: Work, context: LaneContext, z: Tensor, state: Any) -> Ten
     memory = None
     for step in work.steps:
         # D(z; sigma): what the network says of the whole canvas, as x0 and eps
-        prediction = predict(method, prior, z, step, context.condition, grid)
+        prediction = predict(method, prior, z, step, context.condition, grid, next(work.parts))
         # x0 <- strategy(x0): propagation along the flow
         x0 = strategy.on_x0(prediction.x0, step, context, state)
         # z <- a x0 + b eps (+ noise), with eps of the prediction as it was
@@ -153,7 +156,6 @@ def denoise_lane(work: Work, context: LaneContext, z: Tensor, state: Any) -> Ten
         z, memory = method.sampler.step(z, x0, prediction.eps, step, memory, draw)
         # z <- z - gradient: guidance by an energy of the latent
         z = strategy.on_latent(z, step, context, state).detach()
-        work.report()
     return z
 
 
@@ -166,7 +168,7 @@ def start_latent(work: Work, context: LaneContext) -> Tensor:
     if work.from_noise:
         return noise.mul_(start_scale(step))
     grid = method.cuts.encode_grid(canvas_of(prior, noise, context.segment, context.frames.start), work.cut)
-    return add_noise(encode(prior, context.condition, grid).to(noise), noise, step)
+    return add_noise(encode(prior, context.condition, grid, next(work.parts)).to(noise), noise, step)
 
 
 def canvas_of(prior: Prior, z: Tensor, segment: Segment, start: int) -> Canvas:
@@ -289,13 +291,7 @@ def check_lanes(lanes: Iterable[Lane], segment: Segment) -> tuple[Lane, ...]:
     return lanes
 
 
-def step_counter(on_step: Callable[[int, int], None], total: int) -> Callable[[], None]:
-    """A function that tells how many steps of ``total`` are done each time it is called."""
-    done = 0
-
-    def report() -> None:
-        nonlocal done
-        done += 1
-        on_step(done, total)
-
-    return report
+def num_parts(method: Method, lanes: int, steps: int, *, from_noise: bool) -> int:
+    """What a chunk's time is counted in: steps, and encodings and decodings, each of which takes about as long."""
+    encodings, decodings = 0 if from_noise else lanes, lanes if method.strategy.causal else 1
+    return lanes * steps + encodings + decodings

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from limpid.restoration.finished import FrameFormat
 from limpid.restoration.loop import sample_segment
 from limpid.restoration.reach import finish_reach
 from limpid.restoration.resize import owned, resize_part
+from limpid.restoration.shares import parts_of
 from limpid.restoration.times import Times
 from limpid.settings import Settings
 from limpid.tiling.plan import AxisSpan
@@ -110,7 +111,12 @@ class Restorer:
 
     def _put_together(self, chunk: Chunk, pieces: Sequence[Piece], out: Tensor) -> None:
         """Each piece is computed from noise to finished pixels, so that nothing larger is held whole."""
-        make: Callable[[Piece], tuple[Tensor, Tensor]] = partial(self._restored, chunk)
+        passes = 2 if self.color == "adain" and len(pieces) > 1 else 1
+        shares = parts_of(chunk.on_share, passes * len(pieces))
+
+        def make(piece: Piece) -> tuple[Tensor, Tensor]:
+            return self._restored(replace(chunk, on_share=next(shares)), piece)
+
         if len(pieces) == 1:
             make = cache(make)  # what is measured and what is written are then computed once
         sums = self._sums(make, pieces) if self.color == "adain" else None
@@ -122,11 +128,12 @@ class Restorer:
 
     def _put_directly(self, chunk: Chunk, pieces: Sequence[Piece], out: Tensor) -> None:
         """Each piece frame by frame, without latents; see `limpid.restoration.direct`."""
-        done = 0
+        direct, shares = self._direct, parts_of(chunk.on_share, len(pieces) * len(chunk.core))
+        chunk.on_share(0.0)
         for piece in pieces:
             rows, columns = piece
             part = chunk.part(slice(rows.start, rows.stop), slice(columns.start, columns.stop))
-            for index, lr, frame in direct_frames(self._direct, part, self.machine.torch_device, self.times):
+            for index, lr, frame in direct_frames(direct, part, self.machine.torch_device, self.times):
                 correction = corrected(frame, lr, self.color, self.method.scale)
                 if self._keeps_pixels(chunk.size):
                     self.format.put_rounded(
@@ -134,8 +141,7 @@ class Restorer:
                     )
                 else:
                     self._place_one(chunk, piece, index, frame.picture(correction), out)
-                done += 1
-                chunk.on_step(done, len(pieces) * len(chunk.core))
+                next(shares)(1.0)
 
     def _keeps_pixels(self, size: tuple[int, int]) -> bool:
         """Whether what the method makes of frames of ``size`` is written as it is, in 8 bits."""

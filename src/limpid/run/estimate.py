@@ -29,8 +29,10 @@ from limpid.video import picture_depth
 TRIAL_FRAMES = 8
 MOST_TRIAL_PX, TRIAL_PART_PX = 1 << 18, 384
 """Input pictures of more pixels are tried in part: the side of the square in their middle."""
-WORTH_IT, WORTH_IT_IN_A_RUN = 5, 25
-"""A run must be so many times longer than the trial to be worth one: to be told of it, or to go on with it at once."""
+WORTH_IT_IN_A_RUN = 25
+"""A run must be so many times longer than the trial to have one before it."""
+MOST_TRIAL_S = 10.0
+"""A trial that takes longer is ended after the next tile: what is done by then says how long the rest takes."""
 GUESSED_BYTES_PER_PX = {"h264": 0.3, "h265": 0.25, "av1": 0.25, "ffv1": 1.8, "prores": 1.0, "images": 2.5}
 """At 8 bits, on the safe side; for runs that are too short for a trial."""
 SIDE_STREAM_BYTES_PER_S = 64_000
@@ -53,7 +55,7 @@ class Estimate:
 
 def worth_a_trial(plan: Plan, *, dry: bool) -> bool:
     """``dry``: the user asks what a run would take. One that goes on shows its speed soon enough by itself."""
-    return len(plan.frames) >= (WORTH_IT if dry else WORTH_IT_IN_A_RUN) * len(trial_chunk(plan).core)
+    return dry or len(plan.frames) >= WORTH_IT_IN_A_RUN * len(trial_chunk(plan).core)
 
 
 def trial_chunk(plan: Plan) -> Segment:
@@ -115,6 +117,12 @@ def calibrate(
             raise
         return guess(plan, spec, segment_spec)  # the run itself steps down and says so
     seconds *= _work(restorer, size, plan) / _work(restorer, size if part is None else _lengths(part), plan)
+    cuts, count = restorer.method.cuts, len(plan.frames)
+    computed = sum(len(c.halo) for stretch in cuts.stretches(plan.segments) for c in chunks(cuts, stretch, plan))
+    compute_s = seconds * computed / len(chunk.halo)
+    if result is None:
+        sizes = guess(plan, spec, segment_spec)
+        return replace(sizes, seconds=compute_s, frames_per_s=count / compute_s, calibrated=True)
     area = restorer.width * restorer.height / (small.width * small.height)
     trial_specs = [
         spec if part is None else replace(spec, width=small.width, height=small.height) for spec in (segment_spec, spec)
@@ -123,9 +131,8 @@ def calibrate(
     output_size = segment_size
     if spec != segment_spec:
         output_size = _timed_encode(open_as, trial_specs[1], _of_depth(result, segment_spec, spec), folder)[0]
-    cuts, count, trial = restorer.method.cuts, len(plan.frames), len(chunk.core)
-    computed = sum(len(c.halo) for stretch in cuts.stretches(plan.segments) for c in chunks(cuts, stretch, plan))
-    compute_s, encode_s = seconds * computed / len(chunk.halo), area * encode_s * count / trial
+    trial = len(chunk.core)
+    encode_s *= area * count / trial
     total = compute_s + encode_s if shared else max(compute_s, encode_s)
     return Estimate(
         seconds=total,
@@ -187,12 +194,46 @@ def chunks(cuts: Cuts, stretch: Stretch, plan: Plan) -> Iterator[Segment]:
         position = chunk.core.stop
 
 
-def _timed_compute(plan: Plan, chunk: Segment, frames: Sequence[VideoFrame], compute: Compute) -> tuple[Tensor, float]:
-    """The second of two tries when the first was quick: it loads weights and warms up."""
+class _EnoughError(Exception):
+    """Ends a trial that is long enough."""
+
+
+@dataclass
+class _Watch:
+    """Ends a computation some time after its work began, and says how long all of it would take."""
+
+    most_s: float
+    began: float = 0.0
+    whole_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __call__(self, share: float) -> None:
+        if share == 0:
+            self.began = time.perf_counter()  # weights are loaded
+        elif share < 1 and self.elapsed_s() > self.most_s:
+            self.whole_s = self.elapsed_s() / share
+            raise _EnoughError
+
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self.began
+
+
+def _timed_compute(
+    plan: Plan, chunk: Segment, frames: Sequence[VideoFrame], compute: Compute
+) -> tuple[Tensor | None, float]:
+    """The second of two tries when the first was quick: it loads weights and warms up.
+
+    Of one that takes long only a part is computed; there is no result then.
+    """
     for _ in range(2):
-        started = time.perf_counter()
-        result = compute(Chunk(frames=frames, segment=chunk, rung=plan.rung))
-        seconds = time.perf_counter() - started
+        watch = _Watch(MOST_TRIAL_S)
+        try:
+            result = compute(Chunk(frames=frames, segment=chunk, rung=plan.rung, on_share=watch))
+        except _EnoughError:
+            return None, watch.whole_s
+        seconds = watch.elapsed_s()
         if seconds > 5:
             break
     return result, seconds

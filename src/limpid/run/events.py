@@ -5,9 +5,12 @@ event                 further keys
 ====================  ==============================================================================================
 ``stage``             ``stage``: "probe", "scan", "caption", "plan", "calibrate", "run", "assemble" or "finish"
 ``clip``              ``path width height fps codec duration_s num_frames``: what the header says
-``progress``          ``stage done total fps eta_s``: frames; ``total`` and ``eta_s`` are None while they are unknown
+``progress``          ``stage done total fps eta_s``: frames; ``done`` counts parts of them while a chunk is
+                      computed; ``total``, ``fps`` and ``eta_s`` are None while they are unknown
 ``plan``              ``plan``: see `limpid.plan.segments.Plan.to_dict`, with ``segments`` as a count
-``estimate``          ``seconds frames_per_s segment_bytes output_bytes free_bytes calibrated``
+``estimate``          ``seconds frames_per_s segment_bytes output_bytes free_bytes calibrated``: of the whole;
+                      ``left_s``: seconds for what a former run left to do. A run that had no trial tells it again
+                      when it has measured itself
 ``resume``            ``segments of frames``: what a former run left finished and is used again
 ``segment``           ``index of start stop bytes``: durable on disk from now on
 ``rung``              ``tile_px chunk_frames window_frames``: memory ran out, the run goes on with these
@@ -70,15 +73,20 @@ class Teller:
 
 @dataclass
 class Meter:
-    """Turns counts of finished frames into progress events with rate and time left, not more often than is useful."""
+    """Turns counts of finished frames into progress events with rate and time left, not more often than is useful.
+
+    The rate is that since the work began, which `update` says by 0: loading weights before that does not count.
+    """
 
     teller: Teller
     stage: str
     total: int | None = None
     before: int = 0
     """Frames that were finished before this run, counted as done but not for the rate."""
+    expected: float | None = None
+    """Frames per second that were measured by a trial; for the time left until there is a rate."""
     clock: Callable[[], float] = time.monotonic
-    done: int = 0
+    done: float = 0
     _started: float | None = None
     _told: float = -1e9
 
@@ -86,23 +94,32 @@ class Meter:
         self._started = self.clock()
         self._tell(self._started)
 
-    def add(self, frames: int) -> None:
-        self.update(self.done + frames)
-
-    def update(self, done: int) -> None:
-        """``done``: frames finished in this run so far."""
-        self.done = done
+    def update(self, done: float) -> None:
+        """``done``: frames finished in this run so far; less than before, when a chunk is tried again, says nothing."""
         now = self.clock()
+        if done == self.done == 0:
+            self._started = now
+        self.done = max(done, self.done)
         if now - self._told >= PROGRESS_INTERVAL_S or self.done + self.before == self.total:
             self._tell(now)
 
+    def elapsed_s(self) -> float:
+        """Seconds that the rate is over."""
+        return self.clock() - self._started if self._started is not None else 0.0
+
     def rate(self) -> float | None:
-        """Frames per second of this run; None before the first frame."""
-        elapsed = self.clock() - self._started if self._started is not None else 0.0
+        """Frames per second of this run; None before the first part of a frame."""
+        elapsed = self.elapsed_s()
         return self.done / elapsed if self.done and elapsed > 0 else None
+
+    def left_s(self) -> float | None:
+        """Seconds that are left; None while that is unknown."""
+        rate = self.rate() or self.expected
+        return None if self.total is None or not rate else max(self.total - self.done - self.before, 0) / rate
 
     def _tell(self, now: float) -> None:
         self._told = now
-        rate, done = self.rate(), self.done + self.before
-        left = None if self.total is None or rate is None else max(self.total - done, 0) / rate
-        self.teller.tell("progress", stage=self.stage, done=done, total=self.total, fps=rate, eta_s=left)
+        done = round(self.done + self.before, 2)
+        done = int(done) if done == int(done) else done
+        known = {"fps": self.rate(), "eta_s": self.left_s()}
+        self.teller.tell("progress", stage=self.stage, done=done, total=self.total, **known)

@@ -29,6 +29,8 @@ PIECE_BYTES = 64 << 20
 MOST_PIECE_FRAMES = 8
 """What waits to be encoded: at most three pieces of this size."""
 WAITING_PIECES = 1 + QUEUED_PIECES
+RATE_AFTER_S = 2.0
+"""Seconds of work after which a run that had no trial says what it will take."""
 
 
 def piece_frames(frame_bytes: int) -> int:
@@ -61,6 +63,10 @@ class RunJob:
     """Where the time of this run goes."""
     stop_reading: Callable[[], None] = lambda: None
     """Ends a ``read`` that waits for frames that nobody wants any more."""
+    expected_fps: float | None = None
+    """What a trial measured."""
+    on_rate: Callable[[float, float], None] = lambda rate, left_s: None
+    """Told frames per second and the seconds left, once, where there was no trial."""
 
     @property
     def plan(self) -> Plan:
@@ -105,7 +111,7 @@ def run_segments(job: RunJob) -> None:
         return
     done = sum(len(s.core) for s in job.plan.segments) - sum(len(s.core) for s in todo)
     job.teller.stage("run")
-    meter = Meter(job.teller, "run", total=len(job.plan.frames), before=done)
+    meter = Meter(job.teller, "run", total=len(job.plan.frames), before=done, expected=job.expected_fps)
     times = job.times
     times.clear()  # of a trial
     stretches = [s for s in job.cuts.stretches(job.plan.segments) if job.unfinished(s.segments)]
@@ -127,6 +133,11 @@ class _Runner:
     feed: Feed
     sink: Sink
     meter: Meter
+    todo: Sequence[Segment] = ()
+    """Unfinished segments of the stretch that is worked on."""
+    made: int = 0
+    """Frames of this run that are whole."""
+    rate_known: bool = False
 
     def __post_init__(self) -> None:
         job = self.job
@@ -143,12 +154,12 @@ class _Runner:
             take=self.feed.window,
             ladder=ladder,
             halo_frames=job.plan.halo_frames,
-            on_step=self._on_step,
+            on_share=self._on_share,
             guard=job.interrupts.interruptible,
         )
 
     def run(self, stretch: Stretch) -> None:
-        todo = self.job.unfinished(stretch.segments)
+        self.todo = todo = self.job.unfinished(stretch.segments)
         carry_out: dict[str, Tensor] = {}
         carry_in = self._load_carry(todo[0])
 
@@ -156,15 +167,15 @@ class _Runner:
             return any(core.start < s.core.stop and s.core.start < core.stop for s in todo)
 
         for chunk, frames in self.loop.run(stretch, wanted, carry_in, carry_out):
-            made = self._store(todo, chunk, frames, carry_out)
+            self._store(todo, chunk, frames, carry_out)
             del frames
-            self.meter.add(made)
+            self.made += self._of_use(chunk)
+            self.meter.update(self.made)
             self.tell_committed()
             self.job.interrupts.check()
 
-    def _store(self, todo: Sequence[Segment], chunk: Segment, frames: Tensor, carry_out: Carry) -> int:
-        """Hand the frames of a chunk to the segments that they belong to; returns how many were of use."""
-        made = 0
+    def _store(self, todo: Sequence[Segment], chunk: Segment, frames: Tensor, carry_out: Carry) -> None:
+        """Hand the frames of a chunk to the segments that they belong to."""
         for segment in todo:
             start = max(chunk.core.start, segment.core.start)
             stop = min(chunk.core.stop, segment.core.stop)
@@ -175,8 +186,6 @@ class _Runner:
             self._write(frames[start - chunk.core.start : stop - chunk.core.start], self.job.pts[start:stop])
             if stop == segment.core.stop:
                 self.sink.end(self._save_carry(segment, carry_out))
-            made += stop - start
-        return made
 
     def _write(self, frames: Tensor, pts: Sequence[int]) -> None:
         """Hand a chunk over in small copies, so that its memory is free while the next one is computed."""
@@ -189,8 +198,18 @@ class _Runner:
         for done in self.sink.take_committed():
             tell_segment(self.job.teller, self.job.plan, done)
 
-    def _on_step(self, done: int, total: int) -> None:
+    def _on_share(self, chunk: Segment, share: float) -> None:
         self.sink.check()
+        self.meter.update(self.made + share * self._of_use(chunk))
+        rate = self.meter.rate()
+        if rate is not None and not self.rate_known and self.meter.elapsed_s() >= RATE_AFTER_S:
+            self.rate_known = True
+            self.job.on_rate(rate, self.meter.left_s() or 0.0)
+
+    def _of_use(self, chunk: Segment) -> int:
+        """How many frames of a chunk belong to segments that are not finished yet."""
+        cores = [segment.core for segment in self.todo]
+        return sum(max(min(chunk.core.stop, c.stop) - max(chunk.core.start, c.start), 0) for c in cores)
 
     def _tell_lower(self, frame: int, rung: Rung) -> None:
         self.job.journal.add_rung(rung, frame)

@@ -103,9 +103,9 @@ def resume_or_begin(
     """The journal to go on with: the former one when every fact agrees, otherwise a new one with a new plan."""
     if former is not None and former.key == session.key and _fits(former, session, teller):
         drop_damaged(former, teller)
-        left = 1 - len(former.finished) / len(former.plan.segments)
+        left = 1 - sum(done.frames for done in former.finished.values()) / len(former.plan.frames)
         session.check_space(Estimate(**former.estimate), teller, left=left)
-        session.tell_plan(former.plan, Estimate(**former.estimate), teller)
+        session.tell_plan(former.plan, Estimate(**former.estimate), teller, left=left)
         tell_resumed(former, teller)
         return former
     if former is not None and former.finished and former.key != session.key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +141,28 @@ class Session:
         if warning is not None:
             teller.warn(warning)
 
-    def tell_plan(self, plan: Plan, estimate: Estimate, teller: Teller) -> None:
+    def tell_plan(self, plan: Plan, estimate: Estimate, teller: Teller, *, left: float = 1.0) -> None:
+        """``left``: part of the frames that is still to be made, 0 to 1."""
         teller.tell("plan", plan={**plan.to_dict(), "segments": len(plan.segments)})
-        teller.tell("estimate", **estimate.to_dict(), free_bytes=free_disk_bytes(self.places.output))
+        self._tell_estimate(estimate, teller, None if estimate.seconds is None else left * estimate.seconds)
         note = reduced_note((self.clip.height, self.clip.width), self.restorer, estimate)
         if note is not None:
             teller.note(note)
 
+    def _tell_estimate(self, estimate: Estimate, teller: Teller, left_s: float | None) -> None:
+        free = free_disk_bytes(self.places.output)
+        teller.tell("estimate", **estimate.to_dict(), left_s=left_s, free_bytes=free)
+
+    def _tell_rate(self, journal: Journal, teller: Teller, rate: float, left_s: float) -> None:
+        """What a run that had no trial measures of itself."""
+        seconds = len(journal.plan.frames) / rate
+        measured = replace(
+            Estimate(**journal.estimate), seconds=round(seconds, 3), frames_per_s=round(rate, 3), calibrated=True
+        )
+        self._tell_estimate(measured, teller, left_s)
+
     def job(self, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> RunJob:
+        expected = journal.estimate["frames_per_s"]
         return RunJob(
             journal=journal,
             read=read,
@@ -164,6 +178,8 @@ class Session:
             device=self.machine.torch_device,
             interrupts=interrupts,
             times=self.restorer.times,
+            expected_fps=expected,
+            on_rate=partial(self._tell_rate, journal, teller) if expected is None else lambda rate, left_s: None,
         )
 
     def resolved(self, plan: Plan) -> dict[str, Any]:

@@ -28,6 +28,12 @@ export function badge() {
   };
 }
 
+/** Whole frames; tenths where each takes a second or more. @param {number} done @param {number | null} fps */
+const doneText = (done, fps) =>
+  (fps ?? 0) >= 1
+    ? Math.floor(done).toLocaleString("en")
+    : done.toLocaleString("en", { maximumFractionDigits: 1 });
+
 /** Bar, stage, frames, rate and time left of a job that runs; each keeps its place while it changes. */
 export function meter(label) {
   const bar = h("progress", { max: 1, "aria-label": label });
@@ -42,7 +48,7 @@ export function meter(label) {
       if (known || job.state !== "running") bar.value = known ? done : 0;
       else bar.removeAttribute("value");
       say(stage, job.stopping ? `${stateWords(job)} ...` : (text ?? name ?? "starting"));
-      say(frames, known ? `${done.toLocaleString("en")} of ${counted(total, "frame")}` : "");
+      say(frames, known ? `${doneText(done, fps)} of ${counted(total, "frame")}` : "");
       say(speed, job.state === "running" ? rate(fps) : "");
       say(left, job.state === "running" && eta !== null && eta !== undefined ? `${lasting(eta)} left` : "");
     },
