@@ -6,7 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from limpid.presets import Preset, delete_preset, list_presets, load_preset, presets_folder, save_preset
+from limpid.presets import (
+    LOOKS,
+    Preset,
+    delete_preset,
+    list_presets,
+    load_preset,
+    merged,
+    naming_preset,
+    presets_folder,
+    save_preset,
+    set_by_preset,
+    with_preset,
+)
+from limpid.settings import Settings
 from limpid.types import InputError, SettingsError
 
 
@@ -52,3 +65,55 @@ def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LIMPID_PRESETS", str(tmp_path / "mine"))
     assert presets_folder() == tmp_path / "mine"
     assert list_presets() == []
+
+
+def test_height_takes_the_place_of_a_presets_scale_and_the_other_way() -> None:
+    assert merged({"scale": 2}, {"height": 720}) == {"height": 720}
+    assert merged({"height": 720}, {"scale": 3}) == {"scale": 3}
+    assert merged({"scale": 2, "crf": 3}, {"crf": 4}) == {"scale": 2, "crf": 4}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_presets_by_content_are_plain_values_that_differ_from_the_defaults(name: str) -> None:
+    plain, look = Settings().to_dict(), LOOKS[name]
+    assert look.description and look.settings
+    assert all(plain[option] != value for option, value in look.settings.items())
+    settings = Settings(**with_preset({"preset_look": name}))
+    assert set_by_preset(settings) == dict(look.settings) and settings.preset_name == name
+
+
+def test_what_is_said_besides_wins_even_when_it_is_the_default(tmp_path: Path) -> None:
+    changes = with_preset({"preset_look": "old-tape", "deinterlace": "auto"})
+    assert changes == {"detail": 0.25, "deinterlace": "auto", "preset_name": "old-tape"}
+    assert set_by_preset(Settings(**changes)) == {"detail": 0.25}
+    assert with_preset({"crf": 3}) == {"crf": 3}
+
+
+def test_presets_by_content_cannot_be_replaced(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="comes with Limpid"):
+        save_preset(Preset(name="film", settings={"crf": 3}), tmp_path)
+    with pytest.raises(SettingsError, match="comes with Limpid"):
+        delete_preset("film", tmp_path)
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    save_preset(Preset(name="wedding"), tmp_path)
+    for typed, meant in (("weding", "wedding"), ("oldtape", "old-tape"), ("FILM", "film")):
+        with pytest.raises(SettingsError, match=f"did you mean {meant}"):
+            load_preset(typed, tmp_path)
+    with pytest.raises(SettingsError, match="there are film, phone, animation, old-tape, screen, wedding"):
+        load_preset("xyz", tmp_path)
+
+
+def test_what_a_method_cannot_take_is_said_with_the_preset_that_set_it() -> None:
+    settings = Settings(**with_preset({"preset_look": "film"}))
+    refused = pytest.raises(SettingsError, match="the preset film does not fit here: detail has no effect")
+    with refused, naming_preset(settings):
+        raise SettingsError("detail has no effect with the method x; leave it out")
+    with pytest.raises(SettingsError, match=r"^steps is 0$"), naming_preset(settings):
+        raise SettingsError("steps is 0")
+
+
+def test_a_preset_does_not_keep_the_name_of_another(tmp_path: Path) -> None:
+    save_preset(Preset(name="mine", settings={"crf": 3, "preset_name": "film"}), tmp_path)
+    assert load_preset("mine", tmp_path).settings == {"crf": 3}

@@ -106,7 +106,7 @@ ROWS = declared(Settings)
 def test_the_journal_key_holds_what_shows_nowhere_else() -> None:
     left_out = Settings().to_dict().keys() - Settings().key().keys()
     assert left_out == {
-        *("device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
+        *("preset_name", "device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
         *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster", "mixed"),
     }
     key = Settings(fps=Fraction(25), crf=20, steps=3).key()

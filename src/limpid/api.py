@@ -13,6 +13,7 @@ from limpid.durable.interrupt import stopping_cleanly
 from limpid.method import Method
 from limpid.methods import find_method
 from limpid.plan.device import computing
+from limpid.presets import naming_preset, with_preset
 from limpid.restoration.restorer import target_size
 from limpid.restoration.stream import restore_stream
 from limpid.run.early import check_early, probe_for
@@ -53,7 +54,8 @@ def upscale(
 
     Args:
         output: file or folder; without it a name beside the input, ``film_x4.mp4`` for ``film.mp4``.
-        settings, changes: options by the names of `Settings`; changes win.
+        settings, changes: options by the names of `Settings`; changes win. ``preset_look`` among them names a preset,
+            see `limpid.presets.with_preset`.
         work_dir: folder for finished segments, on another disk for instance.
         dry_run: make the plan and the estimate, write nothing.
         calibrate: measure speed and size with a few frames first, if the run is long enough to be worth it.
@@ -63,9 +65,10 @@ def upscale(
         LimpidError: one of its kinds, with a sentence for the user; see `limpid.types`.
     """
     teller = Teller(on_event)
-    settings = with_prompts_read((settings or Settings()).replace(**changes))
-    method = find_method(settings.method, settings)
-    check_options(method, settings)
+    settings = with_prompts_read((settings or Settings()).replace(**with_preset(changes)))
+    with naming_preset(settings):
+        method = find_method(settings.method, settings)
+        check_options(method, settings)
     teller.stage("probe")
     clip = probe_for(input, settings)
     check_clip(clip)

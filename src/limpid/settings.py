@@ -15,7 +15,7 @@ from typing import Any, Literal
 from limpid.options.declare import Needs, option
 from limpid.options.schema import schema_of
 from limpid.options.table import Options
-from limpid.spellings import parse_consistency, parse_preview, parse_steps
+from limpid.spellings import CLUSTER_NAMES, DEVICE_NAMES, WORKER_NAMES, parse_consistency, parse_preview, parse_steps
 
 Color = Literal["wavelet", "adain", "none"]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
@@ -35,9 +35,6 @@ AskedOffload = Literal["auto", "none", "model", "group"]
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
 """Rows of the noise-level embedding of the SD x4 upscaler that were trained."""
-WORKER_NAMES = r"auto|[1-9]\d{0,3}|cuda:\d{1,2}(,cuda:\d{1,2})*"
-CLUSTER_NAMES = r"auto|[\w.:\[\]-]{1,253}"
-DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d{1,2})?|vulkan(:\d{1,2})?"
 
 
 class Group(StrEnum):
@@ -64,6 +61,10 @@ class Settings(Options):
 
     # Default, heading, where it has an effect, help; then limits, and what it needs.
     method: str = option("tiny", RESULT, "always", "what restores the frames; see limpid methods", metavar="NAME")
+    preset_name: str | None = option(
+        None, RESULT, "always", "name of the preset that was taken", metavar="NAME", shown=False, in_key=False
+    )
+    """What `limpid.presets.with_preset` took them from: for sidecars and lists of jobs."""
     scale: float | None = option(
         None,
         RESULT,
@@ -368,7 +369,7 @@ class Settings(Options):
         None,
         MACHINE,
         "files",
-        "a running Ray cluster: HOST:PORT, or auto",
+        "a Ray cluster: HOST:PORT, or auto",
         metavar="ADDRESS",
         in_key=False,
         pattern=CLUSTER_NAMES,

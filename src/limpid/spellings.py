@@ -9,6 +9,9 @@ from limpid.bounded import quoted
 from limpid.types import SettingsError
 
 CONSISTENCY = ("none", "propagation", "noise", "transition", "motion", "filter")
+WORKER_NAMES = r"auto|[1-9]\d{0,3}|cuda:\d{1,2}(,cuda:\d{1,2})*"
+CLUSTER_NAMES = r"auto|[\w.:\[\]-]{1,253}"
+DEVICE_NAMES = r"auto|cpu|mps|cuda(:\d{1,2})?|vulkan(:\d{1,2})?"
 
 
 def parse_preview(text: str) -> tuple[Fraction, Fraction]:

@@ -23,7 +23,7 @@ Cli = Callable[..., Any]
 def test_every_setting_is_an_option_and_the_other_way_round() -> None:
     """Beside the settings the command has only what is about files and what is shown."""
     own = {"help", "names", "output", "sidecar", "recursive", "overwrite", "skip_existing", "work_dir", "keep_work"}
-    own |= {"trust_sidecar"}
+    own |= {"trust_sidecar", "preset_look"}
     shown = {"dry_run", "json", "quiet", "traceback"}
     actions = {action.dest for action in make_parser()._actions}
     assert actions - own - shown == {f.name for f in fields(Settings)} and own | shown < actions
@@ -39,6 +39,7 @@ def test_defaults_are_those_of_settings(cli: Cli, fake: Any, film: Path) -> None
 def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
     values: dict[str, Any] = {
         "method": "tiny",
+        "preset_name": "mine",
         "scale": 3.5,
         "steps": 4,
         "sampler": "dpm++",
@@ -83,6 +84,8 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "autoencoder": "image",
         "decoder_weight": 0.7,
         "offload": "model",
+        "workers": "2",
+        "cluster": "auto",
     }
     options = [part for name, value in values.items() for part in ("--" + name.replace("_", "-"), str(value))]
     ran = cli(
@@ -92,15 +95,16 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "--no-detect-cuts",
         "--released",
         "--compile",
+        "--mixed",
         "--overwrite",
         "--keep-work",
         "--work-dir",
         "w",
     )
     assert ran.code == 0, ran.err
-    assert fake.calls[0]["settings"] == Settings(**values, detect_cuts=False, released=True, compile=True)
+    assert fake.calls[0]["settings"] == Settings(**values, detect_cuts=False, released=True, compile=True, mixed=True)
     assert fake.calls[0]["overwrite"] and fake.calls[0]["keep_work"] and fake.calls[0]["work_dir"] == "w"
-    assert {f.name for f in fields(Settings)} - set(values) == {"height", "detect_cuts", "released", "compile"}
+    assert {f.name for f in fields(Settings)} - set(values) == {"height", "detect_cuts", "released", "compile", "mixed"}
 
 
 def test_options_may_stand_between_the_names(cli: Cli, fake: Any, film: Path, tmp_path: Path) -> None:

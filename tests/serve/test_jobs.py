@@ -8,6 +8,8 @@ import pytest
 import serving
 from serving import Client, film
 
+from limpid.presets import LOOKS
+
 
 def create(client: Client, source: str, **more: object) -> str:
     answer = client.post("/jobs", {"input": source, **more})
@@ -193,7 +195,13 @@ def test_presets_are_kept_and_used(client: Client, films: Path) -> None:
     assert client.post("/check", body).json["argv"][-2:] == ["--height=96", "--crf=9"]
     assert client.put("/presets/..%2Fx", {"settings": {}}).status in (404, 422)
     assert client.put("/presets/x", {"settings": {"crf": -1}}).code == "settings"
-    assert [each["name"] for each in client.get("/presets").json["presets"]] == ["my film"]
+    kept = client.get("/presets").json["presets"]
+    assert [each["name"] for each in kept] == ["my film", *LOOKS]
+    assert [each["builtin"] for each in kept] == [False, *(True for _ in LOOKS)]
+    assert client.put("/presets/film", {"settings": {}}).code == "settings"
+    assert client.delete("/presets/film").status == 404
+    argv = client.post("/check", {"input": body["input"], "preset": "phone", "settings": {"detail": 1}}).json["argv"]
+    assert argv[-3:] == ["--preset-name=phone", "--detail=1", "--deinterlace=off"]
     assert client.delete("/presets/my%20film").status == 204
     assert client.delete("/presets/my%20film").status == 404
 

@@ -20,7 +20,7 @@ from serving import HOST
 from limpid.cli.options import given_settings
 from limpid.cli.parser import parse
 from limpid.cli.upscale import make_parser
-from limpid.serve.arguments import chosen, command_line, merged, upscale_words
+from limpid.serve.arguments import chosen, command_line, upscale_words
 from limpid.serve.config import ServeConfig
 from limpid.serve.guard import Guard, host_name
 from limpid.serve.tokens import Tokens
@@ -60,12 +60,6 @@ def test_a_shell_reads_the_line_as_it_was_meant() -> None:
     line = command_line(["upscale", "/a b/$(rm -rf x)'.mp4"])
     said = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True)
     assert said.stdout.splitlines() == ["limpid", "upscale", "/a b/$(rm -rf x)'.mp4"]
-
-
-def test_height_takes_the_place_of_a_presets_scale_and_the_other_way() -> None:
-    assert merged({"scale": 2}, {"height": 720}).height == 720
-    assert merged({"height": 720}, {"scale": 3}).height is None
-    assert merged({"scale": 2, "crf": 3}, {"crf": 4}) == Settings(scale=2, crf=4)
 
 
 def test_a_tail_reads_whole_lines_once(tmp_path: Path) -> None:

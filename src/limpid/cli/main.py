@@ -36,6 +36,7 @@ COMMANDS = {
     "probe": "what is known of a file before anything is decoded",
     "degrade": "make low-quality clips from good ones, to test and train restoration",
     "compare": "one page that shows results side by side, to be judged by eye",
+    "presets": "settings under a name, by content and your own: list, show, save, remove",
     "methods": "the methods that can be chosen, and whether their weights are here",
     "train": "train networks by a recipe: every stage of the methods, and the shipped model",
     "bench": "measure methods on data sets, and show them beside the published numbers",

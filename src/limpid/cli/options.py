@@ -9,6 +9,7 @@ from typing import Any
 
 from limpid.bounded import fraction, quoted
 from limpid.options.declare import Declared, declared
+from limpid.presets import LOOKS, load_preset, set_by_preset, with_preset
 from limpid.settings import Group, Settings
 
 KIND_WORDS = {
@@ -30,6 +31,33 @@ def add_settings(parser: argparse.ArgumentParser, table: type = Settings, *, sho
         group = parser.add_argument_group(title)
         for row in rows:
             _add(group, row, shown=shown)
+
+
+def add_preset(parser: argparse.ArgumentParser) -> None:
+    """Add ``--preset-look``, whose settings `chosen_settings` puts below the others."""
+    group = parser.add_argument_group("settings under a name")
+    group.add_argument(
+        "--preset-look",
+        metavar="NAME",
+        help=f"{', '.join(LOOKS)}, or one of your own (limpid presets); what is said besides wins",
+    )
+
+
+def chosen_settings(namespace: argparse.Namespace) -> dict[str, Any]:
+    """The options that were said, above those of the preset that was named."""
+    given = given_settings(namespace)
+    return with_preset({**given, "preset_look": namespace.preset_look}) if namespace.preset_look else given
+
+
+def preset_note(namespace: argparse.Namespace, settings: Settings) -> list[str]:
+    """A sentence on what a preset has set, and what of it was said otherwise."""
+    if not namespace.preset_look:
+        return []
+    values = load_preset(namespace.preset_look).settings
+    kept = set_by_preset(settings)
+    said = ", ".join(f"{name} {value}" for name, value in kept.items()) or "nothing"
+    other = ", ".join(name for name in values if name not in kept)
+    return [f"the preset {namespace.preset_look} sets {said}" + (f"; said otherwise: {other}" if other else "")]
 
 
 def given_settings(namespace: argparse.Namespace, table: type = Settings) -> dict[str, Any]:

@@ -32,7 +32,9 @@ def make_parser() -> Parser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--server", metavar="URL", help="its address (default: http://127.0.0.1:8765)")
     parser.add_argument("--token", metavar="TEXT", help="what it wants to be told")
-    parser.add_argument("--use-preset", metavar="NAME", help="add: settings kept under that name by the server")
+    parser.add_argument(
+        "--preset-look", "--use-preset", metavar="NAME", help="add: settings kept under that name by the server"
+    )
     parser.add_argument("--overwrite", action="store_true", help="add: replace an output that exists")
     parser.add_argument("--all", action="store_true", help="list: those that are over, too")
     parser.add_argument("--json", action="store_true", help="what the server answers, as JSON")
@@ -62,7 +64,7 @@ def _add(client: ServerClient, options: argparse.Namespace) -> Any:
     given = given_settings(options)
     settings = Settings().replace(**given).to_dict()
     source, output = (*map(_absolute, options.names), None)[:2]
-    body = {"input": source, "output": output, "preset": options.use_preset, "overwrite": options.overwrite}
+    body = {"input": source, "output": output, "preset": options.preset_look, "overwrite": options.overwrite}
     return client.call("POST", "/jobs", {**body, "settings": {name: settings[name] for name in given}})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import limpid
 from limpid.cli.inputs import Job, output_of, plan_jobs, refuse_same_outputs
 from limpid.cli.main import EXIT_INTERRUPTED, complain, explain, wants_traceback
-from limpid.cli.options import add_settings, given_settings
+from limpid.cli.options import add_preset, add_settings, chosen_settings, preset_note
 from limpid.cli.parser import EXIT_CODES, Parser, parse
 from limpid.cli.progress import Reporter, make_reporter
 from limpid.cli.words import Event, plan_text, shown
@@ -73,6 +73,7 @@ def make_parser() -> Parser:
     files.add_argument("--skip-existing", action="store_true", help="leave out inputs whose output exists")
     files.add_argument("--work-dir", metavar="DIR", help="finished segments lie here (default: beside the output)")
     files.add_argument("--keep-work", action="store_true", help="do not remove them after success")
+    add_preset(parser)
     add_settings(parser)
     says = parser.add_argument_group("what is shown")
     says.add_argument("--dry-run", action="store_true", help="show the plan, the time and the disk space, make nothing")
@@ -84,7 +85,7 @@ def make_parser() -> Parser:
 
 def _work(options: argparse.Namespace) -> tuple[Settings, list[Job], list[str]]:
     """The settings and jobs that the command line asks for."""
-    changes = given_settings(options)
+    changes = chosen_settings(options)
     if options.overwrite and options.skip_existing:
         raise SettingsError("--overwrite and --skip-existing exclude each other; choose one")
     if options.trust_sidecar and options.sidecar is None:
@@ -93,7 +94,7 @@ def _work(options: argparse.Namespace) -> tuple[Settings, list[Job], list[str]]:
         settings = Settings().replace(**changes)
         jobs, notes = plan_jobs(options.names, options.output, recursive=options.recursive)
         refuse_same_outputs(jobs, settings)
-        return settings, jobs, notes
+        return settings, jobs, [*notes, *preset_note(options, settings)]
     if len(options.names) > 1 or (options.names and options.output):
         raise SettingsError("with --from the input is the sidecar's; name one output at most")
     return _again(options, changes)
@@ -107,7 +108,9 @@ def _again(options: argparse.Namespace, changes: dict[str, Any]) -> tuple[Settin
     if "scale" in changes:
         changes.setdefault("height", None)
     output = options.output or (options.names[0] if options.names else None)
-    return settings.replace(**changes), [Job(input=Path(source), output=Path(output) if output else None)], []
+    settings = settings.replace(**changes)
+    jobs = [Job(input=Path(source), output=Path(output) if output else None)]
+    return settings, jobs, preset_note(options, settings)
 
 
 def _run_all(jobs: list[Job], settings: Settings, options: argparse.Namespace, reporter: Reporter) -> list[Outcome]:

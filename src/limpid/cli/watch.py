@@ -11,7 +11,7 @@ from pathlib import Path
 
 from limpid.cli.inputs import Job, output_of
 from limpid.cli.main import EXIT_DEFECT
-from limpid.cli.options import add_settings, given_settings
+from limpid.cli.options import add_preset, add_settings, chosen_settings
 from limpid.cli.parser import EXIT_CODES, Parser, parse
 from limpid.cli.progress import Reporter, make_reporter
 from limpid.cli.upscale import run_one
@@ -40,6 +40,7 @@ def make_parser() -> Parser:
     parser.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     parser.add_argument("-q", "--quiet", action="store_true", help="on stderr only warnings and errors")
     parser.add_argument("--traceback", action="store_true", help="show where an error comes from")
+    add_preset(parser)
     add_settings(parser, shown=False)
     return parser
 
@@ -48,7 +49,7 @@ def command(arguments: list[str]) -> int:
     """Watch until Ctrl-C, or with ``--once`` until everything is done; returns an exit code."""
     options = parse(make_parser(), arguments)
     source, target = _folders(options)
-    settings = Settings().replace(**given_settings(options))
+    settings = Settings().replace(**chosen_settings(options))
     vars(options).update(skip_existing=False, overwrite=False, work_dir=None, keep_work=False, dry_run=False)
     files = GrowingFiles(source, options.settle)
     with contextlib.closing(make_reporter(as_json=options.json, quiet=options.quiet)) as reporter:

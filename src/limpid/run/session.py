@@ -13,6 +13,7 @@ from limpid.method import Method
 from limpid.plan.allocator import free_memory
 from limpid.plan.device import Machine, versions
 from limpid.plan.segments import Plan, Rung
+from limpid.presets import set_by_preset
 from limpid.restoration.direct import without_noise
 from limpid.restoration.restorer import Restorer, target_size
 from limpid.run.engine import Engine, InProcess
@@ -196,10 +197,15 @@ class Session:
             "bit_depth": self.spec.bit_depth,
         }
 
+    def _preset(self) -> dict[str, Any] | None:
+        name = self.settings.preset_name
+        return None if name is None else {"name": name, "set": set_by_preset(self.settings)}
+
     def sidecar_facts(self, plan: Plan) -> dict[str, Any]:
         """What else is worth knowing of an output."""
         return {
             "input_identity": self.identity,
+            **({"preset": preset} if (preset := self._preset()) else {}),
             "seed": self.settings.seed,
             "output": {**asdict(self.spec), "path": str(self.places.output)},
             "machine": self.machine.to_dict(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return str(value)
-
-
-def merged(preset: Mapping[str, Any] | None, given: Mapping[str, Any]) -> Settings:
-    """The settings of a preset with what was given besides. Raises SettingsError."""
-    changes = {**(preset or {}), **given}
-    for one, other in (("height", "scale"), ("scale", "height")):
-        if given.get(one) is not None and other not in given:
-            changes.pop(other, None)
-    return Settings.from_dict(changes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.durable.apart import check_apart
-from limpid.presets import load_preset
+from limpid.presets import with_preset
 from limpid.run.places import (
     Places,
     check_folder,
@@ -22,7 +22,7 @@ from limpid.run.places import (
     kind_of,
     refuse_taken,
 )
-from limpid.serve.arguments import chosen, merged
+from limpid.serve.arguments import chosen
 from limpid.serve.jobs import JobKind, Wanted
 from limpid.serve.listing import kind_of_name
 from limpid.serve.refusals import Refusal, refused
@@ -42,7 +42,7 @@ def settings_of(roots: Roots, given: Mapping[str, Any], preset: str | None) -> S
     except (ValueError, RecursionError):  # half characters, numbers that are none
         raise Refusal(400, "bad_request", "settings: a value cannot be written as JSON", field="settings") from None
     try:
-        settings = merged(load_preset(preset).settings if preset else None, given)
+        settings = Settings.from_dict(with_preset({**given, "preset_look": preset or None}))
     except LimpidError as error:
         raise refused(error, "settings") from None
     for name in _FILE_SETTINGS:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from limpid.presets import Preset, delete_preset, list_presets, save_preset
+from limpid.presets import LOOKS, Preset, delete_preset, list_presets, save_preset
 from limpid.serve.arguments import chosen, command_line, upscale_words
 from limpid.serve.asking import settings_of
 from limpid.serve.core import Core, core_of
@@ -72,8 +72,9 @@ async def list_methods(request: Request, fresh: bool = False) -> dict[str, dict[
 
 @files_router.get("/presets", tags=["presets"], response_model=PresetList, responses=errors())
 async def show_presets() -> Response:
-    """All presets."""
-    return JSONResponse({"presets": [preset_view(preset) for preset in await run_in_threadpool(list_presets)]})
+    """All presets: the user's own, then those that come with Limpid."""
+    presets = [*await run_in_threadpool(list_presets), *LOOKS.values()]
+    return JSONResponse({"presets": [preset_view(preset) for preset in presets]})
 
 
 @files_router.put(
@@ -117,4 +118,4 @@ def _tell_presets(work: Transaction) -> None:
 
 def preset_view(preset: Preset) -> dict[str, Any]:
     about = {"name": preset.name, "description": preset.description}
-    return {**about, "settings": dict(preset.settings), "builtin": False}
+    return {**about, "settings": dict(preset.settings), "builtin": preset.name in LOOKS}

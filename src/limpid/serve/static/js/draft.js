@@ -112,7 +112,7 @@ export class Draft extends EventTarget {
 
   /** Changes one setting; its default takes it away. */
   set(name, value) {
-    const { [name]: _, ...rest } = this.settings,
+    const { [name]: _, preset_name: __, ...rest } = this.settings,
       property = this.store.schema.properties[name];
     this.use(value === property.default || value === undefined ? rest : { ...rest, [name]: value }, null);
   }
@@ -140,9 +140,17 @@ export class Draft extends EventTarget {
     this.inputs = [];
     this.where = { kind: "beside", path: "" };
     this.overwrite = false;
-    this.use({ ...job.settings }, null);
+    const { preset_name: name = null, ...settings } = job.settings;
+    this.use(settings, name);
+    this.use(settings, this.named());
     this.addPath(job.input);
     location.hash = "#/new";
+  }
+
+  /** The preset that the settings are, as it is kept now. @returns {string | null} */
+  named() {
+    const found = this.store.presets.find(({ name }) => name === this.preset);
+    return found && same(found.settings, this.settings) ? found.name : null;
   }
 
   /** What the server is asked to do with one input. @param {Input} input */
@@ -150,7 +158,7 @@ export class Draft extends EventTarget {
     const { path } = this.where,
       kind = this.where.kind === "file" && this.inputs.length > 1 ? "beside" : this.where.kind;
     const output = kind === "beside" || !path ? null : kind === "folder" ? `${path.replace(/\/+$/, "")}/` : path;
-    return { input: input.path, output, settings: this.settings, preset: null, overwrite: this.overwrite };
+    return { input: input.path, output, settings: this.settings, preset: this.named(), overwrite: this.overwrite };
   }
 
   /** Those that are whole. */
@@ -158,6 +166,8 @@ export class Draft extends EventTarget {
     return this.inputs.filter((input) => input.path);
   }
 }
+
+const same = (one, other) => JSON.stringify(Object.entries(one).sort()) === JSON.stringify(Object.entries(other).sort());
 
 function kept() {
   try {

@@ -16,13 +16,20 @@ export function presetsBar(store, draft, signal) {
     const preset = store.presets.find(({ name }) => name === select.value);
     draft.use(preset ? { ...preset.settings } : {}, preset?.name ?? null);
   });
+  const group = (label, ours) => {
+    const members = store.presets.filter(({ builtin }) => builtin === ours);
+    if (!members.length) return null;
+    const options = members.map(({ name, description }) => h("option", { value: name, title: description || null }, name));
+    return h("optgroup", { label }, options);
+  };
   const update = () => {
     const own = Object.keys(draft.settings).length > 0 && !draft.preset;
     fill(
       select,
       h("option", { value: "" }, own ? "Own settings" : "Defaults"),
       own ? h("option", { value: " " }, "Back to the defaults") : null,
-      store.presets.map(({ name, description }) => h("option", { value: name, title: description || null }, name)),
+      group("Yours", false),
+      group("By content", true),
     );
     select.value = draft.preset ?? "";
     remove.hidden = !store.presets.some(({ name, builtin }) => name === draft.preset && !builtin);

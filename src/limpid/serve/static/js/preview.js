@@ -51,7 +51,7 @@ export function previewBar(store, draft) {
 
 /** Makes a preview and shows it in a dialog; closing ends it. */
 async function preview(store, draft, moment) {
-  const job = await post("/previews", { ...moment, settings: draft.settings, preset: null });
+  const job = await post("/previews", { ...moment, settings: draft.settings, preset: draft.named() });
   const leave = new AbortController(),
     box = h("div.preview-box");
   openDialog("Preview", [box], {

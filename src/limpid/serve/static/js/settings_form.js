@@ -3,7 +3,7 @@ import { makeField } from "./fields.js";
 import { effective, unmet } from "./needs.js";
 import { sizeField } from "./size_field.js";
 
-const APART = ["method", "scale", "height", "preview"];
+const APART = ["method", "scale", "height", "preview", "preset_name"];
 
 /**
  * All settings: a few that matter, the others behind "more", each with its help and why it has no effect.
