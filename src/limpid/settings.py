@@ -157,12 +157,7 @@ class Settings(Options):
         ),
     )
     noise_level: int | None = option(
-        None,
-        PRIOR,
-        "method",
-        "noise on the input, 0 to 350; more lets the model invent more",
-        least=0,
-        most=MAX_NOISE_LEVEL,
+        None, PRIOR, "method", "noise on the input, 0 to 350; more lets the model invent", least=0, most=MAX_NOISE_LEVEL
     )
     guidance: GuidanceName | None = option(
         None, PRIOR, "method", "what predictions are driven away from (default: the method's own)"
