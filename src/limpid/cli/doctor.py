@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import sys
@@ -100,10 +99,11 @@ def codecs() -> Iterator[Finding]:
 
 def processor() -> Iterator[Finding]:
     from limpid.cli.speed import convolution_gflops
+    from limpid.plan.cores import usable_cores
     from limpid.plan.device import choose_machine
 
     machine = choose_machine("cpu")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     yield Finding("processor", f"{machine.model}, {cores} cores usable, {machine.threads} threads")
     rates = {dtype: convolution_gflops(dtype) for dtype in ("float32", "bfloat16")}
     text = ", ".join(f"{dtype} {rate:.0f} GFLOP/s" for dtype, rate in rates.items())

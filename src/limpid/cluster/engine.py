@@ -24,7 +24,6 @@ from limpid.cluster.places import (
     local_share,
     num_cuda_devices,
     parse_workers,
-    usable_cores,
 )
 from limpid.cluster.ray_crew import Place, RayCrew
 from limpid.cluster.ray_import import check_ray
@@ -33,6 +32,7 @@ from limpid.cluster.roster import Roster
 from limpid.cluster.start import Connection, own_cluster, running_cluster
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
+from limpid.plan.cores import usable_cores
 from limpid.plan.device import Machine
 from limpid.plan.memory import Budget
 from limpid.plan.segments import Plan

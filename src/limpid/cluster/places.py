@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,11 +47,6 @@ def local_share(asked: AskedWorkers, *, cores: int, num_gpus: int, threads: int 
         gpus = [None] * (asked.count or max(1, cores // (threads or CPU_GROUP)))
     each = threads or max(1, cores // len(gpus))
     return Share(count=len(gpus), threads=each, gpus=tuple(gpus))
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def num_cuda_devices() -> int:

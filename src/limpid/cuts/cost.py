@@ -31,6 +31,31 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncoderBytes:
+    """Memory of an encoder that looks ahead: what it has been given waits first, then some of it is kept as coded."""
+
+    fixed: int = 0
+    """Whatever it has been given: its tables, the one frame that is converted."""
+    waiting: int = 0
+    """A frame that waits."""
+    most_waiting: int = 0
+    """How many frames wait before the first one is coded."""
+    coded: int = 0
+    """A coded frame that others refer to."""
+    most_coded: int = 0
+
+    def after(self, frames: int) -> int:
+        """Bytes after so many frames have been given."""
+        coded = min(max(frames - self.most_waiting, 0), self.most_coded)
+        return self.fixed + self.waiting * min(frames, self.most_waiting) + self.coded * coded
+
+    def at_end(self, frames: int) -> int:
+        """Bytes at most, once those that wait are coded too; of few frames, not all refer to others."""
+        coded = min((frames + 1) // 2, self.most_coded)
+        return max(self.after(frames), self.fixed + self.waiting * min(frames, self.most_waiting) + self.coded * coded)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Held:
     """What a run holds besides the network's work; a plan that is not told counts with float32 frames."""
 
@@ -51,7 +76,10 @@ class Held:
     shot_frames: int | None = None
     """The longest shot; None: unknown."""
     codec_bytes: int = 0
-    """Memory of decoder and encoder."""
+    """Memory of the decoder, and what a run takes whatever its pictures."""
+    encoder: EncoderBytes = field(default_factory=EncoderBytes)
+    encoded_frames: int = 0
+    """How many frames the encoder is given in all."""
 
 
 @dataclass(frozen=True, kw_only=True)

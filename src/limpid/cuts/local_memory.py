@@ -61,16 +61,34 @@ class Load:
         return width * height * per_px + (0 if tile_px is None else self.held.canvas_bytes)
 
     def held_bytes(self, core_frames: int) -> int:
-        """What is in memory whatever the tile: frames that come, frames that go, decoder and encoder."""
-        held = self.held
-        lr_frames = self._in_shot(self._frames(core_frames) + held.waiting_lr_frames)
-        finished = self._in_shot(core_frames + self.halo_frames)
-        waiting = self._in_shot(finished + held.waiting_finished_frames)
-        return lr_frames * held.lr_frame_bytes + waiting * held.finished_frame_bytes + held.codec_bytes
+        """What is in memory besides a tile while it is computed: frames that come, frames that go, both codecs.
+
+        The encoder has been given no more than the frames of the chunks before by then.
+        """
+        given = max(self.held.encoded_frames - core_frames, 0)
+        made = self._in_shot(core_frames + self.halo_frames)
+        return self._held(core_frames, made, given) + self.held.encoder.after(given)
+
+    def end_bytes(self, core_frames: int) -> int:
+        """What is in memory when the last frames are encoded and no tile is computed any more."""
+        given = self.held.encoded_frames
+        return self._held(core_frames, self._in_shot(core_frames), given) + self.held.encoder.at_end(given)
+
+    def host_bytes(self, core_frames: int) -> int:
+        """What is in memory at most besides tiles."""
+        return max(self.held_bytes(core_frames), self.end_bytes(core_frames))
 
     def peak_bytes(self, core_frames: int, tile_px: int | None) -> int:
         """Peak memory of a chunk with ``core_frames`` to keep and its halo."""
-        return self.held_bytes(core_frames) + self.tile_bytes(core_frames, tile_px)
+        computing = self.held_bytes(core_frames) + self.tile_bytes(core_frames, tile_px)
+        return max(computing, self.end_bytes(core_frames))
+
+    def _held(self, core_frames: int, made: int, given: int) -> int:
+        """Frames and decoder. ``made``: finished frames of a chunk; copies of those ``given`` wait to be encoded."""
+        held = self.held
+        lr_frames = self._in_shot(self._frames(core_frames) + held.waiting_lr_frames)
+        finished = made + min(held.waiting_finished_frames, given)
+        return lr_frames * held.lr_frame_bytes + finished * held.finished_frame_bytes + held.codec_bytes
 
     def waste(self, chunk_frames: int, tile_px: int | None) -> float:
         """Work over the least possible work, because halos are computed and thrown away."""
@@ -141,7 +159,7 @@ def _fits(load: Load, budget: Budget, chunk: int, tile: int | None) -> bool:
     """Tiles lie on the device that computes, all else on the host; on a CPU both are the same."""
     if budget.host is None:
         return load.peak_bytes(chunk, tile) <= budget.device
-    return load.tile_bytes(chunk, tile) <= budget.device and load.held_bytes(chunk) <= budget.host
+    return load.tile_bytes(chunk, tile) <= budget.device and load.host_bytes(chunk) <= budget.host
 
 
 def _what_fits(load: Load, budget: Budget, tile_px: int | None) -> str:
@@ -149,13 +167,22 @@ def _what_fits(load: Load, budget: Budget, tile_px: int | None) -> str:
     tile = min((None, *tile_choices(max(load.width, load.height))), key=lambda tile: load.tile_bytes(1, tile))
     device = budget.device
     may = f"{(device + (budget.host or 0)) / GIB:.1f} GiB may be used"
-    size, part, held = f"{load.width}x{load.height}", load.tile_bytes(1, tile), load.held_bytes(1)
+    size, part = f"{load.width}x{load.height}", load.tile_bytes(1, tile)
     if tile_px and _fits(load, budget, 1, tile):
         need = load.peak_bytes(1, tile_px) / GIB
         return f"{size} with tiles of {tile_px} px needs {need:.1f} GiB, and {may}: use a smaller --tile-px, or none"
-    left = device - part if budget.host is None else budget.host if part <= device else 0
-    says = f"{size} needs {(held + part) / GIB:.1f} GiB in the smallest pieces, and {may}: close other programs"
-    if left <= 0:
+    needs = load.peak_bytes(1, tile) if budget.host is None else load.host_bytes(1) + part
+    says = f"{size} needs {needs / GIB:.1f} GiB in the smallest pieces, and {may}: close other programs"
+    share = _share_that_fits(load, budget, part)
+    if share <= 0:
         return says
-    share = math.sqrt(left / held)
     return f"{says}, or use pictures of at most {int(load.width * share)}x{int(load.height * share)}"
+
+
+def _share_that_fits(load: Load, budget: Budget, part: int) -> float:
+    """By how much the sides of pictures must shrink, so that what is held besides a tile of ``part`` bytes fits."""
+    if part > budget.device:
+        return 0.0
+    if budget.host is not None:
+        return math.sqrt(budget.host / load.host_bytes(1))
+    return math.sqrt(min((budget.device - part) / load.held_bytes(1), budget.device / load.end_bytes(1)))

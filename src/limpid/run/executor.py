@@ -15,6 +15,7 @@ from torch import Tensor
 from limpid.cuts.base import Cuts
 from limpid.durable.files import fsync_path
 from limpid.durable.interrupt import Interrupts
+from limpid.plan.allocator import trim_heap
 from limpid.plan.segments import Plan, Rung, Stretch, add_halo
 from limpid.restoration.chunk import Carry, Compute
 from limpid.restoration.chunks import ChunkLoop, Ladder
@@ -167,6 +168,7 @@ class _Runner:
             return any(core.start < s.core.stop and s.core.start < core.stop for s in todo)
 
         for chunk, frames in self.loop.run(stretch, wanted, carry_in, carry_out):
+            trim_heap()  # the frames of an encoder do not fit into the pieces that the work on tiles leaves
             self._store(todo, chunk, frames, carry_out)
             del frames
             self.made += self._of_use(chunk)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limpid.types import InputError
+from limpid.video.tiff import tiff_of
 
 MAX_PIXELS = 1 << 27
 """16384x8192 and the like: what one frame of a video or image may have."""
 MAX_IMAGE_BYTES = 1 << 30
 """Size of a decoded image, and of the file itself, at most."""
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_SAMPLES = 256, 257, 258, 277
-_MOST_TAGS = 512
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 
 
@@ -85,20 +84,11 @@ def _jpeg(data: bytes) -> Picture | None:
 
 def _tiff(data: bytes) -> Picture | None:
     """TIFF 6.0, section 2: the first directory."""
-    order = "<" if data[:2] == b"II" else ">"
-    (at,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, at)
-    tags: dict[int, int] = {}
-    for number in range(min(count, _MOST_TAGS)):
-        tag, kind, length, value = struct.unpack_from(f"{order}HHII", data, at + 2 + 12 * number)
-        short = struct.unpack_from(f"{order}H", data, at + 2 + 12 * number + 8)[0]
-        tags[tag] = short if kind == 3 and length <= 2 else value
-    if _TIFF_WIDTH not in tags or _TIFF_HEIGHT not in tags:
+    found = tiff_of(data)
+    if found is None:
         return None
-    bits = tags.get(_TIFF_BITS, 8)
-    depth = 8 if bits > 64 else max(1, bits // 8)  # of several samples the entry is a place in the file
-    samples = min(tags.get(_TIFF_SAMPLES, 1), 64)
-    return Picture(width=tags[_TIFF_WIDTH], height=tags[_TIFF_HEIGHT], pixel_bytes=min(depth, 8) * max(samples, 1))
+    depth = min(max(1, found.bits // 8), 8)
+    return Picture(width=found.width, height=found.height, pixel_bytes=depth * min(max(found.samples, 1), 64))
 
 
 def _webp(data: bytes) -> Picture | None:
@@ -142,6 +132,8 @@ _KINDS = (
     (b"\xff\xd8\xff", _jpeg),
     (b"II*\0", _tiff),
     (b"MM\0*", _tiff),
+    (b"II+\0", _tiff),
+    (b"MM\0+", _tiff),
     (b"RIFF", _webp),
     (b"BM", _bmp),
 )

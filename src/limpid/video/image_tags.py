@@ -21,13 +21,14 @@ import numpy as np
 
 from limpid.video.directories import DESCRIBING, TagField, read_directory, write_directory, write_fields
 from limpid.video.heif import heif_of
+from limpid.video.tiff import tiff_of
 
 _FILMS = ("mp4", "mov", "mkv")
 _MOST_BYTES = 16 << 20
 """A profile or an EXIF block beyond this is left alone."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
-_EXIF_HEAD, _ICC_HEAD = b"Exif\0\0", b"ICC_PROFILE\0"
+_EXIF_HEAD, _ICC_HEAD, _MPF_HEAD = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 _PNG_XMP, _JPEG_XMP = b"XML:com.adobe.xmp\0", b"http://ns.adobe.com/xap/1.0/\0"
 _TIFF_ICC, _TIFF_XMP, _ORIENTATION = 34675, 700, 0x0112
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]")
@@ -40,6 +41,8 @@ class ImageTags:
     exif: bytes = b""
     icc: bytes = b""
     xmp: bytes = b""
+    other_profile: str = ""
+    """The colours of a profile for other pixels than those that are written, ``GRAY`` or ``CMYK``."""
     png: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -49,10 +52,12 @@ def read_tags(path: Path | str) -> ImageTags:
     with contextlib.suppress(OSError, struct.error, zlib.error, ValueError, IndexError, cv2.error):
         data = Path(path).read_bytes()
         found = _read(data)
-        icc = found.icc if found.icc[16:20] == b"RGB " and len(found.icc) <= _MOST_BYTES else b""
+        colours = found.icc[16:20]
+        icc = found.icc if colours == b"RGB " and len(found.icc) <= _MOST_BYTES else b""
+        other = colours.decode("latin-1").strip() if colours and not icc else ""
         exif = found.exif if len(found.exif) <= _MOST_BYTES else b""
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", found.xmp) if len(found.xmp) <= _MOST_BYTES else b""
-        return replace(found, icc=icc, exif=_upright(exif), xmp=xmp)
+        return replace(found, icc=icc, exif=_upright(exif), xmp=xmp, other_profile=other)
     return ImageTags()
 
 
@@ -110,6 +115,29 @@ def _from_png(data: bytes) -> ImageTags:
     return ImageTags(exif=exif, icc=icc, xmp=xmp, png=tuple(colour))
 
 
+def clear_grey(data: bytes) -> int | None:
+    """The level of a grey PNG that is clear (its chunk ``tRNS``), which OpenCV passes over."""
+    if data[:8] != _PNG or len(data) < 26 or data[25] != 0:
+        return None
+    with contextlib.suppress(struct.error):
+        levels = [body for kind, body in _png_chunks(data) if kind == b"tRNS"]
+        return int(struct.unpack(">H", levels[0][:2])[0]) if levels else None
+    return None
+
+
+def further_pictures(data: bytes) -> list[str]:
+    """Sentences on pictures of a file beyond its first one: pages of a TIFF, what cameras put behind a JPEG."""
+    tiff = tiff_of(data)
+    if tiff is not None and tiff.pages > 1:
+        return [f"the file holds {tiff.pages} pictures; the first one is taken"]
+    with contextlib.suppress(struct.error):
+        several = data[:2] == b"\xff\xd8" and any(body.startswith(_MPF_HEAD) for _, body in _jpeg_segments(data))
+        return ["the file holds further pictures behind the first one (a gain map, a preview); they are left out"][
+            :several
+        ]
+    return []
+
+
 def _international_text(body: bytes) -> bytes:
     """The text of an iTXt chunk after its keyword: two flags, a language, a translated keyword, perhaps packed."""
     _, _, rest = body[2:].partition(b"\0")
@@ -117,18 +145,24 @@ def _international_text(body: bytes) -> bytes:
     return zlib.decompressobj().decompress(text, _MOST_BYTES) if body[0] else text
 
 
-def _from_jpeg(data: bytes) -> ImageTags:
-    exif, xmp, parts, at = b"", b"", {}, 2
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and contents of what lies before the pixels."""
+    at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
         size = struct.unpack(">H", data[at + 2 : at + 4])[0]
-        body = data[at + 4 : at + 2 + size]
-        if data[at + 1] == 0xE1 and body.startswith(_EXIF_HEAD):
-            exif = body[len(_EXIF_HEAD) :]
-        if data[at + 1] == 0xE1 and body.startswith(_JPEG_XMP):
-            xmp = body[len(_JPEG_XMP) :]
-        if data[at + 1] == 0xE2 and body.startswith(_ICC_HEAD):
-            parts[body[12]] = body[14:]
+        yield data[at + 1], data[at + 4 : at + 2 + size]
         at += 2 + size
+
+
+def _from_jpeg(data: bytes) -> ImageTags:
+    exif, xmp, parts = b"", b"", {}
+    for mark, body in _jpeg_segments(data):
+        if mark == 0xE1 and body.startswith(_EXIF_HEAD):
+            exif = body[len(_EXIF_HEAD) :]
+        if mark == 0xE1 and body.startswith(_JPEG_XMP):
+            xmp = body[len(_JPEG_XMP) :]
+        if mark == 0xE2 and body.startswith(_ICC_HEAD):
+            parts[body[12]] = body[14:]
     return ImageTags(exif=exif, icc=b"".join(parts[number] for number in sorted(parts)), xmp=xmp)
 
 
@@ -188,6 +222,11 @@ def with_tags(data: bytes, kind: str, tags: ImageTags) -> bytes:
 def what_is_lost(tags: ImageTags, kind: str) -> list[str]:
     """Sentences on what an image of this kind cannot hold."""
     lost = []
+    if tags.other_profile:
+        lost.append(
+            f"the colour profile ({tags.other_profile}) is neither kept nor applied, since pixels become RGB: colours "
+            "may be a little off; convert the image to sRGB first where that matters"
+        )
     if kind in _FILMS:
         if tags.icc or any(name != b"sRGB" for name, _ in tags.png):
             lost.append(f"the images have a colour profile, and {kind} has no place for it: they are taken as sRGB")

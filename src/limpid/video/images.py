@@ -14,8 +14,10 @@ from limpid.bounded import read_regular
 from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
+from limpid.video.image_tags import clear_grey, further_pictures
 from limpid.video.names import IMAGE_SUFFIXES, is_image_name, natural_key
-from limpid.video.orientation import upright
+from limpid.video.orientation import by_exif, upright
+from limpid.video.tiff import divided, plain_opacity, tiff_of
 
 DEFAULT_FPS = Fraction(24)
 _SRGB = ColorTags(primaries=1, transfer=13, matrix=0, full_range=True)
@@ -45,10 +47,18 @@ def probe_image(path: Path, fps: Fraction | None) -> Clip | None:
         return None
     if _is_animated_webp(path):
         raise InputError(f"{path}: animated WebP is not supported; convert it to a video or to images first")
-    return _image_clip(path, [path], fps)
+    return _image_clip(path, [path], fps, further_pictures(_content(path)))
 
 
-def _image_clip(path: Path, paths: Sequence[Path], asked_fps: Fraction | None) -> Clip:
+def why_no_picture(path: Path) -> str:
+    """A sentence on an image that cannot be read."""
+    tiff = tiff_of(_content(path))
+    if tiff is not None and tiff.is_float:
+        return f"{path}: holds floating point values, which are not read from TIFF; convert it to 16 bits or to EXR"
+    return f"{path}: the image cannot be decoded; it is damaged or cut off"
+
+
+def _image_clip(path: Path, paths: Sequence[Path], asked_fps: Fraction | None, warnings: Sequence[str] = ()) -> Clip:
     fps = asked_fps or DEFAULT_FPS
     first, pixels = next(((p, a) for p in paths if (a := _unchanged(p)) is not None), (None, None))
     if first is None or pixels is None:
@@ -80,6 +90,7 @@ def _image_clip(path: Path, paths: Sequence[Path], asked_fps: Fraction | None) -
         num_frames=len(paths),
         size_bytes=sum(p.stat().st_size for p in paths),
         image_paths=tuple(str(p) for p in paths),
+        warnings=tuple(warnings),
         fps_assumed=asked_fps is None,
     )
 
@@ -97,15 +108,13 @@ def mixed_sizes(
 def load_image(path: Path | str, *, alpha: bool, deep: bool) -> np.ndarray | None:
     """An image as upright ``h w 3|4`` RGB(A), uint8 or (``deep``) full-scale uint16; None when it cannot be decoded."""
     data = _content(Path(path))
-    pixels = _decode(data, cv2.IMREAD_UNCHANGED) if alpha else None
-    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
+    pixels = _see_through(data) if alpha else None
+    if pixels is None:
         pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None:
             return None
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if alpha else cv2.COLOR_BGR2RGB))
-    else:
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
-    pixels = upright(pixels, data)
+        pixels = upright(pixels, data)
     if deep and pixels.dtype == np.uint8:
         return pixels.astype(np.uint16) * 257
     if not deep and pixels.dtype == np.uint16:
@@ -113,8 +122,37 @@ def load_image(path: Path | str, *, alpha: bool, deep: bool) -> np.ndarray | Non
     return pixels
 
 
+def _see_through(data: bytes) -> np.ndarray | None:
+    """An image with opacity as upright RGBA; None for one without."""
+    tiff = tiff_of(data)
+    if tiff is not None and tiff.is_cmyk:
+        return None  # OpenCV calls the four inks, turned into colours, colours with opacity
+    if tiff is not None and tiff.has_opacity and (plain := plain_opacity(data, tiff)) is not None:
+        return np.ascontiguousarray(by_exif(plain, tiff.orientation))
+    pixels = _decode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        return None
+    if tiff is not None and tiff.has_opacity and pixels.dtype == np.uint8 and pixels.ndim == 3:
+        pixels = divided(pixels)  # OpenCV has multiplied them
+    if pixels.ndim == 2 and (level := clear_grey(data)) is not None:
+        pixels = cv2.merge([pixels, pixels, pixels, _opaque_but(pixels, level, data)])
+    if pixels.ndim != 3 or pixels.shape[2] != 4:
+        return None
+    return upright(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)), data)
+
+
+def _opaque_but(pixels: np.ndarray, level: int, data: bytes) -> np.ndarray:
+    """Opacity of grey pixels of which one level, as the file counts, is clear."""
+    top, bits = np.iinfo(pixels.dtype).max, data[24]  # of a PNG
+    clear = round(level * top / (2**bits - 1))
+    return np.where(pixels == clear, 0, top).astype(pixels.dtype)
+
+
 def _unchanged(path: Path) -> np.ndarray | None:
-    return _decode(_content(path), cv2.IMREAD_UNCHANGED)
+    """The pixels of an image in some form that shows depth and whether there is opacity."""
+    data = _content(path)
+    pixels = _see_through(data)
+    return _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if pixels is None else pixels
 
 
 def _content(path: Path) -> bytes:

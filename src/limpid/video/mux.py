@@ -336,7 +336,8 @@ def verify_file(path: Path, spec: OutputSpec, clock: Clock, tags: dict[str, str]
 
 def lost_tags(spec: OutputSpec, tags: dict[str, str], written: Any) -> list[str]:
     """A note on metadata that a container did not keep."""
-    lost = sorted(key for key in tags if key.lower() not in {tag.lower() for tag in written.metadata})
+    kept = {tag.lower() for tag in written.metadata} | ({"timecode"} if spec.extras.timecode else set())
+    lost = sorted(key for key in tags if key.lower() not in kept)
     return [f"{spec.container} has no place for these tags of the source: {', '.join(lost)}"] if lost else []
 
 

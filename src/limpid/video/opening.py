@@ -11,6 +11,7 @@ from av.stream import Disposition
 
 from limpid.types import InputError, SettingsError
 from limpid.video.headers import MAX_PIXELS, check_size
+from limpid.video.names import is_still_name
 
 _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 """FFmpeg demuxers that take any text or binary file with their ending for a film of characters."""
@@ -84,6 +85,8 @@ def open_container(path: Path) -> Any:
 def _why_not_opened(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(16)
+    if is_still_name(path):
+        return f"{path}: the image cannot be decoded; it is damaged, cut off or of a kind that FFmpeg does not read"
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         return (
             f"{path}: the index of this mp4/mov file (its 'moov' part) is missing or damaged: the file was cut off "

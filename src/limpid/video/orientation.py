@@ -22,10 +22,10 @@ def upright(pixels: np.ndarray, data: bytes) -> np.ndarray:
         with contextlib.suppress(struct.error, ValueError, IndexError):
             if turns := heif_of(io.BytesIO(data), len(data)).turns:
                 return _by_properties(pixels, turns)
-    return np.ascontiguousarray(_by_exif(pixels, exif_orientation(data)))
+    return np.ascontiguousarray(by_exif(pixels, exif_orientation(data)))
 
 
-def _by_exif(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def by_exif(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """EXIF 2.3, tag 0x0112: where the first row and the first column of what is stored are seen."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

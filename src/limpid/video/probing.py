@@ -15,7 +15,7 @@ from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
 from limpid.video.extras import extras_of
 from limpid.video.heif import read_heif
-from limpid.video.images import probe_folder, probe_image
+from limpid.video.images import probe_folder, probe_image, why_no_picture
 from limpid.video.names import is_image_name, is_still_name
 from limpid.video.opening import check_readable, is_cover, is_folder, read_packets
 from limpid.video.pixels import bit_depth, has_alpha, resolve_color, turn_of
@@ -55,7 +55,7 @@ def _probe_video(path: Path, fps: Fraction | None, video_stream: int | None) -> 
     with Decoder(path, stream_index=video_stream) as decoder:
         _refuse_tiles(decoder, path)
         if is_image_name(path) and decoder.container.format.name.endswith(("_pipe", "image2")):
-            raise InputError(f"{path}: the image cannot be decoded; it is damaged or cut off")
+            raise InputError(why_no_picture(path))
         first = _first_frame(decoder)
         return _describe(path, decoder, first, fps, asked=video_stream is not None)
 

@@ -31,6 +31,8 @@ MIN_FRAMES_TO_SEEK = 500
 """Shorter clips are decoded from the start: seeking would save next to nothing."""
 _INTERLACED_SHARE = 0.02
 _TRIALS = 2
+_GAPS_ON_PURPOSE = frozenset({"avi", "gif", "apng"})
+"""AVI has no times, its gaps are empty chunks; each picture of an animation says for how long it is shown."""
 _NO_SEEKING = frozenset({"mpeg"})
 """MPEG program streams: after a jump into the middle of a pack, FFmpeg gives frames the times of their neighbours."""
 
@@ -162,7 +164,7 @@ class _Pass:
             yield f"the file could not be read cleanly in {_count(self.stats.read_errors, 'place')}"
         if self.stats.corrupt_frames:
             yield f"{_count(self.stats.corrupt_frames, 'damaged frame')}, used as the decoder could mend them"
-        if self.gaps and self.container != "avi":  # AVI has no times: its gaps are empty chunks, put there on purpose
+        if self.gaps and self.container not in _GAPS_ON_PURPOSE:
             gaps = _count(self.gaps, "gap")
             yield f"about {_count(self.missing, 'frame')} missing in {gaps} of an otherwise constant frame rate"
 
