@@ -18,7 +18,7 @@ DECODE_BYTES_PER_PX, DECODE_THREAD_BYTES_PER_PX = 17.0, 2.6
 threads, which have pictures of their own. Measured (H.264, 1920x1080 and 3840x2160, 1 to 8 threads)."""
 MOST_DECODE_THREADS = 16
 """FFmpeg takes one more than there are cores, and no more than these."""
-RUN_BYTES = 32 << 20
+RUN_BYTES = 48 << 20
 """What a run takes whatever the size of its pictures: contexts and threads of codecs, their heaps. Measured."""
 
 
