@@ -14,7 +14,7 @@ from limpid.types import WeightsError
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 """What diffusers calls the weights in a network's folder, beside its ``config.json``; ours are called so too."""
-NetworkKind = Literal["unet", "vae", "mgld_vsr_unet", "mgld_vsr_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae"]
+NetworkKind = Literal["unet", "vae", "mgld_vsr_unet", "mgld_vsr_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae", "stream_diffvsr_branch"]
 """Networks whose makers' configurations are told apart."""
 SD21_SCALING = 0.18215
 """The scaling factor of Stable Diffusion 2.1's latents; older configurations do not say it."""
@@ -44,6 +44,10 @@ def make_official(kind: NetworkKind, config: Mapping[str, Any], *, temporal: boo
 
             options = official_unet_config(dict(config))
             return make_network("TemporalUNet", options if temporal else {**options, "temporal": False})
+        if kind == "stream_diffvsr_branch":
+            from limpid.networks.unet.config import official_branch_config
+
+            return make_network("PreviousFrameBranch", official_branch_config(dict(config)))
         from limpid.networks.autoencoder import official_vae_config
 
         default = {"scaling_factor": SD21_SCALING} if kind == "sd_vae" else {}
@@ -77,7 +81,11 @@ def _make_network(name: str, options: Mapping[str, Any]) -> Any:
             from limpid.networks.unet.mgld_vsr_unet import StructuredUNet
 
             return StructuredUNet(**options)
-        if name in ("UpscalerVAE", "TemporalVAE", "CFWVAE", "LightVAE"):
+        if name == "PreviousFrameBranch":
+            from limpid.networks.unet.stream_diffvsr_branch import PreviousFrameBranch
+
+            return PreviousFrameBranch(**options)
+        if name in ("UpscalerVAE", "TemporalVAE", "CFWVAE", "LightVAE", "PreviousFrameVAE"):
             from limpid.networks import autoencoder as autoencoders
 
             return getattr(autoencoders, name)(**options)

@@ -17,10 +17,13 @@ KEPT = (
 
 
 def official_vae_config(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """``(class name, configuration)`` for a configuration file of UAV, of DiffVSR or of diffusers' ``AutoencoderKL``.
+    """``(class name, configuration)`` for a configuration file of UAV, DiffVSR, Stream-DiffVSR or of diffusers'
+    ``AutoencoderKL``.
 
     Raises ValueError for an autoencoder of another kind.
     """
+    if "num_decoder_blocks" in values:
+        return "PreviousFrameVAE", _small_vae_config(values)
     kept = {key: values[key] for key in KEPT if key in values}
     kept.setdefault("scaling_factor", 0.08333)
     kept["block_out_channels"] = tuple(values["block_out_channels"])
@@ -39,3 +42,20 @@ def official_vae_config(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
         "norm_scope": "window",
     }
     return "UpscalerVAE", {**kept, **video}
+
+
+def _small_vae_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `PreviousFrameVAE`: an autoencoder of plain blocks, as many channels on all levels."""
+    widths = {*values["encoder_block_out_channels"], *values["decoder_block_out_channels"]}
+    if len(widths) != 1:
+        raise ValueError(f"the levels of the autoencoder have {sorted(widths)} channels; only one width is known here")
+    for key, wanted in {"act_fn": "relu", "upsample_fn": "nearest", "upsampling_scaling_factor": 2}.items():
+        if values.get(key, wanted) != wanted:
+            raise ValueError(f"the configuration of the autoencoder says {key} = {values[key]!r}, not {wanted!r}")
+    same = ("in_channels", "out_channels", "latent_channels", "scaling_factor")
+    return {
+        **{key: values[key] for key in same if key in values},
+        "width": widths.pop(),
+        "encoder_blocks": tuple(values["num_encoder_blocks"]),
+        "decoder_blocks": tuple(values["num_decoder_blocks"]),
+    }

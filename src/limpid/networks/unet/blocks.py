@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +53,14 @@ class BlockOptions:
             temporal=self.temporal,
             msta=self.msta,
         )
+
+
+class SideInputs(NamedTuple):
+    """What a branch beside a U-Net adds to it (Zhang et al. 2023, ControlNet): to what goes up, and in the middle."""
+
+    skips: tuple[Tensor, ...]
+    """One for each skip tensor, in the order in which they are made."""
+    middle: Tensor
 
 
 class Resample(nn.Module):

@@ -33,29 +33,58 @@ _FIXED: dict[str, Any] = {
     "video_condition": False,
 }
 """Entries that every released U-Net of this family has; absent ones are taken to be so."""
+_FIXED_BRANCH: dict[str, Any] = {
+    "controlnet_conditioning_channel_order": "rgb",
+    "global_pool_conditions": False,
+    "mid_block_type": "UNetMidBlock2DCrossAttn",
+    "transformer_layers_per_block": 1,
+}
+"""Entries of a ControlNet's configuration that only this one is known for."""
 REQUIRED = ("block_out_channels", "attention_head_dim", "cross_attention_dim", "num_class_embeds")
 
 
 def official_unet_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """Options of `TemporalUNet` for a configuration file of UAV, DiffVSR, LaVie, or of diffusers' image upscaler.
 
-    The image upscaler gets ``temporal`` False. Raises ValueError when an entry is missing or asks for something that
-    this network cannot do.
+    The image upscaler gets ``temporal`` False; without ``num_class_embeds``, as in Stream-DiffVSR, it is not told how
+    noised its input is. Raises ValueError when an entry is missing or asks for something that this network cannot do.
     """
+    image = any(str(block).endswith("2D") for block in values.get("down_block_types", ()))
+    options = _same_options({"num_class_embeds": None, **values}, "2D") if image else _same_options(values, "3D")
+    return {
+        **options,
+        "msta": bool(values.get("msatten", False)),
+        "temporal": not image,
+        "norm_scope": "frame" if image else "window",
+    }
+
+
+def official_branch_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `PreviousFrameBranch` for a configuration file of diffusers' ``ControlNetModel``.
+
+    Raises ValueError as `official_unet_config` does.
+    """
+    _expect(values, _FIXED_BRANCH)
+    options = _same_options({"num_class_embeds": None, **values}, "2D")
+    if options.pop("num_noise_levels") is not None:
+        raise ValueError("the configuration of the branch asks for noise levels (num_class_embeds), which it has not")
+    options.pop("out_channels", None)
+    widths = values.get("conditioning_embedding_out_channels", (64, 128, 256))
+    return {**options, "picture_channels": values.get("conditioning_channels", 3), "picture_widths": tuple(widths)}
+
+
+def _same_options(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The options that all these networks have; ``kind``: how the names of their blocks end."""
     missing = [key for key in REQUIRED if key not in values]
     if missing:
         raise ValueError(f"the configuration of the U-Net lacks {', '.join(missing)}")
     levels = len(values["block_out_channels"])
-    image = any(str(block).endswith("2D") for block in values.get("down_block_types", ()))
-    _check({**values, **values.get("temporal_module_config", {})}, levels, "2D" if image else "3D")
+    _check({**values, **values.get("temporal_module_config", {})}, levels, kind)
     crosses = values.get("only_cross_attention", False)
     return {
         **{ours: values[theirs] for theirs, ours in RENAMED.items() if theirs in values},
         "block_out_channels": tuple(values["block_out_channels"]),
         "only_cross_attention": (crosses,) * levels if isinstance(crosses, bool) else tuple(crosses),
-        "msta": bool(values.get("msatten", False)),
-        "temporal": not image,
-        "norm_scope": "frame" if image else "window",
     }
 
 
@@ -68,9 +97,13 @@ def _check(values: Mapping[str, Any], levels: int, kind: str) -> None:
         "down_temporal_idx": tuple(range(levels)),
         "up_temporal_idx": tuple(range(levels)),
     }
+    _expect(values, expected)
+    if not isinstance(values["attention_head_dim"], int):
+        raise ValueError(f"attention_head_dim is {values['attention_head_dim']!r}; one number for all levels is needed")
+
+
+def _expect(values: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     for key, wanted in expected.items():
         found = values.get(key, wanted)
         if (tuple(found) if isinstance(found, list) else found) != wanted:
             raise ValueError(f"the configuration of the U-Net says {key} = {found!r}; only {wanted!r} is known here")
-    if not isinstance(values["attention_head_dim"], int):
-        raise ValueError(f"attention_head_dim is {values['attention_head_dim']!r}; one number for all levels is needed")

@@ -22,7 +22,7 @@ from limpid.networks.temporal.layout import channels_last
 from limpid.networks.temporal.module import TemporalModule
 from limpid.networks.temporal.norm import WindowGroupNorm
 from limpid.networks.temporal.positions import FramePositions, frame_positions
-from limpid.networks.unet.blocks import BlockOptions, UNetDownBlock, UNetMidBlock, UNetUpBlock
+from limpid.networks.unet.blocks import BlockOptions, SideInputs, UNetDownBlock, UNetMidBlock, UNetUpBlock
 from limpid.networks.unet.transformer import TransformerBlock
 
 
@@ -32,7 +32,8 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
     ``num_heads`` is what the official files call ``attention_head_dim``. ``only_cross_attention`` says for each level
     whether the first attention of a transformer looks at the text instead of the picture. ``norm_scope``: whether group
     norms pool over all frames of a call or take each by itself. ``msta``: the coarse branch of DiffVSR. Without
-    ``temporal`` no layer over time exists, norms are per frame, and the network is the image model.
+    ``temporal`` no layer over time exists, norms are per frame, and the network is the image model. Where
+    ``num_noise_levels`` is None, it is not told how noised the LR frames are.
     """
 
     _supports_gradient_checkpointing = True
@@ -50,7 +51,7 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         num_heads: int = 8,
         cross_attention_dim: int = 1024,
         norm_num_groups: int = 32,
-        num_noise_levels: int = 1000,
+        num_noise_levels: int | None = 1000,
         only_cross_attention: tuple[bool, ...] = (True, True, True, False),
         msta: bool = False,
         norm_scope: Literal["window", "frame"] = "window",
@@ -72,8 +73,9 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
         self.time_proj = Timesteps(widths[0], flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(widths[0], options.time_channels)
-        self.class_embedding = nn.Embedding(num_noise_levels, options.time_channels)
-        self.down_blocks = _down_blocks(widths, crosses, layers_per_block, options)
+        levels = None if num_noise_levels is None else nn.Embedding(num_noise_levels, options.time_channels)
+        self.class_embedding = levels
+        self.down_blocks = unet_down_blocks(widths, crosses, layers_per_block, options)
         self.mid_block = UNetMidBlock(widths[-1], options)
         self.up_blocks = _up_blocks(widths, crosses, layers_per_block, options)
         self.down_temporal = nn.ModuleList([_temporal(width, options) for width in widths])
@@ -98,10 +100,12 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         *,
         low_res: Tensor,
         encoder_hidden_states: Tensor,
-        noise_level: Tensor,
+        noise_level: Tensor | None = None,
+        side: SideInputs | None = None,
     ) -> Tensor:
         """``sample``: ``b 4 t h w``; ``timestep``: one number or ``(b,)``; ``low_res``: ``b 3 t h w``, LR frames in
-        [-1, 1] with noise of ``noise_level``, ``(b,)`` int; ``encoder_hidden_states``: ``b n c``, the embedded text.
+        [-1, 1] with noise of ``noise_level``, ``(b,)`` int; ``encoder_hidden_states``: ``b n c``, the embedded text;
+        ``side``: what a branch beside this network adds to it.
 
         Returns the prediction ``b 4 t h w``. Any height and width; frames are numbered from 0 in each call.
         """
@@ -109,18 +113,24 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
         x = channels_last(as_frames(torch.cat((sample, low_res.to(sample.dtype)), dim=1)))
         positions = frame_positions(sample.shape[2], sample.device, sample.dtype)
         emb = self._embed(sample, timestep, noise_level)
-        x = self._layers(self.conv_in(x), emb, encoder_hidden_states, positions)
+        x = self._layers(self.conv_in(x), emb, encoder_hidden_states, positions, side)
         x = self.conv_out(F.silu(self.conv_norm_out(x, positions.num_frames), inplace=True))
         return as_clips(x, positions.num_frames)
 
-    def _embed(self, sample: Tensor, timestep: Tensor | float, noise_level: Tensor) -> Tensor:
+    def _embed(self, sample: Tensor, timestep: Tensor | float, noise_level: Tensor | None) -> Tensor:
         """Embedding of time t and noise level tau for the residual blocks, ``b e``, after the SiLU they begin with."""
         steps = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
         time = self.time_embedding(self.time_proj(steps).to(sample.dtype))
+        if self.class_embedding is None:
+            return F.silu(time)
+        if noise_level is None:
+            raise ValueError("this network is told how noised the LR frames are; give noise_level")
         levels = self.class_embedding(noise_level.to(sample.device).reshape(-1).expand(len(sample)))
         return F.silu(time + levels)
 
-    def _layers(self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions) -> Tensor:
+    def _layers(
+        self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions, side: SideInputs | None
+    ) -> Tensor:
         """All levels: down, middle, up. Skip tensors are taken before the temporal module of their level."""
         skips = [x]
         for index, down in enumerate(self.down_blocks):
@@ -129,6 +139,8 @@ class TemporalUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the librar
             x = self.down_temporal[index](x, emb, positions.num_frames)
         x = self.mid_block(x, emb, text, positions)
         x = self.mid_temporal(x, emb, positions.num_frames)
+        if side is not None:
+            skips, x = [skip + more for skip, more in zip(skips, side.skips, strict=True)], x + side.middle
         for index, up in enumerate(self.up_blocks):
             taken = len(cast(UNetUpBlock, up).resnets)
             own, skips = skips[-taken:], skips[:-taken]
@@ -151,7 +163,7 @@ def _temporal(width: int, options: BlockOptions) -> nn.Module:
     return TemporalModule(width, time_channels=options.time_channels, norm_scope=options.norm_scope)
 
 
-def _down_blocks(
+def unet_down_blocks(
     widths: tuple[int, ...], crosses: tuple[bool, ...], layers: int, options: BlockOptions
 ) -> nn.ModuleList:
     """The levels on the way down; all but the first have transformers."""
