@@ -240,6 +240,34 @@ DC_VSR = Entry(
     note="autoencoder and image encoder are those of svd, whose folders may lie beside unet_ema/",
 )
 
+STREAM_DIFFVSR = Entry(
+    name="stream-diffvsr",
+    title="Stream-DiffVSR: denoiser of four steps, its branch for the frame before, small autoencoder over time",
+    page=f"{HUGGING_FACE}/Jamichsu/Stream-DiffVSR",
+    licence=(
+        "the code is under Apache-2.0; look on the page for what holds for the weights, which derive from the "
+        f"SD x4 upscaler ({RAIL})"
+    ),
+    files=_hugging_face(
+        "Jamichsu/Stream-DiffVSR",
+        {
+            "unet/config.json": "denoiser, settings",
+            "unet/diffusion_pytorch_model.safetensors": "denoiser",
+            "controlnet/config.json": "branch for the frame before, settings",
+            "controlnet/diffusion_pytorch_model.safetensors": "branch for the frame before",
+            "vae/config.json": "autoencoder, settings",
+            "vae/diffusion_pytorch_model.safetensors": "autoencoder",
+            **TEXT,
+            "scheduler/scheduler_config.json": "noise schedule",
+        },
+    ),
+    size_note="about 4.1 GB if in float32, by the number of parameters",
+    note=(
+        "it was trained with the flow of raft_large_C_T_SKHT_V2-ff5fadd5.pth "
+        "(https://download.pytorch.org/models/): put that file beside these, or install raft-large or raft-things"
+    ),
+)
+
 RAFT_THINGS = Entry(
     name="raft-things",
     title="RAFT: optical flow, trained on FlyingChairs and FlyingThings; serves every method and metric",
@@ -273,6 +301,7 @@ RAFT_LARGE = Entry(
             sha256="22a6c225",
         ),
     ),
+    note=("raft_large_C_T_SKHT_V2-ff5fadd5.pth from the same place, trained on more, is converted alike"),
 )
 
 SPYNET = Entry(
@@ -309,6 +338,7 @@ ENTRIES: dict[str, Entry] = {
         SD_2_1_BASE,
         DC_VSR,
         SVD,
+        STREAM_DIFFVSR,
         RAFT_THINGS,
         RAFT_LARGE,
         SPYNET,

@@ -20,6 +20,10 @@ from limpid.convert.official_configs import (
     SD21_VAE_CONFIG,
     SD_UNET_CONFIG,
     SD_VAE_CONFIG,
+    STREAM_DIFFVSR_BRANCH_CONFIG,
+    STREAM_DIFFVSR_SCHEDULER_CONFIG,
+    STREAM_DIFFVSR_UNET_CONFIG,
+    STREAM_DIFFVSR_VAE_CONFIG,
     UNET_CONFIG,
     VAE_CONFIG,
     VIDEO_VAE_CONFIG,
@@ -197,6 +201,28 @@ SVD_VAE_PART = NetworkPart(
     names=(),
 )
 
+STREAM_DIFFVSR_UNET_PART = replace(SD_X4_UNET_PART, default_config=STREAM_DIFFVSR_UNET_CONFIG)
+STREAM_DIFFVSR_BRANCH_PART = NetworkPart(
+    folder="controlnet",
+    kind="stream_diffvsr_branch",
+    files=("controlnet/diffusion_pytorch_model.safetensors",),
+    config="controlnet/config.json",
+    default_config=STREAM_DIFFVSR_BRANCH_CONFIG,
+    rules=(),
+    names=(),
+)
+STREAM_DIFFVSR_VAE_PART = NetworkPart(
+    folder="vae",
+    kind="vae",
+    files=("vae/diffusion_pytorch_model.safetensors",),
+    config="vae/config.json",
+    default_config=STREAM_DIFFVSR_VAE_CONFIG,
+    rules=(),
+    names=(),
+)
+_RAFT_TORCHVISION = ("raft_large_C_T_SKHT_V2-ff5fadd5.pth", "raft_large_C_T_V1-22a6c225.pth")
+"""Files of torchvision's network; Stream-DiffVSR was trained with the first."""
+
 CONTENTS: dict[str, Contents] = {
     "upscale-a-video": Contents(
         networks=(UAV_UNET_PART, UAV_VAE_PART, UAV_VIDEO_VAE_PART), flow=("propagator/raft-things.pth",)
@@ -224,7 +250,12 @@ CONTENTS: dict[str, Contents] = {
         networks=(DC_VSR_UNET_PART, SVD_VAE_PART), base="svd", schedules={}, text=False, image_encoder=True
     ),
     "svd": Contents(networks=(SVD_UNET_PART, SVD_VAE_PART), schedules={}, text=False, image_encoder=True),
+    "stream-diffvsr": Contents(
+        networks=(STREAM_DIFFVSR_UNET_PART, STREAM_DIFFVSR_BRANCH_PART, STREAM_DIFFVSR_VAE_PART),
+        flow=_RAFT_TORCHVISION,
+        schedules={"scheduler": STREAM_DIFFVSR_SCHEDULER_CONFIG},
+    ),
     "raft-things": Contents(networks=(), flow=("raft-things.pth",)),
-    "raft-large": Contents(networks=(), flow=("raft_large_C_T_V1-22a6c225.pth",)),
+    "raft-large": Contents(networks=(), flow=tuple(reversed(_RAFT_TORCHVISION))),
     "spynet": Contents(networks=(), flow=("spynet_20210409-c6c1bd09.pth", "spynet_sintel_final-3d2a1287.pth")),
 }

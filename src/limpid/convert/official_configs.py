@@ -187,3 +187,34 @@ SD21_VAE_CONFIG: dict[str, Any] = {
     "sample_size": 768,
     "scaling_factor": 0.18215,
 }
+STREAM_DIFFVSR_UNET_CONFIG: dict[str, Any] = {**SD_UNET_CONFIG, "num_class_embeds": None}
+"""The SD x4 upscaler's U-Net, which is not told how noised its input is."""
+STREAM_DIFFVSR_BRANCH_CONFIG: dict[str, Any] = {
+    **{
+        key: value for key, value in STREAM_DIFFVSR_UNET_CONFIG.items() if key not in ("out_channels", "up_block_types")
+    },
+    "_class_name": "ControlNetModel",
+    "conditioning_channels": 3,
+    "conditioning_embedding_out_channels": [64, 128, 256],
+    "controlnet_conditioning_channel_order": "rgb",
+}
+STREAM_DIFFVSR_VAE_CONFIG: dict[str, Any] = {
+    "_class_name": "TemporalAutoencoderTiny",
+    "in_channels": 3,
+    "out_channels": 3,
+    "latent_channels": 4,
+    "encoder_block_out_channels": [64, 64, 64],
+    "decoder_block_out_channels": [64, 64, 64],
+    "num_encoder_blocks": [1, 3, 3],
+    "num_decoder_blocks": [3, 3, 1],
+    "act_fn": "relu",
+    "upsample_fn": "nearest",
+    "upsampling_scaling_factor": 2,
+    "scaling_factor": 1.0,
+}
+STREAM_DIFFVSR_SCHEDULER_CONFIG: dict[str, Any] = {
+    **SCHEDULER_CONFIG,
+    "beta_schedule": "scaled_linear",
+    "timestep_spacing": "trailing",
+}
+"""As it was trained; the end points of the betas are not known, and taken to be those of the SD x4 upscaler."""

@@ -34,7 +34,10 @@ WeightSize = Literal["tiny", "full"]
 _GAIN = 0.8
 NEW_GAIN = 0.3
 """Gain of the layers that the makers added to the image model."""
-_NEW = ("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out", "spade", "fusion_layer")
+_NEW = (
+    *("temporal", "shift_conv", "conv_3d", "condition_fuse", "time_mix", "time_conv_out", "spade", "fusion_layer"),
+    *("controlnet_down", "controlnet_mid"),
+)
 EMBEDDING_STD = 0.05
 
 TINY: dict[str, dict[str, Any]] = {
@@ -44,7 +47,12 @@ TINY: dict[str, dict[str, Any]] = {
         "attention_head_dim": 1,
         "cross_attention_dim": 32,
     },
-    "vae": {"block_out_channels": [32, 32, 64], "condition_channels": 32},
+    "vae": {
+        "block_out_channels": [32, 32, 64],
+        "condition_channels": 32,
+        "encoder_block_out_channels": [16, 16, 16],
+        "decoder_block_out_channels": [16, 16, 16],
+    },
     "mgld_vsr_unet": {
         "block_out_channels": [32, 32, 32, 64],
         "head_channels": 32,
@@ -62,6 +70,13 @@ TINY: dict[str, dict[str, Any]] = {
     "svd_unet": svd_configs.TINY_UNET,
     "svd_vae": svd_configs.TINY_VAE,
     "mgld_vsr_vae": {"block_out_channels": [32, 32, 32, 32]},
+    "stream_diffvsr_branch": {
+        "block_out_channels": [32, 32, 32, 64],
+        "layers_per_block": 1,
+        "attention_head_dim": 1,
+        "cross_attention_dim": 32,
+        "conditioning_embedding_out_channels": [16, 16, 32],
+    },
 }
 """Heads of 32 channels, the least that the rotary embedding takes; widths are multiples of the 32 groups of norms."""
 TINY_TEXT = {
@@ -158,7 +173,7 @@ def _center(key: str, shape: tuple[int, ...]) -> float:
 
 def _spread(key: str, shape: tuple[int, ...]) -> float:
     if len(shape) < 2:
-        return 0.5 if "mix_factor" in key or "temporal_alpha" in key else 0.02
+        return 0.5 if "mix_factor" in key or key.endswith("alpha") else 0.02
     if ("embedding" in key and "time_embedding" not in key) or "relative_attention_bias" in key:
         return EMBEDDING_STD
     gain = NEW_GAIN if any(word in key for word in _NEW) else _GAIN

@@ -13,6 +13,7 @@ from typing import Literal
 from limpid.checkpoints.folders import CARD, Card, file_facts, read_card, weights_root
 from limpid.checkpoints.manifest import find_entry, how_to_get
 from limpid.flow.estimate import DISFlow, FlowEstimator, LastFlows
+from limpid.flow.tiled import TiledFlow
 from limpid.networks.flow.files import FLOW_FILE
 from limpid.settings import Flow
 from limpid.types import WeightsError
@@ -87,7 +88,7 @@ def flow_estimator(flow: Flow, folder: Path | None = None) -> FlowEstimator:
 
 def flow_file_used(estimator: FlowEstimator) -> Path | None:
     """The file of the network that an estimator asks; None for one that needs no weights."""
-    while isinstance(estimator, LastFlows):
+    while isinstance(estimator, LastFlows | TiledFlow):
         estimator = estimator.estimator
     path = getattr(estimator, "path", None)
     return path if isinstance(path, Path) else None

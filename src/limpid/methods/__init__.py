@@ -21,6 +21,7 @@ from limpid.methods.image import image
 from limpid.methods.lavie_vsr import lavie_vsr
 from limpid.methods.mgld_vsr import mgld_vsr
 from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
+from limpid.methods.stream_diffvsr import stream_diffvsr
 from limpid.methods.tiny import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.tiny import tiny
 from limpid.methods.upscale_a_video import upscale_a_video
@@ -35,6 +36,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "dc-vsr": dc_vsr,
     "upscale-a-video": upscale_a_video,
     "diffvsr": diffvsr,
+    "stream-diffvsr": stream_diffvsr,
     "lavie-vsr": lavie_vsr,
     "sd-x4-upscaler": sd_x4_upscaler,
 }

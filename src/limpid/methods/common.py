@@ -18,7 +18,7 @@ from limpid.method import Guidance, Method, Strategy, Weights
 from limpid.spellings import parse_consistency
 from limpid.types import SettingsError
 
-MGLD_VSR_NAME, DC_VSR_NAME = "mgld-vsr", "dc-vsr"
+MGLD_VSR_NAME, DC_VSR_NAME, STREAM_DIFFVSR_NAME = "mgld-vsr", "dc-vsr", "stream-diffvsr"
 SUMMARIES = {
     "tiny": "small model that ships with Limpid; fast on a plain CPU",
     "image": "any image network, frame by frame: --weights MODEL.param (ncnn), .pth or .safetensors (spandrel)",
@@ -26,6 +26,7 @@ SUMMARIES = {
     DC_VSR_NAME: (
         "DC-VSR (Han et al. 2025): Stable Video Diffusion on tiles in space and time, which share their attention"
     ),
+    STREAM_DIFFVSR_NAME: "Stream-DiffVSR (2025): frame by frame in four steps, each told what the one before became",
     "upscale-a-video": (
         "Upscale-A-Video (Zhou et al. 2024): detail by a text-guided video U-Net, propagation along the flow"
     ),

@@ -14,7 +14,9 @@ from limpid.types import WeightsError
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 """What diffusers calls the weights in a network's folder, beside its ``config.json``; ours are called so too."""
-NetworkKind = Literal["unet", "vae", "mgld_vsr_unet", "mgld_vsr_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae", "stream_diffvsr_branch"]
+NetworkKind = Literal[
+    "unet", "vae", "mgld_vsr_unet", "mgld_vsr_vae", "svd_unet", "svd_vae", "sd_unet", "sd_vae", "stream_diffvsr_branch"
+]
 """Networks whose makers' configurations are told apart."""
 SD21_SCALING = 0.18215
 """The scaling factor of Stable Diffusion 2.1's latents; older configurations do not say it."""

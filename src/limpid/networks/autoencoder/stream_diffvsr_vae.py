@@ -30,7 +30,7 @@ _LATENT_LIMIT = 3.0
 """Latents beyond this are pressed together before they are decoded."""
 
 
-class TinyBlock(nn.Module):
+class TAESDBlock(nn.Module):
     """A residual block ``relu(x + f(x))``, ``f`` three 3x3 convolutions, with a temporal processor.
 
     Made anew, the processor adds nothing.
@@ -64,7 +64,7 @@ class TinyBlock(nn.Module):
         return F.interpolate(mixed, now.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class TinyEncoder(nn.Module):
+class TAESDEncoder(nn.Module):
     """Pictures in [0, 1] to latents: each level but the first halves the size."""
 
     def __init__(self, channels: int, latent_channels: int, width: int, blocks: Sequence[int]) -> None:
@@ -73,7 +73,7 @@ class TinyEncoder(nn.Module):
         for level, count in enumerate(blocks):
             first = nn.Conv2d(width, width, 3, padding=1, stride=2, bias=False)
             layers.append(first if level else nn.Conv2d(channels, width, 3, padding=1))
-            layers += [TinyBlock(width) for _ in range(count)]
+            layers += [TAESDBlock(width) for _ in range(count)]
         self.layers = nn.ModuleList([*layers, nn.Conv2d(width, latent_channels, 3, padding=1)])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,19 +86,19 @@ class TinyEncoder(nn.Module):
         found = []
         for layer in self.layers[:-1]:
             x = layer(x)
-            if isinstance(layer, TinyBlock):
+            if isinstance(layer, TAESDBlock):
                 found.append(x)
         return found
 
 
-class TinyDecoder(nn.Module):
+class TAESDDecoder(nn.Module):
     """Latents to pictures in [0, 1]: each level but the last doubles the size."""
 
     def __init__(self, latent_channels: int, channels: int, width: int, blocks: Sequence[int]) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(latent_channels, width, 3, padding=1), nn.ReLU()]
         for level, count in enumerate(blocks):
-            layers += [TinyBlock(width) for _ in range(count)]
+            layers += [TAESDBlock(width) for _ in range(count)]
             if level < len(blocks) - 1:
                 layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1, bias=False)]
         self.layers = nn.ModuleList([*layers, nn.Conv2d(width, channels, 3, padding=1)])
@@ -107,7 +107,7 @@ class TinyDecoder(nn.Module):
         """``features``: for each block those of the frame before, in the order of the blocks; none: without them."""
         waiting = list(reversed(features))
         for layer in self.layers:
-            x = layer(x, waiting.pop()) if isinstance(layer, TinyBlock) and waiting else layer(x)
+            x = layer(x, waiting.pop()) if isinstance(layer, TAESDBlock) and waiting else layer(x)
         return x
 
 
@@ -136,8 +136,8 @@ class PreviousFrameVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the li
             raise ValueError(f"the decoder's blocks {up} are not those of the encoder, {down}, the other way round")
         self.frame_channels, self.latent_channels = in_channels, latent_channels
         self.pixels_per_latent = 2 ** (len(down) - 1)
-        self.encoder = TinyEncoder(in_channels, latent_channels, width, down)
-        self.decoder = TinyDecoder(latent_channels, out_channels, width, up)
+        self.encoder = TAESDEncoder(in_channels, latent_channels, width, down)
+        self.decoder = TAESDDecoder(latent_channels, out_channels, width, up)
 
     @apply_forward_hook  # type: ignore[untyped-decorator]
     def encode(self, frames: Tensor, num_frames: int = 1) -> tuple[Tensor, Tensor]:

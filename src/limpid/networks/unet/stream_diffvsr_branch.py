@@ -113,9 +113,7 @@ class PreviousFrameBranch(ModelMixin, ConfigMixin):  # type: ignore[misc]  # the
         x = self.conv_in(x) + self.controlnet_cond_embedding(pictures)
         return self._sides(x, emb, encoder_hidden_states, positions, strength)
 
-    def _sides(
-        self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions, strength: float
-    ) -> SideInputs:
+    def _sides(self, x: Tensor, emb: Tensor, text: Tensor, positions: FramePositions, strength: float) -> SideInputs:
         skips = [x]
         for down in self.down_blocks:
             x, new = down(x, emb, text, positions)
