@@ -29,7 +29,7 @@ _FLOW_UPDATES = 12
 _WORK_BYTES_PER_PX = 75_000
 """Peak memory of one denoiser call with its branch per LR pixel in float32: measured 70 500 at 64x64 px."""
 _DECODE_BYTES_PER_PX = 40_000
-"""Peak memory of one decoder call per LR pixel in float32, the features of the frame before among it: measured 40 400 at
+"""Peak memory of one decoder call per LR pixel in float32, features of the frame before among it: measured 40 400 at
 48x48 px, 27 000 at 128x128."""
 
 
