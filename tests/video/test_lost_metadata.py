@@ -1,4 +1,4 @@
-"""A sentence for every kind of metadata that is lost: H.265 streams into which the messages are put here, and boxes of MP4."""
+"""A sentence for every kind of metadata that is lost: messages put into H.265 streams here, and boxes of MP4."""
 
 from __future__ import annotations
 
