@@ -46,7 +46,7 @@ def stream_diffvsr(*, weights: str | None = None, flow: Flow = "auto") -> Method
         load=partial(load_stream_diffvsr, files),
         scale=4,
         steps=int(read_card(folder).defaults.get("steps", _STEPS)),
-        make_schedule=partial(_schedule, folder),
+        make_schedule=partial(stream_schedule, folder),
         sampler=DDIM(),
         strategy=PreviousFrame(estimator=_estimator(flow, folder)),
         cuts=_CUTS,
@@ -75,7 +75,7 @@ def _estimator(flow: Flow, folder: Path) -> FlowEstimator:
     return TiledFlow(estimator=replace(found, iterations=_FLOW_UPDATES) if isinstance(found, RAFTFlow) else found)
 
 
-def _schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
+def stream_schedule(folder: Path, num_steps: int) -> tuple[Step, ...]:
     """DDIM's timesteps as the scheduler's config says; the released one is trailing: 999, 749, 499, 249."""
     config = read_schedule(folder / "scheduler")
     betas = read_betas(folder / "scheduler", force_linear=False)

@@ -31,6 +31,7 @@ RECIPES = {
     "mgld-vsr/vae": ".autoencoders:mgld_vsr_autoencoder",
     "dc-vsr/unet": ".dc_vsr_unet:dc_vsr_unet_recipe",
     "dc-vsr/few-step": ".few_step:dc_vsr_few_step",
+    "stream-diffvsr/all": ".stream_diffvsr:stream_diffvsr_recipe",
     "upscale-a-video/vae-without-input": ".ablations:upscale_a_video_decoder_without_input",
     "diffvsr/unet-direct": ".ablations:diffvsr_unet_direct",
     "diffvsr/unet-two-stage": ".ablations:diffvsr_unet_two_stage",
