@@ -22,7 +22,8 @@ from limpid.convert.convert import convert_weights
 from limpid.convert.random_weights import make_random_weights
 from limpid.methods import find_method
 from limpid.plan.device import choose_machine, empty_cache
-from limpid.restoration.stream import FrameKind, FrameStream
+from limpid.restoration.frame_kind import FrameKind
+from limpid.restoration.stream import FrameStream
 from limpid.settings import Settings
 
 LARGE = ("sd-x4-upscaler", "upscale-a-video", "diffvsr", "lavie-vsr", "mgld-vsr", "dc-vsr")
@@ -80,7 +81,7 @@ class Ready:
     def __init__(
         self, settings: Settings, device: torch.device, dtype: str, size: tuple[int, int], frames: int
     ) -> None:
-        kind = FrameKind(is_tensor=True, dtype=torch.float32, height=size[0], width=size[1])
+        kind = FrameKind(library="torch", dtype=torch.float32, height=size[0], width=size[1])
         machine = choose_machine(str(device), dtype)
         method = find_method(settings.method, settings)
         self.stream = FrameStream.make(method, settings, machine, Fraction(25), kind)

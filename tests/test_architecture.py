@@ -30,6 +30,7 @@ LAYERS = [
     {"run"},
     {"cluster"},
     {"api"},
+    {"upscaler"},
     {"train", "bench"},
     {"serve"},
     {"cli"},

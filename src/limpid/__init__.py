@@ -14,15 +14,27 @@ if TYPE_CHECKING:
     from limpid.methods import METHODS
     from limpid.settings import Settings
     from limpid.types import LimpidError
+    from limpid.upscaler.upscaler import Upscaler
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "LimpidError", "Report", "Settings", "__version__", "from_sidecar", "restore", "upscale"]
+__all__ = [
+    "METHODS",
+    "LimpidError",
+    "Report",
+    "Settings",
+    "Upscaler",
+    "__version__",
+    "from_sidecar",
+    "restore",
+    "upscale",
+]
 
 _HOMES = {
     "METHODS": "limpid.methods",
     "LimpidError": "limpid.types",
     "Report": "limpid.api",
     "Settings": "limpid.settings",
+    "Upscaler": "limpid.upscaler.upscaler",
     "from_sidecar": "limpid.api",
     "restore": "limpid.api",
     "upscale": "limpid.api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -9,24 +10,27 @@ from typing import Any
 
 from limpid.bounded import fraction
 from limpid.cluster.engine import check_engine, engine_for
-from limpid.durable.interrupt import stopping_cleanly
+from limpid.durable.interrupt import Interrupts, stopping_cleanly
 from limpid.method import Method
 from limpid.methods import find_method
 from limpid.plan.device import computing
 from limpid.presets import naming_preset, with_preset
+from limpid.priors.load.kept import KeptNetworks
 from limpid.restoration.restorer import target_size
 from limpid.restoration.stream import restore_stream
 from limpid.run.early import check_early, probe_for
+from limpid.run.engine import Engine
 from limpid.run.events import Teller
 from limpid.run.finish import Report, dry_run_of, finish_former, join_segments, tell_done
 from limpid.run.identity import input_identity
+from limpid.run.journal import Journal
 from limpid.run.places import Places, check_output, choose_places
 from limpid.run.prepare import as_shown, check_clip, check_options, tell_clip
 from limpid.run.resume import is_complete, recall, refuse_existing, resume_or_begin, scan_once
-from limpid.run.session import make_session
+from limpid.run.session import Session, make_session
 from limpid.run.sidecar import from_sidecar
 from limpid.run.texts import with_prompts_read, with_texts
-from limpid.run.workspace import workspace
+from limpid.run.workspace import Workspace, workspace
 from limpid.settings import Settings
 from limpid.types import Clip, Progress, SettingsError
 from limpid.video import FrameReader
@@ -45,6 +49,8 @@ def upscale(
     dry_run: bool = False,
     calibrate: bool = True,
     on_event: Progress | None = None,
+    stop: threading.Event | None = None,
+    networks: KeptNetworks | None = None,
     **changes: Any,
 ) -> Report:
     """Restore a video or a folder of images and write it with its sound, subtitles and timestamps.
@@ -60,11 +66,13 @@ def upscale(
         dry_run: make the plan and the estimate, write nothing.
         calibrate: measure speed and size with a few frames first, if the run is long enough to be worth it.
         on_event: receives what `limpid.run.events` lists. When it raises, the run stops cleanly.
+        stop: set by another thread, it stops the run cleanly, within a step of the computation.
+        networks: where loaded networks stay for the next call; `limpid.Upscaler` is made of this.
 
     Raises:
         LimpidError: one of its kinds, with a sentence for the user; see `limpid.types`.
     """
-    teller = Teller(on_event)
+    teller = Teller(on_event, stop)
     settings = with_prompts_read((settings or Settings()).replace(**with_preset(changes)))
     with naming_preset(settings):
         method = find_method(settings.method, settings)
@@ -77,7 +85,7 @@ def upscale(
     check_output(places, clip, overwrite=overwrite)
     _refuse_early(clip, places, settings, method, teller)
     with (
-        stopping_cleanly() as interrupts,
+        stopping_cleanly(stop) as interrupts,
         engine_for(settings, teller, interrupts) as engine,
         workspace(places, dry_run=dry_run, keep=keep_work) as space,
     ):
@@ -87,7 +95,7 @@ def upscale(
             timeline = scan_once(clip, identity, settings, space.folder, teller)
             clip = as_shown(clip, settings)
         settings = with_texts(settings, clip, timeline, identity, space.folder, teller)
-        method = find_method(settings.method, settings)
+        method = _loading_from(networks, settings)
         teller.stage("plan")
         former = recall(space.folder, teller)
         session = make_session(places, settings, method, clip, timeline, identity, former, teller, engine)
@@ -95,19 +103,39 @@ def upscale(
             space.done = True
             return tell_done(finish_former(session, former, teller), teller)
         refuse_existing(places.output, overwrite=overwrite)
-        ready = computing(session.machine, keep_memory=session.method.cuts.reuses_freed_memory)
-        with ready, FrameReader(clip, timeline, deinterlace=settings.deinterlace) as reader:
-            if space.folder is None:
-                return dry_run_of(session, reader.read, teller, trial=calibrate)
-            with interrupts.interruptible():
-                journal = resume_or_begin(session, former, space.folder, reader.read, teller, trial=calibrate)
-            space.journal = journal
-            resumed = len(journal.finished)
-            engine.run(session, journal, reader.read, teller, interrupts)
+        return _run(session, former, space, engine, interrupts, teller, trial=calibrate, overwrite=overwrite)
+
+
+def _run(
+    session: Session,
+    former: Journal | None,
+    space: Workspace,
+    engine: Engine,
+    interrupts: Interrupts,
+    teller: Teller,
+    *,
+    trial: bool,
+    overwrite: bool,
+) -> Report:
+    """What is left to compute, and the output made of it; without a work folder only what that would be."""
+    ready = computing(session.machine, keep_memory=session.method.cuts.reuses_freed_memory)
+    with ready, FrameReader(session.clip, session.timeline, deinterlace=session.settings.deinterlace) as reader:
+        if space.folder is None:
+            return dry_run_of(session, reader.read, teller, trial=trial)
         with interrupts.interruptible():
-            report = join_segments(session, journal, teller, resumed=resumed, overwrite=overwrite)
-        space.done = True
-        return tell_done(report, teller)
+            journal = resume_or_begin(session, former, space.folder, reader.read, teller, trial=trial)
+        space.journal = journal
+        resumed = len(journal.finished)
+        engine.run(session, journal, reader.read, teller, interrupts)
+    with interrupts.interruptible():
+        report = join_segments(session, journal, teller, resumed=resumed, overwrite=overwrite)
+    space.done = True
+    return tell_done(report, teller)
+
+
+def _loading_from(networks: KeptNetworks | None, settings: Settings) -> Method:
+    """The method of the settings, which takes what is loaded already."""
+    return (networks or KeptNetworks()).method(find_method(settings.method, settings), settings)
 
 
 def _refuse_early(clip: Clip, places: Places, settings: Settings, method: Method, teller: Teller) -> None:
@@ -124,6 +152,7 @@ def restore(
     fps: Fraction | float | str = 25,
     cuts: Iterable[int] = (),
     settings: Settings | None = None,
+    networks: KeptNetworks | None = None,
     **changes: Any,
 ) -> Iterator[Any]:
     """Restore frames as they come, in bounded memory: the streaming form of `upscale`.
@@ -131,18 +160,19 @@ def restore(
     Gives the pixels that `upscale` gives to its encoder, frame by frame and of the kind that came in.
 
     Args:
-        frames: numpy arrays ``h w 3`` (uint8, uint16, or float in [0, 1]) or torch tensors ``3 h w`` (float in
-            [0, 1]), all of one kind and size.
+        frames: numpy arrays ``h w 3`` (uint8, uint16, or float in [0, 1]), torch tensors ``3 h w`` (float in
+            [0, 1]) or RGB images of PIL, all of one kind and size.
         fps: frame rate; decides how long the segments of methods are that are not local.
         cuts: numbers of the frames with which a new shot begins, ascending; nothing is looked for.
         settings, changes: as for `upscale`, without those that are about files.
+        networks: as for `upscale`.
 
     Raises:
         SettingsError: at once, for an option without effect here.
         InputError: when a frame does not fit.
     """
     settings = with_prompts_read((settings or Settings()).replace(**changes))
-    method = find_method(settings.method, settings)
+    method = _loading_from(networks, settings)
     check_options(method, settings)
     return restore_stream(frames, method=method, settings=settings, fps=_rate(fps), cuts=cuts)
 

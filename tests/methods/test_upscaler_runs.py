@@ -215,3 +215,25 @@ def test_tiny_can_share_noise_among_frames(film: Path, tmp_path: Path) -> None:
 def test_missing_weights_are_one_sentence() -> None:
     with pytest.raises(WeightsError, match=r"limpid weights convert diffvsr"):
         find_method("diffvsr", Settings())
+
+
+@pytest.mark.parametrize("name", ["upscale-a-video", "mgld-vsr"])
+def test_a_loaded_network_is_told_another_text_and_gives_what_a_new_one_does(
+    name: str, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limpid.priors.load import mgld_vsr, upscaler
+
+    settings: dict[str, Any] = {"method": name, "weights": str(folders.get(name, tmp_path / "weights")), "steps": 1}
+    if name not in folders:
+        make_random_weights(name, "tiny", tmp_path / "official")
+        convert_weights(name, tmp_path / "official", tmp_path / "weights")
+        settings |= {"guidance": "cfg", "consistency": "none"}
+    picture, text = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8), {"prompt": "a park"}
+    with limpid.Upscaler(**settings, prompt="a street at night") as kept:
+        first, read = kept.image(picture), list[str]()
+        for module in (upscaler, mgld_vsr):
+            monkeypatch.setattr(module, "from_folder", lambda *arguments: read.append("network"))
+        told = kept.image(picture, **text)
+        assert not read
+    monkeypatch.undo()
+    assert np.array_equal(told, limpid.Upscaler(**settings, **text).image(picture)) and not np.array_equal(told, first)

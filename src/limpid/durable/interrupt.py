@@ -41,16 +41,21 @@ def signals_as_interrupts() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
 
 
+STOPPED = "stopped; finished segments are kept, and the same command goes on where this one was"
+
+
 @contextlib.contextmanager
-def stopping_cleanly() -> Iterator[Interrupts]:
-    """Turns Ctrl-C and termination inside the block into `limpid.types.Interrupted`, once all is put in order."""
+def stopping_cleanly(stop: threading.Event | None = None) -> Iterator[Interrupts]:
+    """Turns Ctrl-C and termination inside the block into `limpid.types.Interrupted`, once all is put in order.
+
+    Args:
+        stop: when another thread sets it, the block is stopped in the same way.
+    """
     try:
-        with Interrupts() as interrupts:
+        with Interrupts(stop) as interrupts:
             yield interrupts
     except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped; finished segments are kept, and the same command goes on where this one was"
-        ) from None
+        raise Interrupted(STOPPED) from None
 
 
 class Interrupts:
@@ -58,12 +63,21 @@ class Interrupts:
 
     A signal in the middle of ``queue.put`` or of writing the journal could leave them in a bad state. So the handler
     only notes it, and raises at once only within `interruptible`, around the long computation.
+
+    Args:
+        stop: stands for a signal when it is set, by another thread for instance; it is seen where `check` is called.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        self._signalled = False
+        self._stop = stop
         self._interruptible = False
         self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal came, or `stop` was set."""
+        return self._signalled or (self._stop is not None and self._stop.is_set())
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -75,12 +89,12 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        first, self.requested = not self.requested, True
+        first, self._signalled = not self._signalled, True
         if first and self._interruptible:
             raise Cancelled
 
     def check(self) -> None:
-        """Raises `Cancelled` when a signal came."""
+        """Raises `Cancelled` when a signal came, or `stop` was set."""
         if self.requested:
             raise Cancelled
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from limpid.methods.upscaler_family import Upscaler, compose
+from limpid.methods.upscaler_family import FamilyMember, compose
 
-_MEMBER = Upscaler(
+_MEMBER = FamilyMember(
     name="lavie-vsr",
     steps=50,
     noise_level=50,

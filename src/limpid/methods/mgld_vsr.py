@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from limpid.diffusion.samplers import SAMPLERS
 from limpid.diffusion.schedules import Spacing, vp_steps
 from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_text_guidance
-from limpid.method import Guidance, Method, Prior, Sampler, Strategy
+from limpid.method import Guidance, Method, Sampler, Strategy
 from limpid.methods.common import MGLD_VSR_NAME, SUMMARIES, guided, motion_guided, only_one, weights_in
 from limpid.options.declare import Needs
+from limpid.priors.load.kept import LoadWithTexts
 from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
+from limpid.priors.load.upscaler import with_other_texts
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import AutoencoderName, Flow, GuidanceName, SamplerName, Settings
-from limpid.types import Placement, SettingsError, Step
+from limpid.types import SettingsError, Step
 
 _STEPS = 50
 _SAMPLER: SamplerName = "ddpm"
@@ -100,14 +103,12 @@ def mgld_vsr(
 def method_of(files: MGLDVSRFiles, book: PromptBook, sampler: Sampler) -> Method:
     """The method without options that change the loop: networks, texts, sampler."""
     folder = files.folder
-
-    def load(placement: Placement) -> Prior:
-        return load_mgld_vsr(files, placement, book=book)
-
     return Method(
         name=MGLD_VSR_NAME,
         summary=SUMMARIES[MGLD_VSR_NAME],
-        load=load,
+        load=LoadWithTexts(
+            partial(load_mgld_vsr, files, book=book), partial(with_other_texts, folder=folder, book=book)
+        ),
         scale=4,
         steps=int(read_card(folder).defaults.get("steps", _STEPS)),
         make_schedule=lambda num_steps: _schedule(folder, num_steps),

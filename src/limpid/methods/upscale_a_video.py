@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from limpid.methods.upscaler_family import LIGHT, Upscaler, compose
+from limpid.methods.upscaler_family import LIGHT, FamilyMember, compose
 from limpid.priors import prompts as words
 
-_MEMBER = Upscaler(
+_MEMBER = FamilyMember(
     name="upscale-a-video",
     steps=30,
     noise_level=120,

@@ -1,13 +1,14 @@
 """What the methods share that stand on the SD x4 upscaler: Upscale-A-Video, DiffVSR, LaVie's upscaler, and itself.
 
-They differ in a few values, an `Upscaler` each, which stand in the files named after them; `compose` makes methods of
-these. Its keyword parameters are the options of the method, by the names of `limpid.settings`.
+They differ in a few values, a `FamilyMember` each, which stand in the files named after them; `compose` makes methods
+of these. Its keyword parameters are the options of the method, by the names of `limpid.settings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,15 @@ from limpid.diffusion.schedules import vp_steps
 from limpid.flow.estimate import DISFlow, LastFlows
 from limpid.flow.installed import flow_estimator
 from limpid.guidance.choice import choose_text_guidance
-from limpid.method import Guidance, Method, Prior, Strategy
+from limpid.method import Guidance, Method, Strategy
 from limpid.methods.common import SUMMARIES, guided, motion_guided, weights_in
+from limpid.priors.load.kept import LoadWithTexts
 from limpid.priors.load.schedule_config import read_betas, read_schedule
-from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler
+from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler, with_other_texts
 from limpid.priors.prompts import PromptBook, parse_prompts
 from limpid.settings import AutoencoderName, Flow, GuidanceName, Settings
 from limpid.spellings import parse_consistency, parse_steps
-from limpid.types import Placement, SettingsError, Step, WeightsError
+from limpid.types import SettingsError, Step, WeightsError
 
 _WINDOW_FRAMES = 8
 RELEASED_FLOW_THRESHOLD = (0.001, 0.05)
@@ -38,7 +40,7 @@ LIGHT = "light_vae"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upscaler:
+class FamilyMember:
     """What one member of the family is: its defaults, and what its released weights ask for."""
 
     name: str
@@ -64,7 +66,7 @@ class Upscaler:
 
 
 def compose(
-    member: Upscaler,
+    member: FamilyMember,
     *,
     weights: str | None = None,
     prompt: str = "",
@@ -108,7 +110,7 @@ def _guidance(name: GuidanceName | None, scale: float | None, book: PromptBook, 
     return choose_text_guidance(name, scale, default_scale=own_scale, told=book.tells)
 
 
-def _consistency_names(member: Upscaler, consistency: str | None) -> frozenset[str]:
+def _consistency_names(member: FamilyMember, consistency: str | None) -> frozenset[str]:
     names = member.consistency if consistency is None else parse_consistency(consistency)
     if "filter" in names:
         raise SettingsError(f"consistency filter does not fit the method {member.name}; it is for image networks")
@@ -117,7 +119,7 @@ def _consistency_names(member: Upscaler, consistency: str | None) -> frozenset[s
     return names
 
 
-def _check_joint(member: Upscaler, names: frozenset[str], joint_frames: int | None) -> None:
+def _check_joint(member: FamilyMember, names: frozenset[str], joint_frames: int | None) -> None:
     """Frames by themselves are the same in every segment, so that there is nothing to merge."""
     if joint_frames is not None and not member.temporal and not names & {"propagation", "motion"}:
         raise SettingsError(
@@ -126,17 +128,16 @@ def _check_joint(member: Upscaler, names: frozenset[str], joint_frames: int | No
         )
 
 
-def member_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
+def member_of(member: FamilyMember, files: UpscalerFiles, book: PromptBook, level: int, autoencoder: str) -> Method:
     """A member of the family without options that change the loop: networks, texts and noise level."""
     folder = files.folder
-
-    def load(placement: Placement) -> Prior:
-        return load_upscaler(files, placement, book=book, noise_level=level)
-
     return Method(
         name=member.name,
         summary=SUMMARIES[member.name],
-        load=load,
+        load=LoadWithTexts(
+            partial(load_upscaler, files, book=book, noise_level=level),
+            partial(with_other_texts, folder=folder, book=book),
+        ),
         scale=4,
         steps=int(read_card(folder).defaults.get("steps", member.steps)),
         make_schedule=lambda num_steps: _schedule(member, folder, num_steps),
@@ -147,12 +148,12 @@ def member_of(member: Upscaler, files: UpscalerFiles, book: PromptBook, level: i
     )
 
 
-def guidance_scale_of(member: Upscaler, folder: Path) -> float:
+def guidance_scale_of(member: FamilyMember, folder: Path) -> float:
     """The scale that the weights were trained for, or the member's own."""
     return float(read_card(folder).defaults.get("guidance_scale", member.guidance_scale))
 
 
-def prompt_book(member: Upscaler, prompt: str, negative: str | None, prompts: str | None) -> PromptBook:
+def prompt_book(member: FamilyMember, prompt: str, negative: str | None, prompts: str | None) -> PromptBook:
     """What the network is told in words, with what the authors add to every text."""
     return PromptBook(
         prompt=prompt,
@@ -162,7 +163,7 @@ def prompt_book(member: Upscaler, prompt: str, negative: str | None, prompts: st
     )
 
 
-def check_member_options(member: Upscaler, *, autoencoder: str | None, released: bool) -> None:
+def check_member_options(member: FamilyMember, *, autoencoder: str | None, released: bool) -> None:
     """Refuses what would have no effect."""
     if autoencoder is not None and len(member.autoencoder_folders) == 1:
         raise SettingsError(f"autoencoder has no effect with the method {member.name}, which has one; leave it out")
@@ -182,7 +183,7 @@ _DECODE_BYTES_PER_PX = {"image": 50_000, "video": 130_000, "light": 50_000}
 decoder takes much less, but with a strength below 1 the encoder, which is the full one, is called with these cuts."""
 
 
-def _cuts(member: Upscaler, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> Blended:
+def _cuts(member: FamilyMember, consistency: frozenset[str], joint_frames: int | None, *, released: bool) -> Blended:
     """Windows, tiles, decoder chunks, and how segments meet.
 
     Windows that are blended once lie 4 frames apart, others 8 less their overlap; segments start on that grid, and so
@@ -246,7 +247,7 @@ def family_strategy(
 
 
 def files_of(
-    member: Upscaler,
+    member: FamilyMember,
     folder: Path,
     autoencoder: AutoencoderName | None,
     *,
@@ -275,7 +276,7 @@ def files_of(
     return replace(files, lr_weight=decoder_weight)
 
 
-def _schedule(member: Upscaler, folder: Path, num_steps: int) -> tuple[Step, ...]:
+def _schedule(member: FamilyMember, folder: Path, num_steps: int) -> tuple[Step, ...]:
     """DDIM's timesteps as the weights were trained: the scheduler's config, but for the betas of some."""
     config = read_schedule(folder / "scheduler")
     betas = read_betas(folder / "scheduler", force_linear=member.linear_betas)

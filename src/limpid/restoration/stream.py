@@ -10,7 +10,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,11 +18,11 @@ from limpid.plan.device import Machine, choose_machine, computing
 from limpid.plan.segments import Cutting, Stretch, make_segment, next_core
 from limpid.restoration.chunk import Carry
 from limpid.restoration.chunks import ChunkLoop, Ladder
+from limpid.restoration.frame_kind import FrameKind
 from limpid.restoration.restorer import Restorer, target_size
 from limpid.restoration.sizes import held_frames, sizes_of
 from limpid.settings import Settings
-from limpid.types import InputError, Segment, SettingsError, Window
-from limpid.video.picture import quantise
+from limpid.types import Segment, SettingsError, Window
 
 
 def restore_stream(
@@ -75,52 +74,6 @@ def split_shots(frames: Iterator[tuple[int, Any]], cuts: list[int]) -> Iterator[
         yield shot()
         if bounds:
             bounds.popleft()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FrameKind:
-    """What the frames are, so that results can be given back in the same form."""
-
-    is_tensor: bool
-    dtype: Any
-    height: int
-    width: int
-
-    @classmethod
-    def of(cls, frame: Any) -> FrameKind:
-        shape = tuple(getattr(frame, "shape", ()))
-        if isinstance(frame, Tensor) and len(shape) == 3 and shape[0] == 3 and frame.is_floating_point():
-            return cls(is_tensor=True, dtype=frame.dtype, height=shape[1], width=shape[2])
-        known = isinstance(frame, np.ndarray) and (frame.dtype in (np.uint8, np.uint16) or frame.dtype.kind == "f")
-        if known and len(shape) == 3 and shape[2] == 3:
-            return cls(is_tensor=False, dtype=frame.dtype, height=shape[0], width=shape[1])
-        says = f"{type(frame).__name__} {getattr(frame, 'dtype', '')} {shape}"
-        raise InputError(f"a frame is {says}; give numpy arrays h w 3 or float torch tensors 3 h w")
-
-    @property
-    def most(self) -> float:
-        """What stands for 1.0."""
-        whole = not self.is_tensor and self.dtype.kind == "u"
-        return float(np.iinfo(self.dtype).max) if whole else 1.0
-
-    def to_tensor(self, frame: Any, index: int) -> Tensor:
-        """``3 h w`` float32 in [0, 1] on the CPU."""
-        if FrameKind.of(frame) != self:
-            raise InputError(f"frame {index} is not like the first one: {FrameKind.of(frame)} instead of {self}")
-        if self.is_tensor:
-            tensor: Tensor = frame.detach().to("cpu", torch.float32)
-            return tensor
-        scaled = np.divide(frame.transpose(2, 0, 1), np.float32(self.most), dtype=np.float32)
-        return torch.from_numpy(np.ascontiguousarray(scaled))
-
-    def from_tensor(self, frame: Tensor) -> Any:
-        """``3 H W`` in [0, 1] -> a frame as they came."""
-        if self.is_tensor:
-            return frame.to(self.dtype)
-        if self.dtype.kind == "f":
-            return np.ascontiguousarray(frame.permute(1, 2, 0).numpy(), dtype=self.dtype)
-        # Rounded where files are, so that both give the same pixels.
-        return quantise(frame[None], 8 * self.dtype.itemsize, frame.shape[1], frame.shape[2])[0]
 
 
 @dataclasses.dataclass

@@ -27,12 +27,14 @@ finished segments are kept.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from limpid.types import Progress
+from limpid.durable.interrupt import STOPPED
+from limpid.types import Interrupted, Progress
 
 PROGRESS_INTERVAL_S = 0.2
 
@@ -42,6 +44,8 @@ class Teller:
     """Sends events to a callback and keeps what must be in the report."""
 
     callback: Progress | None = None
+    stop: threading.Event | None = None
+    """When it is set, the run ends where it would tell that it goes on."""
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     stage_s: dict[str, float] = field(default_factory=dict)
@@ -49,6 +53,8 @@ class Teller:
     _stage: tuple[str, float] | None = None
 
     def tell(self, event: str, **values: Any) -> None:
+        if event in ("stage", "progress") and self.stop is not None and self.stop.is_set():
+            raise Interrupted(STOPPED)
         if self.callback is not None:
             self.callback({"event": event, **values})
 

@@ -202,6 +202,7 @@ class _Runner:
 
     def _on_share(self, chunk: Segment, share: float) -> None:
         self.sink.check()
+        self.job.interrupts.check()
         self.meter.update(self.made + share * self._of_use(chunk))
         rate = self.meter.rate()
         if rate is not None and not self.rate_known and self.meter.elapsed_s() >= RATE_AFTER_S:

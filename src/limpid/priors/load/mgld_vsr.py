@@ -37,8 +37,7 @@ def load_mgld_vsr(files: MGLDVSRFiles, placement: Placement, *, book: PromptBook
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
-    warnings: list[str] = []
-    prompts = embed(files.folder, book, placement, warnings.append)
+    prompts = embed(files.folder, book, placement)
     unet, vae = load_mgld_vsr_networks(files, placement)
     free_memory()  # of the files and of other layouts
     return MGLDVSRPrior(
@@ -48,7 +47,7 @@ def load_mgld_vsr(files: MGLDVSRFiles, placement: Placement, *, book: PromptBook
         dtype=placement.dtype,
         decoder_weight=files.decoder_weight if files.temporal_decoder else 0.0,
         latent_scale=float(vae.config.scaling_factor),
-        warnings=tuple(warnings),
+        warnings=prompts.warnings,
     )
 
 

@@ -34,17 +34,16 @@ def load_stream_diffvsr(files: StreamDiffVSRFiles, placement: Placement) -> Stre
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
-    warnings: list[str] = []
-    prompt = embed(files.folder, PromptBook(), placement, warnings.append).positive(0)
+    prompts = embed(files.folder, PromptBook(), placement)
     networks = load_stream_networks(files, placement)
     free_memory()  # of the files and of other layouts
     return StreamDiffVSRPrior(
         networks=Parts(placement, **networks),
-        prompt=prompt.to(placement.device, placement.dtype),
+        prompt=prompts.positive(0).to(placement.device, placement.dtype),
         device=placement.device,
         dtype=placement.dtype,
         latent_scale=float(networks["vae"].config.scaling_factor),
-        warnings=tuple(warnings),
+        warnings=prompts.warnings,
     )
 
 

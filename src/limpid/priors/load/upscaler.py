@@ -7,8 +7,8 @@ never lies in memory beside the denoiser.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class EmbeddedPrompts:
 
     book: PromptBook
     embeddings: Mapping[str, Tensor]
+    warnings: tuple[str, ...] = ()
+    """A sentence for each text that was cut off."""
 
     def positive(self, shot: int) -> Tensor:
         return self.embeddings[self.book.for_shot(shot)]
@@ -78,8 +80,7 @@ def load_upscaler(
     from limpid.plan.allocator import free_memory
     from limpid.priors.load.offload import Parts
 
-    warnings: list[str] = []
-    prompts = embed(files.folder, book, placement, warnings.append)
+    prompts = embed(files.folder, book, placement)
     unet = load_unet(files, placement)
     vae = load_autoencoder(files, placement)
     free_memory()  # of the files and of other layouts
@@ -92,18 +93,23 @@ def load_upscaler(
         dtype=placement.dtype,
         latent_scale=float(vae.config.scaling_factor),
         lr_weight=files.lr_weight,
-        warnings=tuple(warnings),
+        warnings=prompts.warnings,
     )
 
 
-def embed(
-    folder: Path, book: PromptBook, placement: Placement, tell: Callable[[str], None] | None = None
-) -> EmbeddedPrompts:
+def embed(folder: Path, book: PromptBook, placement: Placement) -> EmbeddedPrompts:
     from limpid.priors.text import encode_once
 
-    texts = book.all()
-    embeddings = encode_once(folder, texts, placement.device, placement.dtype, tell)
-    return EmbeddedPrompts(book=book, embeddings={text: e[None] for text, e in zip(texts, embeddings, strict=True)})
+    texts, warnings = book.all(), list[str]()
+    embeddings = encode_once(folder, texts, placement.device, placement.dtype, warnings.append)
+    by_text = {text: e[None] for text, e in zip(texts, embeddings, strict=True)}
+    return EmbeddedPrompts(book=book, embeddings=by_text, warnings=tuple(warnings))
+
+
+def with_other_texts(prior: Any, placement: Placement, *, folder: Path, book: PromptBook) -> Any:
+    """A prior with the same networks, told the texts of another book; it has fields ``prompts`` and ``warnings``."""
+    prompts = embed(folder, book, placement)
+    return replace(prior, prompts=prompts, warnings=prompts.warnings)
 
 
 def load_unet(files: UpscalerFiles, placement: Placement) -> Any:
