@@ -165,14 +165,14 @@ def test_chunks_lie_where_they_lie_without_workers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("cuts", "carries"), CUTS, ids=["local", "blended", "carrying"])
 def test_workers_that_die_cost_nothing_but_time(tmp_path: Path, cuts: Cuts, carries: bool) -> None:
-    deaths = iter([11, 33, 55, 80])
-    next_death, lock = [next(deaths)], threading.Lock()
+    deaths, lock = {11, 33, 55, 80}, threading.Lock()
 
     def die(name: str, chunk: Chunk) -> None:
+        """The first chunk that holds one of these frames: four segments, each of which fails once."""
+        core = chunk.segment.core
         with lock:
-            dies = next_death[0] is not None and chunk.segment.core.start >= next_death[0]
-            if dies:
-                next_death[0] = next(deaths, None)  # type: ignore[call-overload]
+            dies = {frame for frame in deaths if core.start <= frame < core.stop}
+            deaths.difference_update(dies)
         if dies:
             crew.kill(name)
             raise RuntimeError("nobody hears this")
