@@ -107,7 +107,7 @@ def test_the_journal_key_holds_what_shows_nowhere_else() -> None:
     left_out = Settings().to_dict().keys() - Settings().key().keys()
     assert left_out == {
         *("preset_name", "device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
-        *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster", "mixed"),
+        *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster"),
     }
     key = Settings(fps=Fraction(25), crf=20, steps=3).key()
     assert key["crf"] == 20 and list(key) == [name for name in Settings().to_dict() if name not in left_out]

@@ -369,14 +369,6 @@ class Settings(Options):
         in_key=False,
         pattern=CLUSTER_NAMES,
     )
-    mixed: bool = option(
-        False,
-        MACHINE,
-        "files",
-        "allow workers on unlike machines, each shot on one kind",
-        in_key=False,
-        needs=Needs("mixed has no effect without workers or cluster; leave it out", {"workers": None, "cluster": None}),
-    )
     threads: int | None = option(
         None, MACHINE, "always", "processor threads (default: all that may be used)", least=1, most=256, in_key=False
     )
@@ -385,7 +377,6 @@ class Settings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.refuse(scale=self.scale, height=self.height)
-        self.refuse(mixed=self.mixed, workers=self.workers, cluster=self.cluster)
 
 
 def schema() -> dict[str, Any]:

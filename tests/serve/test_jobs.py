@@ -183,6 +183,15 @@ def test_settings_of_a_waiting_job_can_be_changed(client: Client, films: Path) -
     assert client.patch(f"/jobs/{job}", {"settings": {}}).code in ("state", "output")
 
 
+@pytest.mark.parametrize("settings", [{"cluster": "203.0.113.1:6379"}, {"workers": "2"}])
+def test_a_job_cannot_choose_the_machines_that_compute_it(
+    client: Client, films: Path, settings: dict[str, str]
+) -> None:
+    said = client.post("/jobs", {"input": film(films / "a.mp4"), "settings": settings})
+    assert (said.status, said.code) == (422, "settings")
+    assert "cannot choose the machines" in said.json["error"]["message"]
+
+
 def test_presets_are_kept_and_used(client: Client, films: Path) -> None:
     kept = client.put("/presets/my%20film", {"settings": {"scale": 2, "crf": 9}, "description": "for films"})
     assert kept.json == {

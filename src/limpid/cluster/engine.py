@@ -98,7 +98,7 @@ class Workers:
         self.stack.callback(crew.close)
         self._roster = Roster(crew=crew, settings=settings, threads=each, warn=self.teller.warn)
         self._gather()
-        card = self._roster.settle(mixed=settings.mixed)
+        card = self._roster.settle()
         return Machine(**card.machine)
 
     def _hire(self, settings: Settings, threads: int | None) -> tuple[Crew, int | None]:

@@ -105,15 +105,14 @@ class Roster:
         self.members.pop(name, None)
         self.crew.dismiss(name)
 
-    def settle(self, *, mixed: bool) -> WorkerCard:
-        """Decide what workers must be like: as most of those who are there. Others are refused, unless ``mixed``."""
+    def settle(self) -> WorkerCard:
+        """Decide what workers must be like: as most of those who are there. Others are refused."""
         counts = Counter(member.kind for member in self.present)
         kind = counts.most_common(1)[0][0]
         card = next(member.card for member in self.present if member.kind == kind and member.card)
-        if not mixed:
-            self.facts = card.facts
-            for member in self.present:
-                self._check(member)
+        self.facts = card.facts
+        for member in self.present:
+            self._check(member)
         return card
 
     def budget(self) -> Budget:
@@ -144,5 +143,5 @@ def refusal(card: WorkerCard, unlike: list[str]) -> str:
     """Why a worker is not used."""
     return (
         f"the worker on {card.node} is not used, because its results could differ: {', '.join(unlike)}; "
-        "make it like the others, or say --mixed"
+        "make it like the others"
     )

@@ -16,7 +16,7 @@ _FORMAT = 1
 MAX_BYTES = 16 << 20
 _FILES = ("weights", "caption_model")
 """Settings that may name a file or folder."""
-_WHERE = ("workers", "cluster", "mixed")
+_WHERE = ("workers", "cluster")
 """Where an output was computed; a sidecar may come from anyone, and must not send a film to a cluster of theirs."""
 
 

@@ -32,6 +32,8 @@ from limpid.types import LimpidError
 
 _FILE_SETTINGS = ("weights", "prompts", "caption_model")
 """Settings that can name a file: it must lie inside the roots, too."""
+_PLACE_SETTINGS = ("workers", "cluster")
+"""Settings that say which machines compute: who runs the server decides that, not who asks it."""
 _TEXT_OF_PROMPTS = re.compile(r"\s*\d+\s*:")
 
 
@@ -45,6 +47,11 @@ def settings_of(roots: Roots, given: Mapping[str, Any], preset: str | None) -> S
         settings = Settings.from_dict(with_preset({**given, "preset_look": preset or None}))
     except LimpidError as error:
         raise refused(error, "settings") from None
+    for name in _PLACE_SETTINGS:
+        if getattr(settings, name) is not None:
+            raise Refusal(
+                422, "settings", f"{name}: a job cannot choose the machines that compute it", field="settings"
+            )
     for name in _FILE_SETTINGS:
         _check_file(roots, name, getattr(settings, name))
     return settings
