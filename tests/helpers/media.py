@@ -16,6 +16,8 @@ import av
 import cv2
 import numpy as np
 
+from limpid.video.priority import kept_priority
+
 os.environ.setdefault("SVT_LOG", "1")
 STAMP_BITS = 10
 _QUIET = {"libx264": {"preset": "veryfast"}, "libx265": {"preset": "veryfast", "x265-params": "log-level=none"}}
@@ -125,7 +127,9 @@ def make_video(
         for i in range(frames):
             frame = to_frame(draw(i), pix_fmt, **(tags or {}))
             frame.pts, frame.time_base = (i if pts is None else pts[i]), time_base or 1 / fps
-            out.mux(stream.encode(frame))
+            with kept_priority():
+                packets = stream.encode(frame)
+            out.mux(packets)
         out.mux(stream.encode(None))
         if sound is not None:
             _write_sine(out, sound, float(frames / fps))

@@ -18,6 +18,7 @@ import numpy as np
 from limpid.types import OutputSpec, SettingsError
 from limpid.video.extras import av1_params, x26x_params
 from limpid.video.picture import encodable_color, to_av_frame
+from limpid.video.priority import kept_priority
 
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 AV1_PRESETS = tuple(str(n) for n in range(14))
@@ -166,7 +167,8 @@ def add_video_stream(container: Any, spec: OutputSpec) -> Any:
     _tag_colors(context, spec)
     if setup.codec_tag is not None and container.format.name in ("mp4", "mov"):
         context.codec_tag = setup.codec_tag
-    context.open()
+    with kept_priority():
+        context.open()
     context.reorder_depth = REORDER_DEPTH.get(spec.codec, 0)  # libx265's wrapper leaves it at 0
     stream.time_base = spec.time_base
     return stream

@@ -13,6 +13,7 @@ import numpy as np
 
 from limpid.video.encode import repeatable_x264
 from limpid.video.opening import open_input
+from limpid.video.priority import kept_priority
 
 _GLOBAL_HEADER = 1 << 22
 """As in MP4 and Matroska files: headers are not counted as bits of the first frame, nor repeated."""
@@ -102,7 +103,8 @@ def _encoder(codec: str, height: int, width: int, options: dict[str, str], bit_r
     context.flags |= _GLOBAL_HEADER
     if bit_rate is not None:
         context.bit_rate = int(bit_rate)
-    context.open()
+    with kept_priority():
+        context.open()
     return context
 
 
