@@ -1,6 +1,7 @@
 # make demo   create .venv, upscale the clip in examples/, say where the result and the before/after picture are
 # make test   create .venv, run the whole test suite
 # make check  lint, formatting, types
+# make site   the documentation as a site, in build/site
 #
 # Everything is installed into .venv from the package index, with the exact versions of constraints.txt.
 # Another Python: make test PYTHON=python3.12. A CUDA build of torch: see docs/install.md.
@@ -16,7 +17,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TORCH := torch==2.13.0
 
-.PHONY: all demo test check lint types format install dev clean
+.PHONY: all demo test check lint types format install dev site clean
 .DELETE_ON_ERROR:
 
 all: check test
@@ -55,6 +56,11 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+# Without torch: a few seconds on a new machine. A warning is an error.
+site: $(VENV)/.created
+	$(BIN)/python -m pip install --quiet zensical -c constraints.txt
+	$(BIN)/zensical build --strict --clean
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

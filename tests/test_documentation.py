@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ import bad_files
 import cv2
 import image_networks
 import pytest
-from doc_pages import PAGES, REPOSITORY, Block, all_blocks, anchors, links, name_of, shell_lines
+from doc_pages import PAGES, REPOSITORY, Block, all_blocks, anchors, links, name_of, shell_lines, without_code
 
 from limpid.cli.main import COMMANDS, main
 from limpid.cli.options import given_settings
@@ -37,7 +38,7 @@ class ParsedError(BaseException):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder of somebody who reads along, with the files that examples name."""
-    bad_files.video(tmp_path / "film.mp4", frames=13, fps=1)
+    bad_files.video(tmp_path / "film.mp4", frames=7, fps=Fraction(1, 2))
     for name in ("a.mp4", "b.mp4", "in.mp4", "videos/a.mp4", "videos/b.mov", "clips/a.mp4", "clips/b.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         large = name.startswith("clips")
@@ -68,10 +69,11 @@ def test_every_block_has_a_language_and_every_mark_a_block(page: Path) -> None:
     assert len(re.findall(r"^ *<!-- (?:not run|needs):", text, re.MULTILINE)) == sum(
         bool(block.not_run or block.needs) for block in found
     )
+    assert not re.findall(r"^    limpid .*", without_code(text), re.MULTILINE), "commands stand between fences"
     for block in found:
         assert block.language in LANGUAGES, f"{block} has the language {block.language!r}"
-        commands = re.findall(r"^(?:limpid|pip|python|make|docker) .*$", block.text, re.MULTILINE)
-        form = all("[options]" in command for command in commands)
+        commands = re.match(r"(?:limpid|pip|python|make|docker) .*", block.text)
+        form = commands is None or "[options]" in commands[0]
         assert block.language != "text" or form, f"{block} has commands; call it sh"
 
 
@@ -192,6 +194,17 @@ def test_named_files_modules_and_commands_exist(page: Path) -> None:
         assert found, f"{page.name} names {name}"
     for command in re.findall(r"`limpid ([a-z]+)[ `]", text):
         assert command in COMMANDS, f"{page.name} names limpid {command}"
+
+
+def test_the_reference_is_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``python scripts/make_reference.py`` writes it anew; so does this test with LIMPID_UPDATE=1."""
+    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
+    script = importlib.import_module("make_reference")
+    for name, text in script.pages().items():
+        if os.environ.get("LIMPID_UPDATE") == "1":
+            (script.FOLDER / name).write_text(text)
+        assert (script.FOLDER / name).read_text() == text, f"{name} is old: python scripts/make_reference.py"
+    assert {path.name for path in script.FOLDER.iterdir()} == set(script.pages())
 
 
 def find(name: str) -> bool:
