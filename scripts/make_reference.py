@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import limpid
 from limpid.checkpoints.manifest import ENTRIES
@@ -49,8 +50,7 @@ def commands() -> Iterator[str]:
 
 def help_of(call: list[str]) -> str:
     """The help in the width of the documentation, whatever the terminal."""
-    os.environ["COLUMNS"] = str(HELP_WIDTH)
-    with contextlib.redirect_stdout(io.StringIO()) as text:
+    with patch.dict(os.environ, COLUMNS=str(HELP_WIDTH)), contextlib.redirect_stdout(io.StringIO()) as text:
         main([*call, "--help"])
     return text.getvalue()
 

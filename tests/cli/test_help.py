@@ -1,4 +1,4 @@
-"""``docs/cli-help.txt`` is what ``--help`` prints; ``LIMPID_UPDATE=1 pytest tests/cli/test_help.py`` writes it anew."""
+"""What ``--help`` prints; that docs/reference/commands.md has it is for tests/test_documentation.py."""
 
 from __future__ import annotations
 
@@ -15,20 +15,6 @@ import pytest
 from limpid.cli.main import COMMANDS
 
 CALLS = [["--help"], *([command, "--help"] for command in COMMANDS)]
-
-
-@pytest.fixture
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-
-
-@pytest.mark.usefixtures("wide")
-def test_the_committed_help_is_the_help(cli: Callable[..., Any], repository: Path) -> None:
-    text = "\n".join(f"$ limpid {' '.join(call)}\n{cli(*call).out}" for call in CALLS)
-    committed = repository / "docs" / "cli-help.txt"
-    if os.environ.get("LIMPID_UPDATE") == "1":
-        committed.write_text(text)
-    assert text == committed.read_text(), "the help changed: LIMPID_UPDATE=1 pytest tests/cli/test_help.py"
 
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
