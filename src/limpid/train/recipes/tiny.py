@@ -49,12 +49,12 @@ def tiny_vivid() -> Recipe:
         objective=TinyVivid(),
         trainable=("all",),
         clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", teacher=True),
-        steps=4000,
+        steps=12_000,
         batch=3,
         optimizer=Optimizer(
-            rate=4e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
+            rate=3.5e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
         ),
-        average=0.998,
+        average=0.999,
         source="ours",
     )
     return Recipe(
@@ -79,7 +79,7 @@ def small_tiny_vivid() -> Recipe:
         clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", teacher=True),
         steps=12,
         batch=2,
-        optimizer=Optimizer(rate=3e-3),
+        optimizer=Optimizer(rate=1e-3),
         average=0.9,
     )
     return Recipe(name="tiny/vivid", summary="a still smaller one, for tests", stages=(stage,))
