@@ -220,6 +220,7 @@ SAME_NAMES = {
     "DESCRIPTION": "the text above a command's options",
     "USAGE": "the first line of a command's help",
     "ACTIONS": "the words that a command with sub-commands takes",
+    "PARSERS": "the parsers of those words",
 }
 """Public names that more than one module may define, because every module of a kind has one: name -> why."""
 

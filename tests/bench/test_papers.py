@@ -20,7 +20,7 @@ from limpid.bench.published import published
 from limpid.bench.worker import BASELINES, RECONSTRUCT
 from limpid.checkpoints.manifest import ENTRIES
 from limpid.cli.parser import parse
-from limpid.cli.train import _parser as train_parser
+from limpid.cli.train import make_parser as train_parser
 from limpid.methods import METHODS
 from limpid.metrics.catalogue import METRICS
 from limpid.settings import Settings

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from limpid.cli.bench_guidance import guidance
-from limpid.cli.bench_paper import paper
+from limpid.cli.bench_guidance import guidance, guidance_parser
+from limpid.cli.bench_paper import paper, paper_parser
 from limpid.cli.bench_run import run_parser, run_rows, run_settings
 from limpid.cli.parser import Parser, parse
 from limpid.cli.words import shown
@@ -32,13 +32,17 @@ DESCRIPTION = """Measurements that can be repeated and compared.
 limpid bench ACTION --help has the options of each."""
 
 
+def make_parser() -> Parser:
+    parser = Parser("limpid bench", usage=USAGE, description=DESCRIPTION)
+    parser.add_argument("action", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
+    return parser
+
+
 def command(arguments: list[str]) -> int:
     """Run one action; 0, or 1 when rows of a run failed or a data set is not complete. Raises LimpidError."""
     if arguments and arguments[0] in ACTIONS:
         return ACTIONS[arguments[0]](arguments[1:])
-    parser = Parser("limpid bench", usage=USAGE, description=DESCRIPTION)
-    parser.add_argument("action", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
-    parse(parser, arguments)
+    parse(make_parser(), arguments)
     raise SettingsError(f"options come after the action: limpid bench {next(iter(ACTIONS))} ... (see --help)")
 
 
@@ -46,7 +50,7 @@ def command(arguments: list[str]) -> int:
 
 
 def _run_action(arguments: list[str]) -> int:
-    options = parse(_run_parser("run", "Upscale and measure every clip of a data set."), arguments)
+    options = parse(_run_parser(), arguments)
     from limpid.bench.ablation import parse_methods
 
     if options.methods is None:
@@ -55,7 +59,7 @@ def _run_action(arguments: list[str]) -> int:
 
 
 def ablation(arguments: list[str]) -> int:
-    options = parse(_run_parser("ablation", "Run the rows of the methods' ablation tables."), arguments)
+    options = parse(_ablation_parser(), arguments)
     from limpid.bench.ablation import ablation_variants
 
     names = None if options.methods is None else [name.strip() for name in options.methods.split(",")]
@@ -63,7 +67,15 @@ def ablation(arguments: list[str]) -> int:
     return run_rows(options, variants, missing)
 
 
-def _run_parser(action: str, description: str) -> Parser:
+def _run_parser() -> Parser:
+    return _rows_parser("run", "Upscale and measure every clip of a data set.")
+
+
+def _ablation_parser() -> Parser:
+    return _rows_parser("ablation", "Run the rows of the methods' ablation tables.")
+
+
+def _rows_parser(action: str, description: str) -> Parser:
     usage = USAGE.splitlines()[action == "ablation"].removeprefix("usage: ").strip()
     parser = run_parser(action, usage=usage, description=description)
     parser.add_argument(
@@ -75,13 +87,17 @@ def _run_parser(action: str, description: str) -> Parser:
 # ------------------------------------------------------------------------------------------ report, data sets
 
 
-def report(arguments: list[str]) -> int:
+def _report_parser() -> Parser:
     parser = Parser(
         "limpid bench report", usage="limpid bench report RUN... [--out DIR]", description="Write the tables."
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders that limpid bench run made")
     parser.add_argument("--out", metavar="DIR", help="where the files go (default: the first run)")
-    options = parse(parser, arguments)
+    return parser
+
+
+def report(arguments: list[str]) -> int:
+    options = parse(_report_parser(), arguments)
     from limpid.bench.report import write_report
 
     out = None if options.out is None else Path(options.out)
@@ -90,14 +106,18 @@ def report(arguments: list[str]) -> int:
     return 0
 
 
-def datasets(arguments: list[str]) -> int:
+def _datasets_parser() -> Parser:
     parser = Parser(
         "limpid bench datasets", usage=USAGE.splitlines()[-1].strip(), description="List or check data sets."
     )
     parser.add_argument("--dataset", metavar="NAME", help="the one to check")
     parser.add_argument("--root", metavar="DIR", help="where it lies")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
-    options = parse(parser, arguments)
+    return parser
+
+
+def datasets(arguments: list[str]) -> int:
+    options = parse(_datasets_parser(), arguments)
     if (options.dataset is None) != (options.root is None):
         raise SettingsError("--dataset and --root go together: which set to check, and where it lies")
     return _list_datasets(options.json) if options.dataset is None else _check(options)
@@ -139,4 +159,13 @@ ACTIONS: dict[str, Callable[[list[str]], int]] = {
     "guidance": guidance,
     "report": report,
     "datasets": datasets,
+}
+
+PARSERS: dict[str, Callable[[], Parser]] = {
+    "run": _run_parser,
+    "ablation": _ablation_parser,
+    "paper": paper_parser,
+    "guidance": guidance_parser,
+    "report": _report_parser,
+    "datasets": _datasets_parser,
 }

@@ -17,7 +17,7 @@ _PROGRESS_EVERY_S = 5.0
 
 def guidance(arguments: list[str]) -> int:
     """Draw the pictures that are missing, measure them, print the table; returns 0. Raises LimpidError."""
-    options = parse(_parser(), arguments)
+    options = parse(guidance_parser(), arguments)
     names = tuple(name.strip() for name in options.guidance.split(","))
     for name in names:
         if name not in _CHOICES:
@@ -44,7 +44,7 @@ def guidance(arguments: list[str]) -> int:
     return 0
 
 
-def _parser() -> Parser:
+def guidance_parser() -> Parser:
     parser = Parser(
         "limpid bench guidance",
         usage=USAGE,

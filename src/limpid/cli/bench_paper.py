@@ -29,7 +29,7 @@ Any clips can stand in for a data set: --dataset folder --root DIR."""
 
 def paper(arguments: list[str]) -> int:
     """Show or run a table; 1 when a row failed. Raises LimpidError."""
-    options = parse(_parser(), arguments)
+    options = parse(paper_parser(), arguments)
     if options.markdown:
         return _print_page(options)
     from limpid.bench.papers import PAPERS, find_paper, find_part
@@ -44,7 +44,7 @@ def paper(arguments: list[str]) -> int:
     return _table(options, each, find_part(each, options.table))
 
 
-def _parser() -> Parser:
+def paper_parser() -> Parser:
     parser = run_parser("paper", usage=USAGE, description=DESCRIPTION, required=False)
     parser.add_argument("name", nargs="?", metavar="NAME", help="upscale-a-video, mgld-vsr, diffvsr or dc-vsr")
     parser.add_argument("table", nargs="?", metavar="TABLE", help="its number, or fig and the figure's number")

@@ -36,11 +36,15 @@ class Finding:
     state: State = "ok"
 
 
-def command(arguments: list[str]) -> int:
-    """Print the findings; returns 1 when something that Limpid needs is missing or broken."""
+def make_parser() -> Parser:
     parser = Parser("limpid doctor", usage="limpid doctor [--json]", description="Check this machine for Limpid.")
     parser.add_argument("--json", action="store_true", help="one JSON object per finding and line")
-    options = parse(parser, arguments)
+    return parser
+
+
+def command(arguments: list[str]) -> int:
+    """Print the findings; returns 1 when something that Limpid needs is missing or broken."""
+    options = parse(make_parser(), arguments)
     worst = 0
     for finding in examine():
         worst = max(worst, int(finding.state == "problem"))

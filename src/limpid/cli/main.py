@@ -45,11 +45,17 @@ COMMANDS = {
     "queue": "the queue of a running limpid serve: add, list, cancel",
     "watch": "make every video larger that appears in a folder",
     "doctor": "check this machine: versions, codecs, speed, weights, memory",
+    "completion": "a script for your shell that completes what is typed",
+    "man": "the manual page of all commands",
 }
 
+SUMMARY = "restores and upscales real low-quality video with diffusion models"
+EXAMPLES = """  limpid upscale film.mp4                        four times as large, film_x4.mp4 beside it
+  limpid upscale film.mp4 out.mkv --height 1080  another name and size
+  limpid upscale film.mp4 --preview 00:10-00:12  try two seconds first"""
 HELP = """usage: limpid COMMAND ...
 
-Restores and upscales real low-quality video with diffusion models.
+{summary}.
 
 commands:
 {commands}
@@ -57,9 +63,7 @@ commands:
   limpid COMMAND --help     what a command can do
   limpid --version          the version
 
-  limpid upscale film.mp4                        four times as large, film_x4.mp4 beside it
-  limpid upscale film.mp4 out.mkv --height 1080  another name and size
-  limpid upscale film.mp4 --preview 00:10-00:12  try two seconds first
+{examples}
 
 {exit_codes}
 """
@@ -149,6 +153,7 @@ def _dispatch(arguments: list[str]) -> int:
 def _help() -> str:
     from limpid.cli.parser import EXIT_CODES, terminal_columns, wrapped
 
-    commands = "\n".join(f"  {name:<9} {summary}" for name, summary in COMMANDS.items())
-    text = HELP.format(commands=commands, exit_codes=EXIT_CODES)
+    commands = "\n".join(f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+    summary = SUMMARY[0].upper() + SUMMARY[1:]
+    text = HELP.format(summary=summary, commands=commands, examples=EXAMPLES, exit_codes=EXIT_CODES)
     return "".join(wrapped(line, terminal_columns()) for line in text.splitlines(keepends=True))

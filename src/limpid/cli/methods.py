@@ -10,13 +10,17 @@ from limpid.cli.parser import Parser, parse
 from limpid.types import WeightsError
 
 
-def command(arguments: list[str]) -> int:
-    """Print every method with its default steps, scale and the state of its weights; returns 0."""
+def make_parser() -> Parser:
     parser = Parser(
         "limpid methods", usage="limpid methods [--json]", description="List the methods of limpid upscale."
     )
     parser.add_argument("--json", action="store_true", help="as one JSON object")
-    options = parse(parser, arguments)
+    return parser
+
+
+def command(arguments: list[str]) -> int:
+    """Print every method with its default steps, scale and the state of its weights; returns 0."""
+    options = parse(make_parser(), arguments)
     rows = describe_methods()
     if options.json:
         print(json.dumps(rows, indent=2))

@@ -45,6 +45,10 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         names = ", ".join(action.option_strings)
         return names if action.nargs == 0 else f"{names} {action.metavar or action.dest.upper()}"
 
+    def entry(self, action: argparse.Action) -> tuple[str, str]:
+        """What is typed for an argument, and what the help says of it."""
+        return self._format_action_invocation(action), self._expand_help(action) if action.help else ""
+
 
 def wrapped(line: str, width: int) -> str:
     """A line of help in lines of so many columns; where it has a second column, the rest stands under that."""

@@ -33,12 +33,16 @@ MATRICES = {0: "RGB", 1: "BT.709", 2: "unknown", 4: "FCC", 5: "BT.601 (625)", 6:
 HDR = {16: "HDR (PQ)", 18: "HDR (HLG)"}
 
 
-def command(arguments: list[str]) -> int:
-    """Print the facts of each file; raises InputError for one that is no video."""
+def make_parser() -> Parser:
     parser = Parser("limpid probe", usage="limpid probe FILE... [--json]", description=DESCRIPTION)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a video or a folder of images")
     parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
-    options = parse(parser, arguments)
+    return parser
+
+
+def command(arguments: list[str]) -> int:
+    """Print the facts of each file; raises InputError for one that is no video."""
+    options = parse(make_parser(), arguments)
 
     from limpid.video import probe, rate_varies
 

@@ -37,12 +37,12 @@ def command(arguments: list[str]) -> int:
     """Train, or run one of the other actions. Raises LimpidError."""
     if arguments and arguments[0] in ACTIONS:
         return ACTIONS[arguments[0]](arguments[1:])
-    options = parse(_parser(), arguments)
+    options = parse(make_parser(), arguments)
     recipe = resolved(options)
     return _show_plan(options, recipe) if options.dry_run else _train(options, recipe)
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser("limpid train", usage=USAGE, description=DESCRIPTION)
     what = parser.add_argument_group("what")
     what.add_argument("--recipe", metavar="NAME", required=True, help="a name, or a Python file with RECIPE")
@@ -217,10 +217,14 @@ def _open_validation(options: argparse.Namespace, stage: Stage) -> Validation | 
 # ------------------------------------------------------------------------------------------ other actions
 
 
-def recipes(arguments: list[str]) -> int:
+def _recipes_parser() -> Parser:
     parser = Parser("limpid train recipes", usage="limpid train recipes [--json]", description="List the recipes.")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
-    options = parse(parser, arguments)
+    return parser
+
+
+def recipes(arguments: list[str]) -> int:
+    options = parse(_recipes_parser(), arguments)
     from limpid.train.recipes import RECIPES, find_recipe
 
     found = {name: find_recipe(name) for name in RECIPES}
@@ -238,8 +242,8 @@ def recipes(arguments: list[str]) -> int:
     return 0
 
 
-def prepare(arguments: list[str]) -> int:
-    from limpid.train.data.prepare_command import add_options, run_prepare
+def _prepare_parser() -> Parser:
+    from limpid.train.data.prepare_command import add_options
 
     parser = Parser(
         "limpid train prepare",
@@ -247,11 +251,17 @@ def prepare(arguments: list[str]) -> int:
         description="Make the clips of a training beforehand, or check a data set on disk.",
     )
     add_options(parser)
-    return run_prepare(parse(parser, arguments))
+    return parser
 
 
-def latents(arguments: list[str]) -> int:
-    from limpid.train.latents_command import add_latents_options, run_latents
+def prepare(arguments: list[str]) -> int:
+    from limpid.train.data.prepare_command import run_prepare
+
+    return run_prepare(parse(_prepare_parser(), arguments))
+
+
+def _latents_parser() -> Parser:
+    from limpid.train.latents_command import add_latents_options
 
     parser = Parser(
         "limpid train latents",
@@ -259,7 +269,19 @@ def latents(arguments: list[str]) -> int:
         description="Run a denoiser over prepared clips once; limpid train --latents DIR teaches its decoder on that.",
     )
     add_latents_options(parser)
-    return run_latents(parse(parser, arguments))
+    return parser
+
+
+def latents(arguments: list[str]) -> int:
+    from limpid.train.latents_command import run_latents
+
+    return run_latents(parse(_latents_parser(), arguments))
 
 
 ACTIONS: dict[str, Callable[[list[str]], int]] = {"recipes": recipes, "prepare": prepare, "latents": latents}
+
+PARSERS: dict[str, Callable[[], Parser]] = {
+    "recipes": _recipes_parser,
+    "prepare": _prepare_parser,
+    "latents": _latents_parser,
+}

@@ -39,10 +39,14 @@ def command(arguments: list[str]) -> int:
     """Run one action; returns 0, or 1 when ``verify`` finds something wrong. Raises WeightsError, SettingsError."""
     if arguments and arguments[0] in ACTIONS:
         return ACTIONS[arguments[0]](arguments[1:])
+    parse(make_parser(), arguments)
+    raise SettingsError(f"options come after the action: limpid weights {next(iter(ACTIONS))} ... (see --help)")
+
+
+def make_parser() -> Parser:
     parser = Parser("limpid weights", usage=USAGE, description=DESCRIPTION)
     parser.add_argument("action", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
-    parse(parser, arguments)
-    raise SettingsError(f"options come after the action: limpid weights {next(iter(ACTIONS))} ... (see --help)")
+    return parser
 
 
 def _parser(action: str, words: str, description: str) -> Parser:
@@ -53,10 +57,14 @@ def _parser(action: str, words: str, description: str) -> Parser:
 # ---------------------------------------------------------------------------------------------- list
 
 
-def list_weights(arguments: list[str]) -> int:
+def _list_parser() -> Parser:
     parser = _parser("list", "[--json]", "Show the weights that Limpid can use, and which are here.")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
-    options = parse(parser, arguments)
+    return parser
+
+
+def list_weights(arguments: list[str]) -> int:
+    options = parse(_list_parser(), arguments)
     rows = {name: describe(entry) for name, entry in ENTRIES.items()}
     if options.json:
         print(json.dumps(rows, indent=2))
@@ -97,11 +105,15 @@ def _paragraph(name: str, row: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------------------------------- fetch
 
 
-def _fetch(arguments: list[str]) -> int:
+def _fetch_parser() -> Parser:
     parser = _parser("fetch", "NAME [--to DIR]", "Download the makers' files. What is here already is kept.")
     parser.add_argument("name", metavar="NAME", help="see limpid weights list")
     parser.add_argument("--to", metavar="DIR", type=Path, help="where to (default: downloads/NAME beside the weights)")
-    options = parse(parser, arguments)
+    return parser
+
+
+def _fetch(arguments: list[str]) -> int:
+    options = parse(_fetch_parser(), arguments)
     entry = find_entry(options.name)
 
     from limpid.checkpoints import fetch as fetching
@@ -136,7 +148,7 @@ class DownloadLines:
 # ---------------------------------------------------------------------------------------------- convert
 
 
-def convert(arguments: list[str]) -> int:
+def _convert_parser() -> Parser:
     parser = _parser(
         "convert",
         "NAME [SOURCE] [options]",
@@ -150,7 +162,11 @@ def convert(arguments: list[str]) -> int:
     parser.add_argument("--dtype", choices=("float16", "float32"), help="store numbers so (default: as they are)")
     parser.add_argument("--temporal", action="store_true", help="sd-x4-upscaler: add temporal layers, as identity")
     parser.add_argument("--overwrite", action="store_true", help="replace converted weights that are there")
-    options = parse(parser, arguments)
+    return parser
+
+
+def convert(arguments: list[str]) -> int:
+    options = parse(_convert_parser(), arguments)
     entry = find_entry(options.name)
 
     from limpid.convert.convert import convert_weights as convert_weights
@@ -172,7 +188,7 @@ def convert(arguments: list[str]) -> int:
 # ---------------------------------------------------------------------------------------------- verify
 
 
-def _verify(arguments: list[str]) -> int:
+def _verify_parser() -> Parser:
     parser = _parser(
         "verify",
         "[NAME or FOLDER]... [--json]",
@@ -181,7 +197,11 @@ def _verify(arguments: list[str]) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="or folders (default: all that are here)")
     parser.add_argument("--json", action="store_true", help="as one JSON object: folder and what is wrong")
-    options = parse(parser, arguments)
+    return parser
+
+
+def _verify(arguments: list[str]) -> int:
+    options = parse(_verify_parser(), arguments)
 
     from limpid.convert.verify import verify_weights as verify_folder
 
@@ -212,7 +232,7 @@ def _folders(names: list[str]) -> list[Path]:
 # ---------------------------------------------------------------------------------------------- make-random
 
 
-def make_random(arguments: list[str]) -> int:
+def _random_parser() -> Parser:
     parser = _parser(
         "make-random",
         "NAME --out DIR [options]",
@@ -223,7 +243,11 @@ def make_random(arguments: list[str]) -> int:
     parser.add_argument("--size", choices=("tiny", "full"), default="tiny", help="a toy, or the real sizes")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="a new folder")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="another seed, other weights (default: 0)")
-    options = parse(parser, arguments)
+    return parser
+
+
+def make_random(arguments: list[str]) -> int:
+    options = parse(_random_parser(), arguments)
     entry = find_entry(options.name)
 
     from limpid.convert.random_weights import make_random_weights as make
@@ -238,4 +262,12 @@ ACTIONS: dict[str, Callable[[list[str]], int]] = {
     "convert": convert,
     "verify": _verify,
     "make-random": make_random,
+}
+
+PARSERS: dict[str, Callable[[], Parser]] = {
+    "list": _list_parser,
+    "fetch": _fetch_parser,
+    "convert": _convert_parser,
+    "verify": _verify_parser,
+    "make-random": _random_parser,
 }
