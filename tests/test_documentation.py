@@ -7,9 +7,11 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -149,6 +151,18 @@ def test_a_wrong_command_would_be_found(only_parsed: Callable[[list[str]], None]
     for wrong in ("upscale film.mp4 --scael 2", "upscale film.mp4 --crf 99", "upscael film.mp4"):
         with pytest.raises(AssertionError):
             only_parsed(wrong.split())
+
+
+def test_every_feature_has_an_answer_and_its_commands_can_be_parsed(only_parsed: Callable[[list[str]], None]) -> None:
+    """The rows of docs/features.md; a yes says how."""
+    text = (REPOSITORY / "docs" / "features.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| (yes|partly|no) \| ([^|]+) \|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 78))
+    answers = Counter(answer for _, _, answer, _ in rows)
+    assert f"{answers['yes']} yes, {answers['partly']} partly, {answers['no']} no." in text and answers["yes"] >= 60
+    for _, _, _, how in rows:
+        for command in re.findall(r"`(limpid [^`]+)`", how):
+            only_parsed(shlex.split(command)[1:])
 
 
 @shown("toml", run=True)
