@@ -66,10 +66,10 @@ def all_blocks(*languages: str) -> list[Block]:
 
 
 def shell_lines(block: Block) -> list[list[str]]:
-    """The words of each command; a line that ends in a backslash goes on in the next one, remarks are left out."""
+    """The words of each command; lines that end in a backslash go on, remarks and ``> FILE`` are left out."""
     joined = re.sub(r"\\\n\s*", "", block.text)
     words = (shlex.split(line, comments=True) for line in joined.splitlines())
-    return [line for line in words if line]
+    return [line[: line.index(">")] if ">" in line else line for line in words if line]
 
 
 def without_code(text: str) -> str:
