@@ -29,7 +29,7 @@ from limpid.cluster.ray_crew import Place, RayCrew
 from limpid.cluster.ray_import import check_ray
 from limpid.cluster.receive import Receiver
 from limpid.cluster.roster import Roster
-from limpid.cluster.start import Connection, own_cluster, running_cluster
+from limpid.cluster.start import Connection, check_address, own_cluster, running_cluster
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
 from limpid.plan.cores import usable_cores
@@ -59,9 +59,17 @@ def is_elsewhere(settings: Settings) -> bool:
 def check_engine(method: Method, settings: Settings) -> None:
     """Raises a `LimpidError` for what cannot be computed, as far as that is known before the input is read."""
     if is_elsewhere(settings):
-        check_ray()  # nothing is known of machines that were not asked yet
+        check_ray()  # nothing else is known of machines that were not asked yet
+        if (address := _address(settings)) is not None:
+            check_address(address)
     else:
         InProcess().machine(method, settings, None)
+
+
+def _address(settings: Settings) -> str | None:
+    """Address of a cluster that runs already; None: one is started here."""
+    address = settings.cluster or os.environ.get("RAY_ADDRESS")
+    return None if address == "local" else address
 
 
 @contextlib.contextmanager
@@ -102,8 +110,8 @@ class Workers:
         return Machine(**card.machine)
 
     def _hire(self, settings: Settings, threads: int | None) -> tuple[Crew, int | None]:
-        address = settings.cluster or os.environ.get("RAY_ADDRESS")
-        if address is None or address == "local":
+        address = _address(settings)
+        if address is None:
             return self._own(settings, threads)
         connection = self.stack.enter_context(running_cluster(address))
         return RayCrew(connection.ray, lambda: self._places_on(connection, settings, threads)), threads or None

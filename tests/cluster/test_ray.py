@@ -1,0 +1,120 @@
+"""Runs on a real Ray: the same bytes on one and two nodes, whoever is killed, and nothing left behind.
+
+Every run is a process of its own, as users start it; see `benchmarks/cluster_chaos.py` for many more.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cluster_nodes as land
+import media
+import numpy as np
+import pytest
+
+from limpid.durable.files import sha256_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc"),
+]
+
+CUT = ("--segment-frames", "8")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """160 frames, two cuts."""
+
+    def draw(index: int) -> np.ndarray:
+        return media.shot_picture(index, 64, 48, [50, 90])
+
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    return Path(media.make_video(path, width=64, height=48, frames=160, draw=draw))
+
+
+@pytest.fixture(scope="module")
+def alone(film: Path) -> str:
+    """The hash of what a run without Ray makes."""
+    with land.short_folder() as folder:
+        run = land.upscale(folder, film, film.parent / "alone.mp4", *CUT)
+        assert run.wait() == 0, run.messages
+    return sha256_of(film.parent / "alone.mp4")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[land.Nodes]:
+    """A cluster of two nodes with a core each."""
+    with land.short_folder() as folder:
+        found = land.Nodes(folder, 2)
+        yield found
+        found.close()
+
+
+def is_segment(event: dict[str, Any]) -> bool:
+    return bool(event["event"] == "segment")
+
+
+def committed(*runs: land.Command) -> list[int]:
+    return sorted(event["index"] for run in runs for event in run.named("segment"))
+
+
+def test_one_worker_of_a_running_cluster(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes) -> None:
+    run = land.upscale(nodes.folder, film, tmp_path / "a.mp4", *CUT, "--cluster", nodes.address, "--workers", "1")
+    assert run.wait() == 0, run.messages
+    assert sha256_of(tmp_path / "a.mp4") == alone
+    assert len(set(committed(run))) == len(committed(run)) == run.named("segment")[0]["of"]
+
+
+def test_a_killed_actor_on_two_nodes(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes) -> None:
+    run = land.upscale(nodes.folder, film, tmp_path / "a.mp4", *CUT, "--cluster", nodes.address)
+    assert run.until(is_segment)
+    working = land.actors(nodes.folder)
+    assert len(working) == 2
+    land.kill(working[0])
+    assert run.wait() == 0, run.messages
+    assert "is gone" in run.messages
+    assert sha256_of(tmp_path / "a.mp4") == alone
+    assert committed(run) == list(range(run.named("segment")[0]["of"]))
+
+
+def test_a_killed_head_goes_on_by_the_same_command(tmp_path: Path, film: Path, alone: str) -> None:
+    with land.short_folder() as folder:
+        words = (film, tmp_path / "a.mp4", *CUT, "--workers", "2")
+        first = land.upscale(folder, *words)
+        assert first.until(is_segment)
+        land.kill(first.process.pid)
+        first.wait()
+        second = land.upscale(folder, *words)
+        assert second.wait() == 0, second.messages
+        assert second.named("resume")
+        assert not [path for path in folder.iterdir() if path.name.startswith("limpid-")]
+    assert sha256_of(tmp_path / "a.mp4") == alone
+    assert len(set(committed(first, second))) == len(committed(first, second))
+
+
+def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path, film: Path) -> None:
+    with land.short_folder() as folder:
+        run = land.upscale(folder, film, tmp_path / "a.mp4", *CUT, "--workers", "1")
+        assert run.until(is_segment)
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait() == 130, run.messages
+        assert "the same command goes on" in run.messages
+        assert not land.gone(folder)
+        assert not [path for path in folder.iterdir() if path.name.startswith("limpid-")]
+
+
+def test_a_killed_node(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes) -> None:
+    """The last one, because the cluster has one node less after it."""
+    run = land.upscale(nodes.folder, film, tmp_path / "a.mp4", *CUT, "--cluster", nodes.address)
+    assert run.until(is_segment)
+    land.kill(nodes.raylets[1])
+    assert run.wait() == 0, run.messages
+    assert sha256_of(tmp_path / "a.mp4") == alone
+    assert committed(run) == list(range(run.named("segment")[0]["of"]))
