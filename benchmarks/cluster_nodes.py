@@ -150,7 +150,7 @@ class Command:
         """The exit code. Raises subprocess.TimeoutExpired."""
         code = self.process.wait(seconds)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(0.5)  # processes that outlive a killed command hold its pipes for a while
         return code
 
     def named(self, name: str) -> list[dict[str, Any]]:
