@@ -59,9 +59,9 @@ def try_wheel(python: str, wheel: Path, folder: Path, torch: str) -> None:
     run(own, "-m", "pip", "install", "--quiet", torch, str(wheel), "-c", constraints)
     example = folder / "film.mp4"
     shutil.copy(REPOSITORY / "examples" / "example.mp4", example)
-    for words in (["--version"], ["doctor"], ["upscale", str(example), "--preview", "0-0.5"]):
-        run(own, "-m", "limpid", *words, cwd=folder)
     result = folder / "film_x4.mp4"
+    for words in (["--version"], ["doctor"], ["upscale", str(example), str(result), "--preview", "0-0.5"]):
+        run(own, "-m", "limpid", *words, cwd=folder)
     if not result.exists():
         sys.exit(f"{result.name} was not made")
     run(own, "-m", "limpid", "probe", str(result), cwd=folder)
