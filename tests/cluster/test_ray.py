@@ -70,6 +70,10 @@ def test_one_worker_of_a_running_cluster(tmp_path: Path, film: Path, alone: str,
     assert run.wait() == 0, run.messages
     assert sha256_of(tmp_path / "a.mp4") == alone
     assert len(set(committed(run))) == len(committed(run)) == run.named("segment")[0]["of"]
+    (times,) = run.named("times")
+    assert times["network"] > 0
+    assert times["encode"] > 0
+    assert 0 <= times["outside_network"] < 1
 
 
 def test_a_killed_actor_on_two_nodes(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes) -> None:

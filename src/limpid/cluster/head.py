@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -23,6 +23,9 @@ from limpid.types import LimpidError, ResourceError
 POLL_S = 0.2
 COLLECT_S = 1.0
 """A worker that has nothing to say says so after this time."""
+
+
+_OF_WORKERS = frozenset({"network", "compute", "encode", "wait_for_frames", "wait_for_encoder"})
 
 
 class WorkFailedError(ResourceError):
@@ -49,6 +52,8 @@ class RunHead:
     """What each worker was ordered, with the number of the order."""
     _numbers: count[int] = field(default_factory=count)
     _committed: int = 0
+    _spent: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    """Seconds of each worker, as it said last; of those that are gone too."""
 
     def run(self) -> None:
         """Returns when all is durable. Raises `WorkFailedError`, KeyboardInterrupt, or what decoding ran into."""
@@ -57,9 +62,17 @@ class RunHead:
             self.interrupts.check()
             self.ahead.check()
             self.roster.fill()
+            self.times.side_by_side = max(self.times.side_by_side, len(self.roster.present))
             for member in self.roster.present:
                 self._employ(member)
             self._listen()
+        self._add_times()
+
+    def _add_times(self) -> None:
+        """What workers computed belongs to the run; what they read and waited for was sent by this process."""
+        for spent in self._spent.values():
+            for name in _OF_WORKERS & spent.keys():
+                self.times.add(name, spent[name])
 
     def _listen(self) -> None:
         owing = {id(m.call): m for m in self.roster.members.values() if m.card is None or self._units.get(m.name)}
@@ -118,6 +131,7 @@ class RunHead:
 
     def _take(self, member: CrewMember, update: Update) -> None:
         member.said = update
+        self._spent[member.name] = update.times
         for part in update.parts:
             self._keep(member, part)
         for sentence in update.warnings:

@@ -14,6 +14,8 @@ class Times:
     """Sums by name. On an accelerator the network's time is that of handing work over, unless it is waited for."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    side_by_side: int = 1
+    """How many computed at once; sums are over all of them."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @contextmanager
@@ -36,6 +38,8 @@ class Times:
     def of_run(self, whole_s: float) -> dict[str, float]:
         """What a report says, in seconds; ``outside_network`` is the share of ``whole_s`` that was not the network's.
 
+        Of several workers the sums are told, and the share is that of ``whole_s`` for each of them.
+
         ``decode`` and ``encode`` go on beside the others; ``finish`` is colours, sizes and rounding; the two ``wait``
         are what the computation lost to either side.
         """
@@ -49,5 +53,5 @@ class Times:
             "wait_for_frames": got.get("wait_for_frames", 0.0),
             "wait_for_encoder": got.get("wait_for_encoder", 0.0),
         }
-        share = 1 - min(network / whole_s, 1.0) if whole_s > 0 and network else 1.0
+        share = 1 - min(network / (whole_s * self.side_by_side), 1.0) if whole_s > 0 and network else 1.0
         return {name: round(value, 3) for name, value in (*values.items(), ("outside_network", share))}
