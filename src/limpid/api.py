@@ -14,13 +14,13 @@ from limpid.durable.interrupt import Interrupts, stopping_cleanly
 from limpid.method import Method
 from limpid.methods import find_method
 from limpid.plan.device import computing
-from limpid.presets import naming_preset, with_preset
+from limpid.presets import naming_preset, with_preset, without_files
 from limpid.priors.load.kept import KeptNetworks
 from limpid.restoration.restorer import target_size
 from limpid.restoration.stream import restore_stream
 from limpid.run.early import check_early, probe_for
 from limpid.run.engine import Engine
-from limpid.run.events import Teller
+from limpid.run.events import Meter, Teller
 from limpid.run.finish import Report, dry_run_of, finish_former, join_segments, tell_done
 from limpid.run.identity import input_identity
 from limpid.run.journal import Journal
@@ -152,6 +152,8 @@ def restore(
     fps: Fraction | float | str = 25,
     cuts: Iterable[int] = (),
     settings: Settings | None = None,
+    on_event: Progress | None = None,
+    stop: threading.Event | None = None,
     networks: KeptNetworks | None = None,
     **changes: Any,
 ) -> Iterator[Any]:
@@ -164,17 +166,27 @@ def restore(
             [0, 1]) or RGB images of PIL, all of one kind and size.
         fps: frame rate; decides how long the segments of methods are that are not local.
         cuts: numbers of the frames with which a new shot begins, ascending; nothing is looked for.
-        settings, changes: as for `upscale`, without those that are about files.
+        settings, changes: as for `upscale`, without those that are about files; a preset's are left out.
+        on_event: receives the ``progress`` events of `limpid.run.events` while a frame is asked for. It may raise.
+        stop: set by another thread, it ends the iteration by `limpid.types.Interrupted`, within a step.
         networks: as for `upscale`.
 
     Raises:
         SettingsError: at once, for an option without effect here.
         InputError: when a frame does not fit.
     """
-    settings = with_prompts_read((settings or Settings()).replace(**changes))
-    method = _loading_from(networks, settings)
-    check_options(method, settings)
-    return restore_stream(frames, method=method, settings=settings, fps=_rate(fps), cuts=cuts)
+    settings = without_files(with_prompts_read((settings or Settings()).replace(**with_preset(changes))))
+    with naming_preset(settings):
+        method = _loading_from(networks, settings)
+        check_options(method, settings)
+    teller = Teller(on_event, stop)
+    meter = Meter(teller, "run")
+
+    def on_done(done: float) -> None:
+        teller.check()
+        meter.update(done)
+
+    return restore_stream(frames, method=method, settings=settings, fps=_rate(fps), cuts=cuts, on_done=on_done)
 
 
 def _rate(fps: Fraction | float | str) -> Fraction:

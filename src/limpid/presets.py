@@ -107,6 +107,13 @@ def set_by_preset(settings: Settings) -> dict[str, Any]:
     return {name: values[name] for name in preset.settings if values[name] == wanted[name]}
 
 
+def without_files(settings: Settings) -> Settings:
+    """The settings without what their preset says of files: a look is for pictures as well, which have no encoder."""
+    about_files = set_by_preset(settings).keys() & settings.given("files").keys()
+    defaults = Settings()
+    return settings.replace(**{name: getattr(defaults, name) for name in about_files})
+
+
 @contextmanager
 def naming_preset(settings: Settings) -> Iterator[None]:
     """What is refused in the block is said with the preset that set it, where one did."""

@@ -18,6 +18,7 @@ from PIL import Image
 import limpid
 from limpid.cli.main import main
 from limpid.methods import METHODS
+from limpid.presets import LOOKS
 from limpid.priors.load.kept import LoadWithTexts
 from limpid.types import InputError, Interrupted, SettingsError, Window
 from limpid.video import FrameReader, probe, scan
@@ -176,6 +177,65 @@ def test_films_and_frames_have_the_pixels_of_the_command_line(clip: Path, tmp_pa
         restored = upscaler.clip(pixels_of(clip), cuts=[15])
     assert by_film.read_bytes() == by_command.read_bytes()
     assert np.array_equal(restored, pixels_of(tmp_path / "out"))
+
+
+# ---------------------------------------------------------------------------------------------- progress, presets
+
+
+def test_frames_tell_how_far_they_are_also_inside_of_a_segment(
+    loads: list[str], pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpid.run.events.PROGRESS_INTERVAL_S", 0)
+    events: list[dict[str, Any]] = []
+    upscaler = limpid.Upscaler(method="fast", segment_frames=2, steps=3)
+    restored = upscaler.clip(pictures, on_event=events.append)
+    assert np.array_equal(restored, upscaler.clip(pictures))
+    done = [event["done"] for event in events if event["event"] == "progress"]
+    assert done == sorted(done) and done[0] == 0 and done[-1] == 5
+    assert any(number != int(number) for number in done), "nothing is told inside of a segment"
+
+
+def test_frames_can_be_stopped_and_the_upscaler_goes_on(loads: list[str], pictures: np.ndarray) -> None:
+    upscaler, stop = limpid.Upscaler(method="fast", segment_frames=1), threading.Event()
+    stream = upscaler.frames(iter(pictures), stop=stop)
+    next(stream)
+    stop.set()
+    with pytest.raises(Interrupted):
+        list(stream)
+    assert upscaler.clip(pictures).shape[0] == 5
+
+
+def test_what_is_raised_by_whoever_is_told_ends_the_computation(loads: list[str], pictures: np.ndarray) -> None:
+    class Enough(BaseException):
+        pass
+
+    def told(event: dict[str, Any]) -> None:
+        raise Enough
+
+    upscaler = limpid.Upscaler(method="fast")
+    with pytest.raises(Enough):
+        upscaler.image(pictures[0], on_event=told)
+    assert upscaler.image(pictures[0]).ndim == 3
+
+
+@pytest.mark.parametrize("name", ["film", "animation"])
+def test_a_preset_is_for_pictures_as_well_without_what_it_says_of_files(name: str, pictures: np.ndarray) -> None:
+    detail = LOOKS[name].settings["detail"]
+    expected = limpid.Upscaler(detail=detail).image(pictures[0])
+    assert np.array_equal(limpid.Upscaler(preset_look=name).image(pictures[0]), expected)
+    assert np.array_equal(limpid.Upscaler().image(pictures[0], preset_look=name), expected)
+    assert np.array_equal(next(limpid.restore(pictures[:1], preset_look=name)), expected)
+    assert not np.array_equal(limpid.Upscaler().image(pictures[0]), expected)
+    with pytest.raises(SettingsError, match="crf is about files"):
+        limpid.Upscaler(preset_look=name).image(pictures[0], crf=3)
+
+
+def test_a_preset_that_does_not_fit_the_method_is_named(loads: list[str], pictures: np.ndarray) -> None:
+    refused = pytest.raises(SettingsError, match="the preset film does not fit here: detail")
+    with refused:
+        limpid.Upscaler(method="fast", preset_look="film")
+    with refused:
+        limpid.Upscaler(method="fast").image(pictures[0], preset_look="film")
 
 
 # ---------------------------------------------------------------------------------------------- kinds of frames

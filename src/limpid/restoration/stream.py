@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -20,15 +20,26 @@ from limpid.restoration.chunk import Carry
 from limpid.restoration.chunks import ChunkLoop, Ladder
 from limpid.restoration.frame_kind import FrameKind
 from limpid.restoration.restorer import Restorer, target_size
+from limpid.restoration.shares import unheard
 from limpid.restoration.sizes import held_frames, sizes_of
 from limpid.settings import Settings
 from limpid.types import Segment, SettingsError, Window
 
 
 def restore_stream(
-    frames: Iterable[Any], *, method: Method, settings: Settings, fps: Fraction, cuts: Iterable[int]
+    frames: Iterable[Any],
+    *,
+    method: Method,
+    settings: Settings,
+    fps: Fraction,
+    cuts: Iterable[int],
+    on_done: Callable[[float], None] = unheard,
 ) -> Iterator[Any]:
-    """Restored frames, see `limpid.restore`; checks at once, computes when the first frame is asked for."""
+    """Restored frames, see `limpid.restore`; checks at once, computes when the first frame is asked for.
+
+    Args:
+        on_done: told how many frames are done, counting parts of those that are computed; may raise to stop.
+    """
     for name in settings.given("files"):
         raise SettingsError(f"{name} is about files and has no effect on a stream of frames; leave it out")
     starts = [0, *(cut for cut in cuts if cut != 0)]
@@ -37,18 +48,16 @@ def restore_stream(
     machine = choose_machine(
         settings.device, settings.dtype, settings.threads, runtime=settings.runtime, runtimes=method.runtimes
     )
-    return _run(frames, method, settings, fps, starts[1:], machine)
+    return _run(frames, partial(FrameStream.make, method, settings, machine, fps, on_done=on_done), starts[1:])
 
 
-def _run(
-    frames: Iterable[Any], method: Method, settings: Settings, fps: Fraction, cuts: list[int], machine: Machine
-) -> Iterator[Any]:
+def _run(frames: Iterable[Any], make: Callable[[FrameKind], FrameStream], cuts: list[int]) -> Iterator[Any]:
     source = iter(frames)
     first = next(source, None)
     if first is None:
         return
     kind = FrameKind.of(first)
-    stream = FrameStream.make(method, settings, machine, fps, kind)
+    stream = make(kind)
     for shot, pictures in enumerate(split_shots(_chain(first, source), cuts)):
         for tensor in stream.restore_shot(shot, (kind.to_tensor(picture, i) for i, picture in pictures)):
             yield kind.from_tensor(tensor)
@@ -88,9 +97,19 @@ class FrameStream:
     index: int = 0
     """Number of the next segment."""
     carry: Carry = dataclasses.field(default_factory=dict)
+    on_done: Callable[[float], None] = unheard
 
     @classmethod
-    def make(cls, method: Method, settings: Settings, machine: Machine, fps: Fraction, kind: FrameKind) -> FrameStream:
+    def make(
+        cls,
+        method: Method,
+        settings: Settings,
+        machine: Machine,
+        fps: Fraction,
+        kind: FrameKind,
+        *,
+        on_done: Callable[[float], None] = unheard,
+    ) -> FrameStream:
         cuts, size = method.cuts, {"width": kind.width, "height": kind.height}
         width, height = target_size(kind.width, kind.height, method.scale, settings)
         restorer = Restorer(method=method, settings=settings, machine=machine, width=width, height=height)
@@ -107,7 +126,8 @@ class FrameStream:
         rung, _ = sizes.rung(sizes.cutting.longest_frames)
         restorer = dataclasses.replace(restorer, offload=sizes.offload)
         ladder = Ladder(first=rung, lower=cuts.ladder(rung, **size), device=machine.torch_device)
-        return cls(restorer=restorer, cutting=cuts.stream_cutting(sizes.cutting, rung), ladder=ladder)
+        cutting = cuts.stream_cutting(sizes.cutting, rung)
+        return cls(restorer=restorer, cutting=cutting, ladder=ladder, on_done=on_done)
 
     def restore_shot(self, shot: int, frames: Iterator[Tensor]) -> Iterator[Tensor]:
         """All frames of one shot, restored; keeps those that a later segment needs."""
@@ -156,6 +176,7 @@ class FrameStream:
             take=take,
             ladder=self.ladder,
             halo_frames=self.cutting.halo_frames,
+            on_share=lambda chunk, share: self.on_done(chunk.core.start + share * len(chunk.core)),
             guard=partial(computing, machine, keep_memory=cuts.reuses_freed_memory),
         )
         left: dict[str, Tensor] = {}

@@ -53,10 +53,15 @@ class Teller:
     _stage: tuple[str, float] | None = None
 
     def tell(self, event: str, **values: Any) -> None:
-        if event in ("stage", "progress") and self.stop is not None and self.stop.is_set():
-            raise Interrupted(STOPPED)
+        if event in ("stage", "progress"):
+            self.check()
         if self.callback is not None:
             self.callback({"event": event, **values})
+
+    def check(self) -> None:
+        """Raises Interrupted when `stop` is set."""
+        if self.stop is not None and self.stop.is_set():
+            raise Interrupted(STOPPED)
 
     def stage(self, stage: str) -> None:
         now = time.monotonic()

@@ -16,7 +16,7 @@ from torch import Tensor
 from limpid.api import Report, restore, upscale
 from limpid.durable.interrupt import STOPPED
 from limpid.methods import find_method
-from limpid.presets import with_preset
+from limpid.presets import naming_preset, with_preset
 from limpid.priors.load.kept import KeptNetworks
 from limpid.run.prepare import check_options
 from limpid.run.texts import with_prompts_read
@@ -52,7 +52,8 @@ class Upscaler:
 
     def __init__(self, *, settings: Settings | None = None, **changes: Any) -> None:
         self.settings = with_prompts_read((settings or Settings()).replace(**with_preset(changes)))
-        check_options(find_method(self.settings.method, self.settings), self.settings)
+        with naming_preset(self.settings):
+            check_options(find_method(self.settings.method, self.settings), self.settings)
         self._networks = KeptNetworks()
         self._lock = threading.RLock()  # what is told of a film's progress may ask for a picture
         self._closed = False
@@ -111,11 +112,27 @@ class Upscaler:
         return FilmRun(lambda tell, stop: self.film(input, output, on_event=tell, stop=stop, **options))
 
     def frames(
-        self, frames: Iterable[AnyFrame], *, fps: Fraction | float | str = 25, cuts: Iterable[int] = (), **changes: Any
+        self,
+        frames: Iterable[AnyFrame],
+        *,
+        fps: Fraction | float | str = 25,
+        cuts: Iterable[int] = (),
+        on_event: Progress | None = None,
+        stop: threading.Event | None = None,
+        **changes: Any,
     ) -> Iterator[AnyFrame]:
         """Restore frames as they come, in bounded memory; see `limpid.restore`. ``changes``: options for these only."""
-        restored = restore(frames, fps=fps, cuts=cuts, settings=self.settings, networks=self._networks, **changes)
-        return self._in_turns(restored)
+        restored = restore(
+            frames,
+            fps=fps,
+            cuts=cuts,
+            settings=self.settings,
+            on_event=on_event,
+            stop=stop,
+            networks=self._networks,
+            **changes,
+        )
+        return self._in_turns(restored, stop)
 
     def clip(
         self, clip: AnyClip, *, fps: Fraction | float | str = 25, cuts: Iterable[int] = (), **changes: Any
@@ -124,6 +141,7 @@ class Upscaler:
 
         Args:
             clip: a numpy array ``t h w 3``, a torch tensor ``t 3 h w``, or a list of frames; see `limpid.restore`.
+            changes: options for this clip only; ``on_event`` and ``stop`` among them are those of `frames`.
 
         Raises:
             InputError: the clip is none of these.
@@ -132,13 +150,13 @@ class Upscaler:
         return cast(AnyClip, _put_together(clip, frames))
 
     def image(self, image: AnyFrame, **changes: Any) -> AnyFrame:
-        """Restore one picture, an array, a tensor or an image of PIL; see `limpid.restore`."""
+        """Restore one picture, an array, a tensor or an image of PIL; ``changes`` as for `clip`."""
         (restored,) = self.frames([image], **changes)
         return restored
 
-    def _in_turns(self, restored: Iterator[AnyFrame]) -> Iterator[AnyFrame]:
+    def _in_turns(self, restored: Iterator[AnyFrame], stop: threading.Event | None) -> Iterator[AnyFrame]:
         while True:
-            with self._turn(None):
+            with self._turn(stop):
                 try:
                     frame = next(restored)
                 except StopIteration:
