@@ -170,6 +170,14 @@ def upscale(folder: Path, clip: Path, output: Path, *words: str) -> Command:
     return Command(subprocess.Popen(command, env=surroundings(folder), start_new_session=True, **pipes))  # type: ignore[call-overload]
 
 
+def run_limpid(folder: Path, *words: str) -> tuple[int, str]:
+    """A command that belongs to a folder, until it ends: its exit code and what it printed."""
+    command = [sys.executable, "-m", "limpid", *words]
+    told = {"capture_output": True, "text": True, "timeout": PATIENCE_S, "check": False}
+    done = subprocess.run(command, env=surroundings(folder), **told)  # type: ignore[call-overload]
+    return done.returncode, done.stdout
+
+
 # ------------------------------------------------------------------------------------------------------------- cluster
 
 

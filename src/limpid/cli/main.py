@@ -44,6 +44,7 @@ COMMANDS = {
     "serve": "a page with a queue in the browser, and an HTTP interface",
     "queue": "the queue of a running limpid serve: add, list, cancel",
     "watch": "make every video larger that appears in a folder",
+    "cluster": "the nodes of a Ray cluster, and whether Limpid works there: status",
     "doctor": "check this machine: versions, codecs, speed, weights, memory",
     "completion": "a script for your shell that completes what is typed",
     "man": "the manual page of all commands",

@@ -27,9 +27,10 @@ from limpid.cluster.places import (
 )
 from limpid.cluster.ray_crew import Place, RayCrew
 from limpid.cluster.ray_import import check_ray
+from limpid.cluster.reach import check_address
 from limpid.cluster.receive import Receiver
 from limpid.cluster.roster import Roster
-from limpid.cluster.start import Connection, check_address, own_cluster, running_cluster
+from limpid.cluster.start import Connection, own_cluster, running_cluster
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
 from limpid.plan.cores import usable_cores

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -20,16 +19,14 @@ from typing import Any
 from limpid.bounded import quoted
 from limpid.cluster.folders import make_folder
 from limpid.cluster.ray_import import import_ray
+from limpid.cluster.reach import NO_ANSWER
 from limpid.durable.files import discard
 from limpid.types import ResourceError
 
 STORE_BYTES = 192 << 20
 """Memory of an own cluster's object store: the frames and segments that are on their way, with room to spare."""
-LET_IN_S = 10.0
-"""How long a machine of a cluster may take to let us in."""
 _LOST_AFTER_S = 20
 _PREFIX = "limpid-ray-"
-_NO_ANSWER = "no Ray cluster answers at {} ({}); start one with: ray start --head"
 
 
 @dataclass(frozen=True)
@@ -79,20 +76,6 @@ def _start(ray: Any, folder: Path, num_cpus: int) -> None:
         raise ResourceError(f"Ray does not start on this machine: {_first_line(error)}") from error
 
 
-def check_address(address: str) -> None:
-    """Raises ResourceError if nothing listens at ``HOST:PORT``; Ray itself would ask for minutes.
-
-    Other forms, ``auto`` for instance, are left to Ray, which looks on this machine for what they stand for.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdigit() and int(port) < 1 << 16):
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), LET_IN_S).close()
-    except OSError as error:
-        raise ResourceError(_NO_ANSWER.format(quoted(address), error.strerror or str(error))) from error
-
-
 @contextlib.contextmanager
 def running_cluster(address: str) -> Iterator[Connection]:
     """A cluster that somebody else has started. Raises ResourceError where nothing answers."""
@@ -110,12 +93,25 @@ def running_cluster(address: str) -> Iterator[Connection]:
                 logging_level="ERROR",
             )
     except Exception as error:
-        raise ResourceError(_NO_ANSWER.format(quoted(address), _first_line(error))) from error
+        raise ResourceError(_why_not(address, error)) from error
     try:
         yield Connection(ray, None)
     finally:
         with _without_signals():
             ray.shutdown()
+
+
+def _why_not(address: str, error: BaseException) -> str:
+    """Why a cluster does not let us in, from the pages that Ray says."""
+    said = " ".join(str(error).split())
+    if "ersion mismatch" in said:
+        return f"the Ray cluster at {quoted(address)} has other versions than this machine: {said[:300]}"
+    if "token" in said.lower():
+        return (
+            f"the Ray cluster at {quoted(address)} does not let us in: {said[:200]}; "
+            "see docs/cluster.md on RAY_AUTH_MODE and RAY_AUTH_TOKEN"
+        )
+    return NO_ANSWER.format(quoted(address), _first_line(error))
 
 
 def _first_line(error: BaseException) -> str:
