@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import entry_points
 from typing import Any
 
 from limpid.cli.parser import Parser, parse
@@ -31,10 +30,9 @@ def command(arguments: list[str]) -> int:
 
 def describe_methods() -> dict[str, dict[str, Any]]:
     """Name -> summary, scale, steps, weights, the options that are not refused; or what is wrong with it."""
-    from limpid.methods import METHODS
+    from limpid.methods import method_names
 
-    names = {*METHODS, *(entry.name for entry in entry_points(group="limpid.methods"))}
-    return {name: _describe(name) for name in sorted(names)}
+    return {name: _describe(name) for name in sorted(method_names())}
 
 
 def _describe(name: str) -> dict[str, Any]:

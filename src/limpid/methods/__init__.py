@@ -43,6 +43,11 @@ METHODS: dict[str, Callable[..., Method]] = {
 """Name -> function that composes the method. Nothing is loaded before it is called."""
 
 
+def method_names() -> list[str]:
+    """All methods here, those of installed packages included, which are not loaded for this."""
+    return list(dict.fromkeys((*METHODS, *(entry.name for entry in entry_points(group="limpid.methods")))))
+
+
 def find_method(name: str, settings: Settings | None = None) -> Method:
     """The method of that name, ours or installed through the entry point group, with its options from ``settings``.
 
@@ -89,7 +94,7 @@ def _maker(name: str) -> Callable[..., Method]:
 def _installed(name: str) -> Callable[..., Method]:
     found = {entry.name: entry for entry in entry_points(group="limpid.methods")}
     if name not in found:
-        known = sorted({*METHODS, *found})
+        known = sorted(method_names())
         raise SettingsError(
             f"there is no method {quoted(name)}{meant(name, known)}; the methods here are: {', '.join(known)}"
         )
