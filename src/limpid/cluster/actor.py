@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limpid.cluster.folders import make_folder
+from limpid.cluster.guard import guard, parents_end
 
 if TYPE_CHECKING:
     from limpid.cluster.orders import FilmOrder, UnitOrder, Update, WorkerCard
@@ -45,7 +47,9 @@ class Worker:
         os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it to a share of its own
         if slot.threads is not None:
             os.environ["OMP_NUM_THREADS"] = str(slot.threads)
+        threading.Thread(target=_end_with_node, name="limpid-watch", daemon=True).start()
         folder, self._lock = make_folder(Path(slot.folder or tempfile.gettempdir()), _PREFIX)
+        self._guard = guard(folder) if slot.folder is None else None  # others are deleted with the cluster
 
         from limpid.cluster.workshop import Workshop
 
@@ -65,3 +69,9 @@ class Worker:
 
     def collect(self, wait_s: float) -> Update:
         return self._shop.collect(wait_s)
+
+
+def _end_with_node() -> None:
+    """Ray's part of the node is gone: nobody will ask for what is made here, and Ray may take minutes to end us."""
+    parents_end()
+    os._exit(1)

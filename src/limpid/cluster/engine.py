@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from limpid.cluster.actor import Slot
@@ -25,7 +26,7 @@ from limpid.cluster.places import (
     num_cuda_devices,
     parse_workers,
 )
-from limpid.cluster.ray_crew import Place, RayCrew
+from limpid.cluster.ray_crew import Books, Place, RayCrew
 from limpid.cluster.ray_import import check_ray
 from limpid.cluster.reach import check_address
 from limpid.cluster.receive import Receiver
@@ -50,6 +51,8 @@ PATIENCE_S = 60
 """How long nobody may answer before a run gives up; where a cluster grows on demand, see docs/cluster.md."""
 GATHER_S = 5
 """How long others are waited for once the first worker is there."""
+LOST_AFTER_S, OWN_LOST_AFTER_S = 20.0, 3.0
+"""How long what knows the workers of a cluster may be away; in one of our own nobody starts it again."""
 
 
 def is_elsewhere(settings: Settings) -> bool:
@@ -115,7 +118,8 @@ class Workers:
         if address is None:
             return self._own(settings, threads)
         connection = self.stack.enter_context(running_cluster(address))
-        return RayCrew(connection.ray, lambda: self._places_on(connection, settings, threads)), threads or None
+        places = partial(self._places_on, connection, settings, threads)
+        return RayCrew(connection.ray, places, Books(connection.address, LOST_AFTER_S)), threads or None
 
     def _own(self, settings: Settings, threads: int | None) -> tuple[Crew, int]:
         gpus = num_cuda_devices() if settings.device in ("auto", "cuda") else 0
@@ -126,7 +130,7 @@ class Workers:
             Place(slot=Slot(folder=folder, gpu=gpu, device=None if gpu is None else "cuda", threads=share.threads))
             for gpu in share.gpus
         ]
-        return RayCrew(connection.ray, lambda: places), share.threads
+        return RayCrew(connection.ray, lambda: places, Books(connection.address, OWN_LOST_AFTER_S)), share.threads
 
     def _places_on(self, connection: Connection, settings: Settings, threads: int | None) -> list[Place]:
         nodes = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ from limpid.cluster.crew import Answer, ClusterLostError, WorkerLostError
 
 _NEVER_RETRY = {"max_restarts": 0, "max_task_retries": 0}
 """What is lost is the head's to decide: it knows what is durable."""
+LOOK_AGAIN_S = 2.0
+"""Machines come and go; so often they are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +53,74 @@ class RayCall:
 
 
 @dataclass
+class Books:
+    """Whether the cluster's book-keeper is there. Once it is gone, Ray ends this process a minute later."""
+
+    address: str
+    patience_s: float
+    """So long it may be away: clusters can start it again."""
+    clock: Callable[[], float] = time.monotonic
+    _away_since: float | None = None
+    _asked: float = -math.inf
+
+    def are_there(self) -> bool:
+        """Looks once in a second, whoever asks how often. Raises ClusterLostError once they are away for too long."""
+        now = self.clock()
+        if now - self._asked >= 1:
+            self._asked = now
+            there = listens(self.address, 1.0)
+            self._away_since = None if there else now if self._away_since is None else self._away_since
+        if self._away_since is not None and now - self._away_since > self.patience_s:
+            raise ClusterLostError(f"nothing listens at {self.address}")
+        return self._away_since is None
+
+
+def listens(address: str, seconds: float) -> bool:
+    """Whether somebody takes connections at ``HOST:PORT``."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@dataclass
 class RayCrew:
     """Actors by name: what `limpid.cluster.crew.Crew` promises."""
 
     ray: Any
     places: Callable[[], Sequence[Place]]
-    """Where workers should be now; looked at often."""
+    """Where workers should be now."""
+    books: Books | None = None
+    """Asked whether the cluster is still there; None where that is not known."""
+    clock: Callable[[], float] = time.monotonic
+    _known: tuple[float, Sequence[Place]] = (-math.inf, ())
+    """When places were looked at, and what there was."""
     _actors: dict[str, Any] = field(default_factory=dict)
     _taken: dict[str, Place] = field(default_factory=dict)
     _names: count[int] = field(default_factory=lambda: count(1))
 
     def wanted(self) -> int:
-        return len(self.places())
+        return len(self._places())
+
+    def _places(self) -> Sequence[Place]:
+        """Whoever knows the places is not asked for each answer of a worker, and not while it is away."""
+        now = self.clock()
+        if now - self._known[0] >= LOOK_AGAIN_S and self._books_are_there():
+            self._known = now, self.places()
+        return self._known[1]
+
+    def _books_are_there(self) -> bool:
+        return self.books is None or self.books.are_there()
 
     def hire(self) -> str:
-        free = list(self.places())
+        places = list(self._places())
+        free = list(places)
         for place in self._taken.values():
             if place in free:
                 free.remove(place)
-        place = (free or list(self.places()))[0]
+        place = (free or places)[0]
         make = self.ray.remote(concurrency_groups={"results": 1}, **_NEVER_RETRY)(Worker)
         actor = make.options(num_cpus=place.num_cpus, num_gpus=place.num_gpus).remote(place.slot)
         name = f"worker {next(self._names)}"
@@ -84,12 +137,14 @@ class RayCrew:
         by_ref = {call.ref: call for call in calls if isinstance(call, RayCall)}
         if not by_ref:
             time.sleep(min(seconds, 0.05))
+            self._books_are_there()
             return []
         try:
             done, _ = self.ray.wait(list(by_ref), num_returns=1, timeout=seconds, fetch_local=True)
             more, _ = self.ray.wait(list(by_ref), num_returns=len(by_ref), timeout=0)
         except (self.ray.exceptions.RaySystemError, ConnectionError) as error:
             raise ClusterLostError(_short(error)) from error
+        self._books_are_there()
         return [by_ref[ref] for ref in dict.fromkeys((*done, *more))]
 
     def dismiss(self, name: str) -> None:

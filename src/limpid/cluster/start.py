@@ -18,6 +18,7 @@ from typing import Any
 
 from limpid.bounded import quoted
 from limpid.cluster.folders import make_folder
+from limpid.cluster.guard import GUARD_MARK, guard
 from limpid.cluster.ray_import import import_ray
 from limpid.cluster.reach import NO_ANSWER
 from limpid.durable.files import discard
@@ -37,6 +38,11 @@ class Connection:
     folder: Path | None
     """For the files of workers, where they are on this machine; None: each has its own place."""
 
+    @property
+    def address(self) -> str:
+        """Where the cluster keeps its books."""
+        return str(self.ray.get_runtime_context().gcs_address)
+
 
 @contextlib.contextmanager
 def own_cluster(num_cpus: int) -> Iterator[Connection]:
@@ -46,14 +52,27 @@ def own_cluster(num_cpus: int) -> Iterator[Connection]:
         yield Connection(ray, None)
         return
     folder, lock = make_folder(_short_base(), _PREFIX)
+    watch = guard(folder)
     try:
-        _start(ray, folder, num_cpus)
+        with _marked(folder):
+            _start(ray, folder, num_cpus)
         yield Connection(ray, folder)
     finally:
         with _without_signals():
             ray.shutdown()
             discard(folder)
+            watch.close()
             lock.close()
+
+
+@contextlib.contextmanager
+def _marked(folder: Path) -> Iterator[None]:
+    """What is started meanwhile is ended by the guard, and so is what that starts."""
+    os.environ[GUARD_MARK] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[GUARD_MARK]
 
 
 def _start(ray: Any, folder: Path, num_cpus: int) -> None:
@@ -131,10 +150,13 @@ def _without_signals() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    real = signal.signal
+    before = {n: real(n, lambda number, frame: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal = lambda number, handler: signal.getsignal(number)  # type: ignore[assignment]  # Ray has its own
     try:
         yield
     finally:
+        signal.signal = real
         for each, handler in before.items():
             signal.signal(each, handler)
         for number in came[:1]:

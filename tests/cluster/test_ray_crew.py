@@ -1,0 +1,104 @@
+"""What a crew of Ray does about the cluster itself: it is asked rarely, and its end is noticed before Ray ends us."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from limpid.cluster import ray_crew
+from limpid.cluster.actor import Slot
+from limpid.cluster.crew import ClusterLostError
+from limpid.cluster.ray_crew import LOOK_AGAIN_S, Books, Place, RayCrew
+from limpid.cluster.start import _without_signals
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Door:
+    """What stands at an address."""
+
+    is_open: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, address: str, seconds: float) -> bool:
+        self.asked.append(address)
+        return self.is_open
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Door:
+    found = Door()
+    monkeypatch.setattr(ray_crew, "listens", found)
+    return found
+
+
+def test_books_that_are_away_for_a_while_are_waited_for(door: Door) -> None:
+    clock = Clock()
+    books = Books("head:6379", 20, clock=clock)
+    assert books.are_there()
+    door.is_open = False
+    for clock.now in (1, 5, 10, 20):
+        assert not books.are_there()
+    door.is_open, clock.now = True, 21.5
+    assert books.are_there()
+    door.is_open, clock.now = False, 30
+    assert not books.are_there()
+    clock.now = 50.5
+    with pytest.raises(ClusterLostError, match=r"nothing listens at head:6379.*the same command goes on"):
+        books.are_there()
+
+
+def test_books_are_looked_at_once_in_a_second(door: Door) -> None:
+    clock = Clock()
+    books = Books("head:6379", 20, clock=clock)
+    for clock.now in (0, 0.3, 0.6, 0.9, 1.2):
+        books.are_there()
+    assert len(door.asked) == 2
+
+
+def test_places_are_counted_rarely_and_kept_while_nobody_knows_them(door: Door) -> None:
+    clock, counted = Clock(), []
+
+    def places() -> list[Place]:
+        counted.append(clock.now)
+        return [Place(slot=Slot())] * (1 + len(counted))
+
+    crew = RayCrew(None, places, Books("head:6379", 20, clock=clock), clock=clock)
+    assert [crew.wanted() for _ in range(5)] == [2] * 5
+    clock.now = LOOK_AGAIN_S
+    assert crew.wanted() == 3
+    door.is_open, clock.now = False, 2 * LOOK_AGAIN_S
+    assert crew.wanted() == 3
+    assert counted == [0, LOOK_AGAIN_S]
+
+
+def test_listens() -> None:
+    assert not ray_crew.listens("nowhere", 0.1)
+    assert not ray_crew.listens("[::1]:no", 0.1)
+
+
+def test_a_signal_that_comes_while_ray_begins_is_told_afterwards_whatever_ray_does() -> None:
+    """Ray puts a handler of its own in place half way, which would end the process there."""
+    came: list[int] = []
+    before: Any = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        with _without_signals():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert came == []
+        assert came == [signal.SIGTERM]
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
