@@ -16,7 +16,9 @@ from typing import Any, NamedTuple, Self
 import av
 
 from limpid.types import LimpidError
+from limpid.video.codec_changes import CodecChanges
 from limpid.video.deinterlace import Deinterlacer, FieldMode
+from limpid.video.headers import MAX_PIXELS
 from limpid.video.opening import choose_video, open_container, read_packets
 from limpid.video.sounds import SoundWatch
 
@@ -57,6 +59,10 @@ class DecodeStats:
     end_s: float = 0.0
     """The latest end of a packet of any stream."""
     video_end_s: float = 0.0
+    end_byte: int = 0
+    """Where in the file the last packet of any stream ends, about."""
+    hole_bytes: int = 0
+    """The longest part of the file between two packets that belongs to no known stream."""
     aspects: list[Fraction] = field(default_factory=list)
     """The shapes of pixels that the stream asked for, one after the other."""
 
@@ -90,7 +96,9 @@ class Decoder:
             self.container.close()
             raise
         self.sounds = SoundWatch(self.container)
-        self._context = self._make_context(threads)
+        self.codecs = CodecChanges(self.container, self.stream)
+        self._threads = threads
+        self._context = self._make_context()
         self._streams = () if all_streams else (self.stream,)
         self._filter: Deinterlacer[_Times] | None = Deinterlacer(deinterlace) if deinterlace else None
         self._pending: Iterator[Any] | None = None
@@ -108,16 +116,17 @@ class Decoder:
         self._pending = None
         self.container.close()
 
-    def _make_context(self, threads: int) -> Any:
+    def _make_context(self) -> Any:
         context = self.stream.codec_context
         wanted = _ALPHA_DECODERS.get(context.name) if self.stream.metadata.get("alpha_mode") == "1" else None
         if wanted in av.codecs_available:
             context = av.CodecContext.create(wanted, "r")
             context.extradata = self.stream.codec_context.extradata
-        if threads == 1:
-            context.thread_type, context.thread_count = "NONE", 1
-        else:
-            context.thread_type, context.thread_count = "AUTO", threads
+        return self._threaded(context)
+
+    def _threaded(self, context: Any) -> Any:
+        kind = "NONE" if self._threads == 1 else "AUTO"
+        context.thread_type, context.thread_count = kind, self._threads
         return context
 
     def frames(self) -> Iterator[Shown]:
@@ -136,10 +145,18 @@ class Decoder:
 
     def _decoded(self) -> Iterator[Shown]:
         for packet in self._pending or self._packets():
-            for frame in self._decode(packet):
-                yield self._shown(frame)
-        for frame in self._decode(None):
-            yield self._shown(frame)
+            yield from self._stepped(self.codecs.steps(packet))
+        yield from self._stepped(self.codecs.finish())
+        yield from map(self._shown, self._decode(None))
+
+    def _stepped(self, steps: Iterator[Any]) -> Iterator[Shown]:
+        for step in steps:
+            if not isinstance(step, str):
+                yield from map(self._shown, self._decode(step))
+                continue
+            yield from map(self._shown, self._decode(None))
+            self._context = self._threaded(av.CodecContext.create(step, "r"))
+            self._context.options = {"max_pixels": str(MAX_PIXELS)}
 
     def _shown(self, frame: av.VideoFrame) -> Shown:
         self.stats.corrupt_frames += frame.is_corrupt
@@ -186,6 +203,9 @@ class Decoder:
             self.stats.key_pts.append(packet.pts)
 
     def _note_end(self, packet: Any) -> None:
+        if packet.pos is not None:
+            self.stats.hole_bytes = max(self.stats.hole_bytes, packet.pos - self.stats.end_byte)
+            self.stats.end_byte = max(self.stats.end_byte, packet.pos + packet.size)
         time = packet.pts if packet.pts is not None else packet.dts
         if time is not None and packet.time_base:
             end = float((time + (packet.duration or 0)) * packet.time_base)

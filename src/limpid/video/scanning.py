@@ -21,6 +21,7 @@ from limpid.video.decode import Decoder, Shown, field_of
 from limpid.video.deinterlace import check_mode
 from limpid.video.extras import LOST
 from limpid.video.images import scan_images
+from limpid.video.joined_files import told_parts
 from limpid.video.names import is_still_name
 from limpid.video.pixels import FULL, bit_depth, has_alpha, plane_array, stored_size
 from limpid.video.side_data import kinds_of
@@ -101,6 +102,7 @@ class _Pass:
                 if on_progress is not None:
                     on_progress(len(self.raw))
             self.stats, self.changing_sound = decoder.stats, decoder.sounds.changing
+            self.codecs = decoder.codecs.names
             self.lost_packets = _lost_packets(decoder, self.expected_packets)
             self.short_s = _short_by(decoder)
         if self.fields and set(self.fields) != {2}:
@@ -137,7 +139,13 @@ class _Pass:
     def timeline(self, deinterlace: str) -> Timeline:
         interlaced = self.interlaced_frames > _INTERLACED_SHARE * len(self.raw)
         clean = not (self.damaged or self.repaired.synthesised or self.repaired.changed)
-        clean = clean and self._timed and not self.gaps and all(time is not None for time in self.raw)
+        clean = (
+            clean
+            and self._timed
+            and not self.gaps
+            and len(self.codecs) == 1
+            and all(time is not None for time in self.raw)
+        )
         return Timeline(
             pts=tuple(self.repaired.pts),
             time_base=self.clip.time_base,
@@ -179,6 +187,7 @@ class _Pass:
             yield f"repaired the times of {frames}, which were missing, doubled or out of order"
 
     def _oddities(self, interlaced: bool, deinterlace: str) -> Iterable[str]:
+        yield from told_parts(Path(self.clip.path), self.container, self.codecs, self.stats)
         if self.resized_frames:
             yield f"{_count(self.resized_frames, 'frame')} of another size than the first, scaled to its size"
         if self.retagged_frames:

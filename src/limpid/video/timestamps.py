@@ -84,6 +84,10 @@ def _make_increasing(times: Sequence[int | None], step: int, longest_gap: int | 
             pts.append(time + offset)
             i += 1
             continue
+        if time is None and _ends_here(times, i, offset, last, step, longest_gap):
+            pts.append(last + step)
+            changed, i = changed + 1, i + 1
+            continue
         ahead = _next_usable(times, i, offset, last)
         if ahead is None and time is not None:
             offset = last + step - time
@@ -103,6 +107,15 @@ def _restarts(times: Sequence[int | None], i: int, jump: int, step: int, longest
     far = jump <= -step or (longest_gap is not None and jump > longest_gap)
     known = [time for time in times[i : i + 4] if time is not None]
     return far and len(known) == len(times[i : i + 4]) > 1 and all(0 < b - a < 4 * step for a, b in pairwise(known))
+
+
+def _ends_here(times: Sequence[int | None], i: int, offset: int, last: int, step: int, longest_gap: int | None) -> bool:
+    """Whether the next frame that has a time begins another recording, so that it says nothing of frame ``i``."""
+    for k in range(i + 1, min(i + 1 + _LOOK_AHEAD, len(times))):
+        time = times[k]
+        if time is not None:
+            return _restarts(times, k, time + offset - last, step, longest_gap)
+    return False
 
 
 def _is_outlier(times: Sequence[int | None], i: int, offset: int, last: int) -> bool:
