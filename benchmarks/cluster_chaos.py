@@ -18,6 +18,7 @@ import contextlib
 import json
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -215,7 +216,7 @@ def play(scenario: Scenario, place: Field, truth: Truth) -> Result:
             run = land.upscale(place.folder, truth.film, output, *CUT, *where)
             if attempt == 0:
                 result.struck = strike_all(scenario, run, place)
-            code = run.wait()
+            code = _code(run, result)
             result.codes.append(code)
             _check_end(result, run, code)
             _check_once(result, run, output, made, truth, whole=code == 0)
@@ -232,6 +233,18 @@ def play(scenario: Scenario, place: Field, truth: Truth) -> Result:
     result.faults += _left(place, shared, own=scenario.own)
     result.seconds = round(time.monotonic() - began, 1)
     return result
+
+
+def _code(run: land.Command, result: Result) -> int:
+    """The exit code; a command that hangs is ended, and says where it was."""
+    try:
+        return run.wait()
+    except subprocess.TimeoutExpired:
+        result.faults.append("it hung")
+        run.process.send_signal(signal.SIGABRT)  # PYTHONFAULTHANDLER
+        code = run.wait()
+        result.said += "".join(run.said)[-6000:]
+        return code
 
 
 def _check_end(result: Result, run: land.Command, code: int) -> None:

@@ -29,6 +29,7 @@ PATIENCE_S = 120.0
 def surroundings(folder: Path) -> dict[str, str]:
     """Variables of processes that belong to a folder: all that they leave lies in it."""
     told = {"TMPDIR": str(folder), "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+    told["PYTHONFAULTHANDLER"] = "1"  # SIGABRT tells where a process hangs
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     source = str(Path(__file__).resolve().parent.parent / "src")

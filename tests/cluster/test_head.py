@@ -264,3 +264,13 @@ def test_what_decoding_runs_into_surfaces(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="the decoder failed"):
         run_head(tmp_path / "many", crews.ThreadCrew(tmp_path / "w", Blended()), read=broken)
+
+
+def test_a_run_that_all_workers_have_left_stops_after_a_while(tmp_path: Path) -> None:
+    now = iter(range(0, 10_000, 100))
+    crew = crews.ThreadCrew(tmp_path / "w", Blended(), count=0)
+    roster = Roster(crew=crew, settings=Settings(), threads=1, clock=lambda: next(now))
+    for _ in range(4):
+        roster.check_deserted()
+    with pytest.raises(ResourceError, match=r"no worker has been there for 300 s.*the same command goes on"):
+        roster.check_deserted()

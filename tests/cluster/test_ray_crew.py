@@ -12,7 +12,7 @@ import pytest
 from limpid.cluster import ray_crew
 from limpid.cluster.actor import Slot
 from limpid.cluster.crew import ClusterLostError
-from limpid.cluster.ray_crew import LOOK_AGAIN_S, Books, Place, RayCrew
+from limpid.cluster.ray_crew import LOOK_AGAIN_S, Pillar, Place, RayCrew
 from limpid.cluster.start import _without_signals
 
 
@@ -43,27 +43,27 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Door:
     return found
 
 
-def test_books_that_are_away_for_a_while_are_waited_for(door: Door) -> None:
+def test_what_is_away_for_a_while_is_waited_for(door: Door) -> None:
     clock = Clock()
-    books = Books("head:6379", 20, clock=clock)
-    assert books.are_there()
+    pillar = Pillar("head:6379", 20, clock=clock)
+    assert pillar.stands()
     door.is_open = False
     for clock.now in (1, 5, 10, 20):
-        assert not books.are_there()
+        assert not pillar.stands()
     door.is_open, clock.now = True, 21.5
-    assert books.are_there()
+    assert pillar.stands()
     door.is_open, clock.now = False, 30
-    assert not books.are_there()
+    assert not pillar.stands()
     clock.now = 50.5
     with pytest.raises(ClusterLostError, match=r"nothing listens at head:6379.*the same command goes on"):
-        books.are_there()
+        pillar.stands()
 
 
-def test_books_are_looked_at_once_in_a_second(door: Door) -> None:
+def test_a_pillar_is_looked_at_once_in_a_second(door: Door) -> None:
     clock = Clock()
-    books = Books("head:6379", 20, clock=clock)
+    pillar = Pillar("head:6379", 20, clock=clock)
     for clock.now in (0, 0.3, 0.6, 0.9, 1.2):
-        books.are_there()
+        pillar.stands()
     assert len(door.asked) == 2
 
 
@@ -74,7 +74,7 @@ def test_places_are_counted_rarely_and_kept_while_nobody_knows_them(door: Door) 
         counted.append(clock.now)
         return [Place(slot=Slot())] * (1 + len(counted))
 
-    crew = RayCrew(None, places, Books("head:6379", 20, clock=clock), clock=clock)
+    crew = RayCrew(None, places, [Pillar("head:6379", 20, clock=clock)], clock=clock)
     assert [crew.wanted() for _ in range(5)] == [2] * 5
     clock.now = LOOK_AGAIN_S
     assert crew.wanted() == 3

@@ -26,7 +26,7 @@ from limpid.cluster.places import (
     num_cuda_devices,
     parse_workers,
 )
-from limpid.cluster.ray_crew import Books, Place, RayCrew
+from limpid.cluster.ray_crew import Pillar, Place, RayCrew
 from limpid.cluster.ray_import import check_ray
 from limpid.cluster.reach import check_address
 from limpid.cluster.receive import Receiver
@@ -51,8 +51,10 @@ PATIENCE_S = 60
 """How long nobody may answer before a run gives up; where a cluster grows on demand, see docs/cluster.md."""
 GATHER_S = 5
 """How long others are waited for once the first worker is there."""
-LOST_AFTER_S, OWN_LOST_AFTER_S = 20.0, 3.0
-"""How long what knows the workers of a cluster may be away; in one of our own nobody starts it again."""
+LOST_AFTER_S = 20.0
+"""How long what knows the workers of a cluster may be away: clusters can start it again."""
+NEVER_BACK_S = 3.0
+"""The same for what nobody starts again: our own node, and all of a cluster of our own."""
 
 
 def is_elsewhere(settings: Settings) -> bool:
@@ -119,7 +121,7 @@ class Workers:
             return self._own(settings, threads)
         connection = self.stack.enter_context(running_cluster(address))
         places = partial(self._places_on, connection, settings, threads)
-        return RayCrew(connection.ray, places, Books(connection.address, LOST_AFTER_S)), threads or None
+        return RayCrew(connection.ray, places, _pillars(connection, LOST_AFTER_S)), threads or None
 
     def _own(self, settings: Settings, threads: int | None) -> tuple[Crew, int]:
         gpus = num_cuda_devices() if settings.device in ("auto", "cuda") else 0
@@ -130,7 +132,7 @@ class Workers:
             Place(slot=Slot(folder=folder, gpu=gpu, device=None if gpu is None else "cuda", threads=share.threads))
             for gpu in share.gpus
         ]
-        return RayCrew(connection.ray, lambda: places, Books(connection.address, OWN_LOST_AFTER_S)), share.threads
+        return RayCrew(connection.ray, lambda: places, _pillars(connection, NEVER_BACK_S)), share.threads
 
     def _places_on(self, connection: Connection, settings: Settings, threads: int | None) -> list[Place]:
         nodes = [
@@ -186,6 +188,11 @@ class Workers:
 
     def report(self) -> tuple[dict[str, Any], ...]:
         return ()
+
+
+def _pillars(connection: Connection, patience_s: float) -> list[Pillar]:
+    books, node = connection.addresses()
+    return [Pillar(books, patience_s), Pillar(node, NEVER_BACK_S)]
 
 
 def _head(

@@ -62,6 +62,7 @@ class RunHead:
             self.interrupts.check()
             self.ahead.check()
             self.roster.fill()
+            self.roster.check_deserted()
             self.times.side_by_side = max(self.times.side_by_side, len(self.roster.present))
             for member in self.roster.present:
                 self._employ(member)

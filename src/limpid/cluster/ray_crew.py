@@ -53,8 +53,8 @@ class RayCall:
 
 
 @dataclass
-class Books:
-    """Whether the cluster's book-keeper is there. Once it is gone, Ray ends this process a minute later."""
+class Pillar:
+    """What a cluster stands on: its book-keeper, or our own node. Ray ends us without a word, or waits for ever."""
 
     address: str
     patience_s: float
@@ -63,7 +63,7 @@ class Books:
     _away_since: float | None = None
     _asked: float = -math.inf
 
-    def are_there(self) -> bool:
+    def stands(self) -> bool:
         """Looks once in a second, whoever asks how often. Raises ClusterLostError once they are away for too long."""
         now = self.clock()
         if now - self._asked >= 1:
@@ -92,8 +92,7 @@ class RayCrew:
     ray: Any
     places: Callable[[], Sequence[Place]]
     """Where workers should be now."""
-    books: Books | None = None
-    """Asked whether the cluster is still there; None where that is not known."""
+    pillars: Sequence[Pillar] = ()
     clock: Callable[[], float] = time.monotonic
     _known: tuple[float, Sequence[Place]] = (-math.inf, ())
     """When places were looked at, and what there was."""
@@ -107,12 +106,12 @@ class RayCrew:
     def _places(self) -> Sequence[Place]:
         """Whoever knows the places is not asked for each answer of a worker, and not while it is away."""
         now = self.clock()
-        if now - self._known[0] >= LOOK_AGAIN_S and self._books_are_there():
+        if now - self._known[0] >= LOOK_AGAIN_S and self._stands():
             self._known = now, self.places()
         return self._known[1]
 
-    def _books_are_there(self) -> bool:
-        return self.books is None or self.books.are_there()
+    def _stands(self) -> bool:
+        return all(pillar.stands() for pillar in self.pillars)
 
     def hire(self) -> str:
         places = list(self._places())
@@ -137,14 +136,14 @@ class RayCrew:
         by_ref = {call.ref: call for call in calls if isinstance(call, RayCall)}
         if not by_ref:
             time.sleep(min(seconds, 0.05))
-            self._books_are_there()
+            self._stands()
             return []
         try:
             done, _ = self.ray.wait(list(by_ref), num_returns=1, timeout=seconds, fetch_local=True)
             more, _ = self.ray.wait(list(by_ref), num_returns=len(by_ref), timeout=0)
         except (self.ray.exceptions.RaySystemError, ConnectionError) as error:
             raise ClusterLostError(_short(error)) from error
-        self._books_are_there()
+        self._stands()
         return [by_ref[ref] for ref in dict.fromkeys((*done, *more))]
 
     def dismiss(self, name: str) -> None:

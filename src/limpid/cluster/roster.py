@@ -17,6 +17,8 @@ from limpid.types import LimpidError, ResourceError
 
 MOST_FALSE_STARTS = 3
 """Workers in a row that do not even say what they are."""
+DESERTED_S = 300.0
+"""So long a run waits for workers when all are gone; machines that are asked for take minutes to come."""
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Roster:
     members: dict[str, CrewMember] = field(default_factory=dict)
     _false_starts: int = 0
     _refused: int = 0
+    _deserted_since: float | None = None
 
     def fill(self) -> None:
         """Hire until there are as many as there should be; those that were refused keep their places empty."""
@@ -91,6 +94,16 @@ class Roster:
         if not self.present:
             raise ResourceError(sentence)
         self.warn(sentence)
+
+    def check_deserted(self) -> None:
+        """Raises ResourceError where no worker has been there for too long."""
+        now = self.clock()
+        self._deserted_since = None if self.present else now if self._deserted_since is None else self._deserted_since
+        if self._deserted_since is not None and now - self._deserted_since > DESERTED_S:
+            raise ResourceError(
+                f"no worker has been there for {DESERTED_S:.0f} s; finished segments are kept, and the same command "
+                "goes on once there are some"
+            )
 
     @property
     def present(self) -> list[CrewMember]:

@@ -38,10 +38,11 @@ class Connection:
     folder: Path | None
     """For the files of workers, where they are on this machine; None: each has its own place."""
 
-    @property
-    def address(self) -> str:
-        """Where the cluster keeps its books."""
-        return str(self.ray.get_runtime_context().gcs_address)
+    def addresses(self) -> tuple[str, str]:
+        """Where the cluster keeps its books, and of the node that this process belongs to."""
+        here = self.ray.get_runtime_context()
+        node = next(node for node in self.ray.nodes() if node["NodeID"] == here.get_node_id())
+        return str(here.gcs_address), f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
 
 
 @contextlib.contextmanager
