@@ -107,7 +107,7 @@ def test_the_journal_key_holds_what_shows_nowhere_else() -> None:
     left_out = Settings().to_dict().keys() - Settings().key().keys()
     assert left_out == {
         *("preset_name", "device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
-        *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster"),
+        *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster", "encoder"),
     }
     key = Settings(fps=Fraction(25), crf=20, steps=3).key()
     assert key["crf"] == 20 and list(key) == [name for name in Settings().to_dict() if name not in left_out]
@@ -182,6 +182,7 @@ NO_MOTION: frozenset[str] = frozenset()
             "autoencoder light and released do not go together: the released code has no such decoder",
         ),
         ({"codec": "ffv1", "crf": 20}, "crf has no effect with ffv1"),
+        ({"codec": "prores", "encoder": "auto"}, "encoder has no effect with prores"),
         ({"input": "images", "deinterlace": "on"}, "deinterlace has no effect on a folder of images"),
     ],
     ids=lambda x: "" if isinstance(x, str) else "+".join(x),

@@ -21,6 +21,7 @@ Color = Literal["wavelet", "adain", "none"]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 Runtime = Literal["auto", "torch", "ncnn"]
 Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
+Encoder = Literal["software", "auto", "nvenc", "qsv", "videotoolbox", "vaapi", "amf"]
 Deinterlace = Literal["auto", "on", "off", "double"]
 
 Caption = Literal["off", "auto"]
@@ -297,6 +298,15 @@ class Settings(Options):
         ),
     )
     codec: Codec | None = option(None, ENCODING, "files", "default: by the name of the output")
+    encoder: Encoder = option(
+        "software",
+        ENCODING,
+        "files",
+        "or one of the graphics processor's; auto: the first that works here",
+        in_key=False,
+        needs=Needs("encoder has no effect with {codec}", {"codec": ("h264", "h265", "av1")}),
+    )
+    """Software repeats its bytes; hardware is not asked to, so it is never taken unasked."""
     crf: int = option(
         16,
         ENCODING,

@@ -229,6 +229,8 @@ class OutputSpec:
     image_format: str = "png"
     extras: Extras = NO_EXTRAS
     """What of the source's is written, too."""
+    encoder: str = "software"
+    """Or one of the graphics processor's, see `limpid.video.hardware`."""
 
 
 # ------------------------------------------------------------------------------------------------ plan

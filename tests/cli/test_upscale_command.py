@@ -54,6 +54,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "segment_frames": 24,
         "window_frames": 8,
         "codec": "h265",
+        "encoder": "auto",
         "crf": 20,
         "bit_depth": 10,
         "preset": "fast",

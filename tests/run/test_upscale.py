@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from fakes import ConvPrior, local_method
+from stand_ins import stand_in
 
 import limpid
 from limpid.method import Weights
@@ -388,3 +389,47 @@ def test_running_out_of_memory_changes_no_byte_of_a_local_method(
     streamed = np.stack(list(limpid.restore(frames, method="fast", steps=1)))
     fast.pop("load")
     assert np.array_equal(streamed, np.stack(list(limpid.restore(frames, method="fast", steps=1))))
+
+
+# ---------------------------------------------------------------------------------------------- encoders
+
+
+def test_a_run_goes_on_with_the_encoder_that_it_began_with(
+    clip: Path, tmp_path: Path, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A software encoder stands in for the hardware's; "auto" finds another one when the run goes on."""
+    stand_in(monkeypatch, "amf")
+    output, options = tmp_path / "out.mp4", {"method": "fast", "encoder": "auto", "segment_frames": 10}
+    with pytest.raises(Interrupted):
+        limpid.upscale(clip, output, on_event=stop_after(1, KeyboardInterrupt()), **options)
+    stand_in(monkeypatch, "nvenc", "amf")
+    report = limpid.upscale(clip, output, **options)
+    assert report.resumed_segments >= 1
+    told = json.loads((tmp_path / "out.mp4.limpid.json").read_text())
+    assert told["resolved"]["encoder"] == "amf" and told["settings"]["encoder"] == "auto"
+    assert frame_pts(output, Fraction(1, 25)) == list(range(40))
+    whole = limpid.upscale(clip, tmp_path / "whole.mp4", **{**options, "encoder": "amf"})
+    assert whole.resumed_segments == 0 and (tmp_path / "whole.mp4").read_bytes() == output.read_bytes()
+
+
+def test_another_encoder_begins_anew_and_says_so(
+    clip: Path, tmp_path: Path, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch, "amf")
+    output, options = tmp_path / "out.mp4", {"method": "fast", "segment_frames": 10}
+    with pytest.raises(Interrupted):
+        limpid.upscale(clip, output, encoder="amf", on_event=stop_after(1, KeyboardInterrupt()), **options)
+    events: list[dict[str, Any]] = []
+    report = limpid.upscale(clip, output, on_event=events.append, **options)
+    assert report.resumed_segments == 0
+    assert any("output.encoder" in e["message"] for e in events if e["event"] == "warning")
+
+
+def test_an_encoder_that_is_not_here_is_refused_before_the_work(
+    clip: Path, tmp_path: Path, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch)
+    events: list[dict[str, Any]] = []
+    with pytest.raises(SettingsError, match="what can: software"):
+        limpid.upscale(clip, tmp_path / "out.mp4", method="fast", encoder="vaapi", on_event=events.append)
+    assert "scan" not in [e["stage"] for e in events if e["event"] == "stage"] and leftovers(tmp_path) == []

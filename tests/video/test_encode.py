@@ -12,9 +12,10 @@ import torch
 from writing import CONSTANT, RATE, UNIT, decode_all, pictures, rgb16, write_segments
 
 from limpid.types import ColorTags, OutputSpec, SettingsError
-from limpid.video.encode import AV1_PRESETS, X26X_PRESETS, av1_crf, check_preset, encoder_setup
+from limpid.video.encode import AV1_PRESETS, X26X_PRESETS, check_preset, encoder_setup
 from limpid.video.picture import LUMA_WEIGHTS, quantise, rgb_to_yuv, rgb_to_yuv_matrix
 from limpid.video.segments import count_frames
+from limpid.video.setup import av1_crf
 
 SPEC = OutputSpec(
     codec="h264", container="mkv", width=64, height=48, fps=RATE, time_base=UNIT, color=ColorTags(matrix=1), crf=16

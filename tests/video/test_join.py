@@ -141,9 +141,9 @@ def test_unsound_encoders_get_lossless_segments(monkeypatch: pytest.MonkeyPatch)
     line = timeline()
     spec, _ = resolve_output(clip(), line, "o.mp4", width=66, height=48, codec="h264", crf=16, bit_depth=10, threads=1)
     monkeypatch.setattr(module, "_trial_header", lambda spec, shades, count: bytes([count]))
-    module._join_problem.cache_clear()
+    module._trial_headers.cache_clear()
     pieces, reason = segment_spec(spec, line)
-    module._join_problem.cache_clear()
+    module._trial_headers.cache_clear()
     assert pieces == _stand_in(spec)
     assert reason is not None
     assert "headers" in reason

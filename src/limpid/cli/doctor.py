@@ -56,7 +56,7 @@ def command(arguments: list[str]) -> int:
 
 def examine() -> Iterator[Finding]:
     """Findings one after the other, as the slower ones need a second; one that fails becomes a problem itself."""
-    for check in (system, packages, codecs, processor, runtimes, accelerator, weights, room):
+    for check in (system, packages, codecs, encoders, processor, runtimes, accelerator, weights, room):
         try:
             yield from check()
         except Exception as error:  # noqa: BLE001  the other findings are still wanted
@@ -99,6 +99,26 @@ def codecs() -> Iterator[Finding]:
             )
         else:
             yield Finding(f"codec {codec}", encoder)
+
+
+def encoders() -> Iterator[Finding]:
+    """Hardware encoders, each tried with two frames; none is needed."""
+    from limpid.video import hardware_encoders
+
+    for encoder, codecs in hardware_encoders():
+        yield Finding(f"encoder {encoder}", _encoder_text(codecs))
+
+
+def _encoder_text(codecs: dict[str, str | None]) -> str:
+    usable = [codec for codec, reason in codecs.items() if reason is None]
+    reasons: dict[str, list[str]] = {}
+    for codec, reason in codecs.items():
+        if reason is not None:
+            reasons.setdefault(reason, []).append(codec)
+    if not usable:
+        return f"not usable: {next(iter(reasons))}"
+    lacking = "".join(f"; not {', '.join(without)}: {reason}" for reason, without in reasons.items())
+    return ", ".join(usable) + lacking
 
 
 def processor() -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from limpid.run.places import check_folder, choose_places
 from limpid.settings import Settings
 from limpid.types import Clip, SettingsError, Timeline
-from limpid.video import probe, rehearse, resolve_output
+from limpid.video import choose_encoder, probe, rehearse, resolve_output
 
 _USUAL_SCALE = 4
 
@@ -45,6 +45,10 @@ def check_early(
         threads=1,
         preset=settings.preset,
     )
+    if settings.encoder != "auto":  # which "auto" takes may follow a former run, of which nothing is known yet
+        spread = settings.cluster is not None
+        spec, chosen = choose_encoder(spec, settings.encoder, preset=settings.preset, spread=spread)
+        notes = (*notes, *chosen)
     return (*notes, *rehearse(clip, output, spec))
 
 

@@ -30,10 +30,14 @@ _AV1_WAITING, _AV1_MOST_WAITING, _AV1_CODED = 2.2, 42, 48.0
 _PLAIN = {"ffv1": 79.0, "prores": 22.0, "images": 14.0}
 """Encoders that keep nothing: the frame at hand, the packet, tables."""
 _PLAIN_DEEP = 1.33
+_HARDWARE = 24.0
+"""Not measured: the picture as YUV, its copy for the driver, and some that wait; the rest is the graphics memory's."""
 
 
 def encoder_bytes(spec: OutputSpec) -> EncoderBytes:
     """Memory of the encoder of a spec."""
+    if spec.encoder != "software":
+        return _model(spec, fixed=_HARDWARE, deep=_PLAIN_DEEP)
     models = {"h264": _x264, "h265": _x265, "av1": _av1}
     return (
         models[spec.codec](spec) if spec.codec in models else _model(spec, fixed=_PLAIN[spec.codec], deep=_PLAIN_DEEP)

@@ -13,8 +13,10 @@ from typing import Any
 from limpid.durable.files import digest_of, sha256_of
 from limpid.method import Method
 from limpid.plan.device import Machine, versions
+from limpid.run.journal import Journal
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, OutputSpec, Timeline
+from limpid.video import header_digest
 
 
 def input_identity(clip: Clip, on_bytes: Callable[[int], None] | None = None) -> dict[str, Any]:
@@ -57,9 +59,17 @@ def run_facts(
         "output": asdict(spec),
         "segments": asdict(segment_spec),
         "versions": versions(machine.runtime),
+        **({} if segment_spec.encoder == "software" else {"headers": header_digest(segment_spec)}),
     }
     values: dict[str, Any] = json.loads(json.dumps(facts, default=_plain))
     return values
+
+
+def encoder_of(former: Journal | None) -> str | None:
+    """Which encoder a former run has used, as its facts say."""
+    output = former.facts.get("output") if former is not None else None
+    encoder = output.get("encoder") if isinstance(output, dict) else None
+    return encoder if isinstance(encoder, str) else None
 
 
 def timeline_digest(timeline: Timeline) -> str:

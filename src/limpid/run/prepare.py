@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
 from limpid.cuts.cost import Held
 from limpid.diffusion.schedules import truncate
@@ -57,7 +58,8 @@ def tell_clip(clip: Clip, teller: Teller) -> None:
 
 def unused_options(clip: Clip, settings: Settings, spec: OutputSpec) -> list[str]:
     """Sentences on options that have no effect with this input or output."""
-    return Settings.unused(deinterlace=settings.deinterlace, input=clip.kind, crf=settings.crf, codec=spec.codec)
+    encoding: dict[str, Any] = {"crf": settings.crf, "encoder": settings.encoder, "codec": spec.codec}
+    return Settings.unused(deinterlace=settings.deinterlace, input=clip.kind, **encoding)
 
 
 def preview_frames(timeline: Timeline, preview: str | None) -> Window:

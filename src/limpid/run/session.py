@@ -31,13 +31,13 @@ from limpid.run.events import Teller
 from limpid.run.executor import RunJob
 from limpid.run.feed import Read, group_frames
 from limpid.run.held import held_by_run
-from limpid.run.identity import run_facts
+from limpid.run.identity import encoder_of, run_facts
 from limpid.run.journal import Journal
 from limpid.run.places import Places
 from limpid.run.prepare import make_plan, preview_frames, unused_options
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, Offload, OutputSpec, Timeline, Window
-from limpid.video import SegmentWriter, picture_depth, resolve_output, segment_spec
+from limpid.video import SegmentWriter, choose_encoder, picture_depth, resolve_output, segment_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +195,7 @@ class Session:
             "threads": plan.threads,
             "codec": self.spec.codec,
             "bit_depth": self.spec.bit_depth,
+            "encoder": self.spec.encoder,
         }
 
     def _preset(self) -> dict[str, Any] | None:
@@ -216,6 +217,38 @@ class Session:
         }
 
 
+def _output(
+    places: Places,
+    settings: Settings,
+    clip: Clip,
+    timeline: Timeline,
+    size: tuple[int, int],
+    threads: int,
+    former: Journal | None,
+    teller: Teller,
+) -> tuple[OutputSpec, OutputSpec]:
+    """How the result and its segments are encoded; tells what differs from source or wish. ``size``: width, height."""
+    spec, notes = resolve_output(
+        clip,
+        timeline,
+        places.output,
+        width=size[0],
+        height=size[1],
+        codec=settings.codec,
+        crf=settings.crf,
+        bit_depth=settings.bit_depth,
+        threads=threads,
+        preset=settings.preset,
+    )
+    spread = settings.cluster is not None
+    before = encoder_of(former)
+    spec, chosen = choose_encoder(spec, settings.encoder, preset=settings.preset, former=before, spread=spread)
+    pieces, reason = segment_spec(spec, timeline)
+    for note in (*notes, *chosen, *([reason] if reason else [])):
+        teller.note(note)
+    return spec, pieces
+
+
 def make_session(
     places: Places,
     settings: Settings,
@@ -227,7 +260,8 @@ def make_session(
     teller: Teller,
     engine: Engine | None = None,
 ) -> Session:
-    """Resolve sizes, machine and output. What a former run chose by itself stays chosen: its threads.
+    """Resolve sizes, machine and output. What a former run chose by itself stays chosen: its
+    threads, and its encoder where that still works.
 
     ``engine``: what computes; None: this process.
     """
@@ -236,21 +270,7 @@ def make_session(
     engine = engine or InProcess()
     machine = engine.machine(method, settings, settings.threads or (former.plan.threads if former else None))
     width, height = target_size(clip.width, clip.height, method.scale, settings)
-    spec, notes = resolve_output(
-        clip,
-        timeline,
-        places.output,
-        width=width,
-        height=height,
-        codec=settings.codec,
-        crf=settings.crf,
-        bit_depth=settings.bit_depth,
-        threads=machine.threads,
-        preset=settings.preset,
-    )
-    pieces, reason = segment_spec(spec, timeline)
-    for note in (*notes, *([reason] if reason else [])):
-        teller.note(note)
+    spec, pieces = _output(places, settings, clip, timeline, (width, height), machine.threads, former, teller)
     unused = (*unused_options(clip, settings, spec), *without_noise(method, settings))
     for warning in (*timeline.warnings, *unused):
         teller.warn(warning)

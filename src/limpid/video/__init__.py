@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from limpid.lazy import names_of
 
 if TYPE_CHECKING:
+    from limpid.video.choice import choose_encoder as choose_encoder
+    from limpid.video.choice import hardware_encoders as hardware_encoders
     from limpid.video.encode import picture_depth as picture_depth
     from limpid.video.images import list_images as list_images
     from limpid.video.inline import inline_mp4 as inline_mp4
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from limpid.video.names import is_image_name as is_image_name
     from limpid.video.names import is_still_name as is_still_name
     from limpid.video.names import natural_key as natural_key
+    from limpid.video.output import header_digest as header_digest
     from limpid.video.picture import merge_planes as merge_planes
     from limpid.video.picture import quantise as quantise
     from limpid.video.picture import rounded_values as rounded_values
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "available_encoders": ".available",
+    "choose_encoder": ".choice",
+    "hardware_encoders": ".choice",
     # input
     "probe": ".probing",
     "rate_varies": ".probing",
@@ -44,6 +49,7 @@ _HOME = {
     # output
     "resolve_output": ".output",
     "segment_spec": ".output",
+    "header_digest": ".output",
     "SegmentWriter": ".segments",
     "picture_depth": ".encode",
     "quantise": ".picture",

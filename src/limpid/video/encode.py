@@ -8,44 +8,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import cv2
 import numpy as np
+from av.codec.hwaccel import HWAccel
 
 from limpid.types import OutputSpec, SettingsError
 from limpid.video.extras import av1_params, x26x_params
+from limpid.video.hardware import HARDWARE, hardware_setup
 from limpid.video.picture import encodable_color, to_av_frame
 from limpid.video.priority import kept_priority
+from limpid.video.setup import EncoderSetup, av1_crf
 
 X26X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 AV1_PRESETS = tuple(str(n) for n in range(14))
 DEFAULT_PRESET = {"h264": "veryfast", "h265": "fast", "av1": "8"}
 """Speed for size: at one CRF, slower presets save bytes and hardly change how the picture looks."""
 
-REORDER_DEPTH = {"h264": 2, "h265": 2}
-"""How far decoding order may run ahead of showing order: both encoders use B-pyramids of depth 2 (others: 0)."""
+_REORDER_DEPTH = {"h264": 2, "h265": 2}
+"""x264 and x265 use B-pyramids of depth 2; all others have no frames that wait for later ones."""
 
 _GLOBAL_HEADER, _BITEXACT = 1 << 22, 1 << 23
 _MAX_ENCODER_FPS = 240
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderSetup:
-    """The FFmpeg encoder for a spec. ``depth``: bits per sample that frames are quantised to before it."""
-
-    name: str
-    pix_fmt: str
-    depth: int
-    options: dict[str, str]
-    codec_tag: str | None = None
-
-
-def av1_crf(crf: int) -> int:
-    """x264's CRF scale (0-51) on AV1's (1-63): x 1.5 gives about the same quality; 0 is taken as 1, AV1's best."""
-    return min(63, max(1, round(crf * 1.5)))
 
 
 def check_preset(codec: str, preset: str | None) -> str | None:
@@ -140,7 +126,12 @@ _SETUPS: dict[str, Callable[[OutputSpec], EncoderSetup]] = {
 
 def encoder_setup(spec: OutputSpec) -> EncoderSetup:
     """Encoder, pixel format and options for a video spec (not for image folders)."""
-    return _SETUPS[spec.codec](spec)
+    return hardware_setup(spec) if spec.encoder in HARDWARE else _SETUPS[spec.codec](spec)
+
+
+def reorder_depth(spec: OutputSpec) -> int:
+    """How many frames decoding order may run ahead of showing order."""
+    return _REORDER_DEPTH.get(spec.codec, 0) if spec.encoder == "software" else 0
 
 
 def picture_depth(spec: OutputSpec) -> int:
@@ -155,7 +146,9 @@ def add_video_stream(container: Any, spec: OutputSpec) -> Any:
     setup = encoder_setup(spec)
     rate = spec.fps.limit_denominator(2**30)
     size = {"width": spec.width, "height": spec.height, "pix_fmt": setup.pix_fmt}
-    stream = container.add_stream(setup.name, rate=rate, options=dict(setup.options), time_base=1 / rate, **size)
+    device: dict[str, Any] = {} if setup.device is None else {"hwaccel": HWAccel(setup.device)}
+    options = dict(setup.options)
+    stream = container.add_stream(setup.name, rate=rate, options=options, time_base=1 / rate, **size, **device)
     context = stream.codec_context
     if rate > _MAX_ENCODER_FPS:  # SVT-AV1 refuses more; the rate only steers the encoder, timestamps come later
         context.framerate, context.time_base = Fraction(_MAX_ENCODER_FPS), Fraction(1, _MAX_ENCODER_FPS)
@@ -169,7 +162,7 @@ def add_video_stream(container: Any, spec: OutputSpec) -> Any:
         context.codec_tag = setup.codec_tag
     with kept_priority():
         context.open()
-    context.reorder_depth = REORDER_DEPTH.get(spec.codec, 0)  # libx265's wrapper leaves it at 0
+    context.reorder_depth = reorder_depth(spec)  # libx265's wrapper leaves it at 0
     stream.time_base = spec.time_base
     return stream
 

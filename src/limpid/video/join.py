@@ -19,7 +19,7 @@ import av
 import numpy as np
 
 from limpid.types import OutputError, OutputSpec
-from limpid.video.encode import REORDER_DEPTH, FrameEncoder
+from limpid.video.encode import FrameEncoder, reorder_depth
 from limpid.video.opening import open_input, read_packets
 from limpid.video.segments import main_video_stream
 
@@ -92,7 +92,7 @@ def _open_segment(path: Path) -> Any:
 def _segment_packets(
     container: Any, source: Any, path: Path, spec: OutputSpec, clock: Clock, stream: Any, count: _Count
 ) -> Iterator[Any]:
-    depth = REORDER_DEPTH.get(spec.codec, 0)
+    depth = reorder_depth(spec)
     start, shift, seen = count.frames, 0, 0
     ratio = Fraction(source.time_base) / clock.time_base
     for packet in read_packets(container, source):
@@ -128,7 +128,7 @@ def _stamp(packet: Any, index: int, order: int, depth: int, clock: Clock, stream
 def encoded_packets(segments: Sequence[Path], spec: OutputSpec, clock: Clock, stream: Any) -> Iterator[Any]:
     """The frames of lossless segments, encoded once from end to end, as packets for ``stream``."""
     encoder = FrameEncoder(stream, spec)
-    depth = REORDER_DEPTH.get(spec.codec, 0)
+    depth = reorder_depth(spec)
     count = _Count()
     for path in segments:
         with _open_segment(path) as container:

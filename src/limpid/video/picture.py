@@ -162,6 +162,13 @@ def _fill(frame: av.VideoFrame, planes: list[np.ndarray]) -> av.VideoFrame:
     return frame
 
 
+def _semi_planar(planes: list[np.ndarray], depth: int) -> list[np.ndarray]:
+    """Y, and Cb and Cr in turns, as hardware takes them; ten bits lie in the upper ones of sixteen."""
+    luma, *chroma = planes
+    pairs = np.stack(chroma, axis=-1).reshape(len(chroma[0]), -1)
+    return [luma, pairs] if depth == 8 else [luma << 6, pairs << 6]
+
+
 def to_av_frame(pixels: np.ndarray, pix_fmt: str, color: ColorTags) -> av.VideoFrame:
     """One quantised picture ``h w 3|4`` as a frame of ``pix_fmt``; ffv1's RGB formats are exact copies.
 
@@ -179,6 +186,8 @@ def to_av_frame(pixels: np.ndarray, pix_fmt: str, color: ColorTags) -> av.VideoF
         order = (1, 2, 0, 3) if pix_fmt.startswith("gbrap") else (1, 2, 0)
         return _fill(frame, [pixels[..., c] for c in order])
     depth = 10 if "10" in pix_fmt else 8
+    if pix_fmt in ("nv12", "p010le"):
+        return _fill(frame, _semi_planar(rgb_to_yuv(pixels[..., :3], color, depth, "420"), depth))
     subsampling = next(s for s in ("420", "422", "444") if s in pix_fmt)
     planes = rgb_to_yuv(pixels[..., :3], color, depth, subsampling)
     if pix_fmt.startswith("yuva"):

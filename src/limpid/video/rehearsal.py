@@ -72,7 +72,13 @@ def _changing(source: Any) -> tuple[int, ...]:
 def _mux(side: SideStreams, out: Any, spec: OutputSpec) -> None:
     source = side.container
     small = replace(
-        spec, width=_SIDE_PX, height=_SIDE_PX, time_base=Fraction(1, 1000), threads=1, sample_aspect=Fraction(1)
+        spec,
+        width=_SIDE_PX,
+        height=_SIDE_PX,
+        time_base=Fraction(1, 1000),
+        threads=1,
+        sample_aspect=Fraction(1),
+        encoder="software",
     )
     video = add_video_stream(out, small)
     copy_side(side, out, spec.container, Range())

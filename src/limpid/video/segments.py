@@ -14,7 +14,7 @@ import av
 
 from limpid.durable.files import discard, fsync_path
 from limpid.types import InputError, OutputSpec
-from limpid.video.encode import REORDER_DEPTH, FrameEncoder, add_video_stream
+from limpid.video.encode import FrameEncoder, add_video_stream, reorder_depth
 from limpid.video.files import writing
 from limpid.video.opening import open_input, read_packets
 from limpid.video.picture import quantise
@@ -103,7 +103,7 @@ class _VideoWriter:
         self._mux(self._encoder.encode(match_channels(pictures, self._spec.alpha)))
 
     def _mux(self, packets: Iterable[Any]) -> None:
-        depth = REORDER_DEPTH.get(self._spec.codec, 0)
+        depth = reorder_depth(self._spec)
         shift = -min(0, self._pts[0]) if self._pts else 0
         step = max(1, round(1 / (self._spec.fps * self._spec.time_base)))
         for packet in packets:
