@@ -54,7 +54,7 @@ GATHER_S = 5
 LOST_AFTER_S = 20.0
 """How long what knows the workers of a cluster may be away: clusters can start it again."""
 NEVER_BACK_S = 3.0
-"""The same for what nobody starts again: our own node, and all of a cluster of our own."""
+"""How long what nobody starts again may be away: our own node, and all of a cluster of our own."""
 
 
 def is_elsewhere(settings: Settings) -> bool:
