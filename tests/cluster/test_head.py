@@ -43,10 +43,10 @@ def read(window: Window) -> list[VideoFrame]:
     return [VideoFrame(i, np.full((2, 3, 3), i, np.uint16)) for i in range(window.start, window.stop)]
 
 
-def make_journal(folder: Path, chunk_frames: int = 8) -> Journal:
+def make_journal(folder: Path, length: int = 7, chunk_frames: int = 8) -> Journal:
     frames = Window(start=0, stop=FRAMES)
     plan = Plan(
-        segments=plan_segments(SHOTS, frames, Cutting(frames=7, longest_frames=7, halo_frames=2)),
+        segments=plan_segments(SHOTS, frames, Cutting(frames=length, longest_frames=length, halo_frames=2)),
         frames=frames,
         local=True,
         halo_frames=2,
@@ -101,9 +101,10 @@ def film(plan: Plan) -> FilmOrder:
 
 
 def run_head(folder: Path, crew: crews.ThreadCrew, *, free: bool = False, facts: Any = None, **about: Any) -> Journal:
-    journal, events = make_journal(folder), about.pop("events", [])
+    journal = make_journal(folder, about.pop("length", 7), about.pop("chunk", 8))
+    events = about.pop("events", [])
     teller = Teller(events.append)
-    lines = lines_of(journal.plan, crew.cuts, carries=crew.carries)
+    lines = lines_of(journal.plan, crew.cuts, carries=crew.carries, free_cuts=free)
     roster = Roster(crew=crew, settings=Settings(), threads=1, warn=teller.warn, facts=facts)
     receiver, times = Receiver(journal), Times()
     with Ahead(about.pop("read", read), 3, times) as ahead:
@@ -161,6 +162,22 @@ def test_chunks_lie_where_they_lie_without_workers(tmp_path: Path) -> None:
     seen.clear()
     run_head(tmp_path / "one", crews.ThreadCrew(tmp_path / "v", cuts, count=1, before=note))
     assert several == seen
+
+
+@pytest.mark.parametrize("free", [True, False], ids=["chunks anywhere", "chunks in their places"])
+def test_nothing_is_computed_twice(tmp_path: Path, free: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where chunks have their places, units meet at those where segments begin: here each second one."""
+    made: list[int] = []
+    monkeypatch.setitem(globals(), "SHOTS", [(0, FRAMES)])
+
+    def note(name: str, chunk: Chunk) -> None:
+        made.extend(range(chunk.segment.core.start, chunk.segment.core.stop))
+
+    cuts = Local(reach_frames=2)
+    crew = crews.ThreadCrew(tmp_path / "w", cuts, count=2, before=note)
+    journal = run_head(tmp_path / "many", crew, free=free, length=5 if free else 6, chunk=8 if free else 4)
+    assert len(journal.plan.segments) > 12
+    assert sorted(made) == list(range(FRAMES))
 
 
 @pytest.mark.parametrize(("cuts", "carries"), CUTS, ids=["local", "blended", "carrying"])

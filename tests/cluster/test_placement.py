@@ -54,7 +54,7 @@ def test_the_plan_says_how_much_can_run_at_once_and_why() -> None:
 
 
 def test_units_are_large_at_first_and_small_at_the_end() -> None:
-    board = Board(lines_of(plan_of([(0, 1000)]), Local(reach_frames=2), carries=False))
+    board = Board(lines_of(plan_of([(0, 1000)]), Local(reach_frames=2), carries=False, free_cuts=True))
     sizes = []
     while (unit := board.take("a", 2)) is not None:
         sizes.append(len(unit.segments))
@@ -62,6 +62,20 @@ def test_units_are_large_at_first_and_small_at_the_end() -> None:
     assert sizes[0] == MOST_SEGMENTS
     assert sizes[-3:] == [1, 1, 1]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_units_meet_where_chunks_do_if_there_is_such_a_place_near_by() -> None:
+    """Chunks begin at 0, 10, 18, 26 and so on, segments at 0, 6, 12: together at 18, 42, 66, every fourth segment."""
+    plan, cuts = plan_of([(0, 300)], length=6), Local(reach_frames=2)
+    (line,) = lines_of(plan, cuts, carries=False)
+    assert sorted(line.joints)[:4] == [0, 3, 7, 11]
+    board, begun = Board([line], most_segments=5), []
+    while (unit := board.take("a", 2)) is not None:
+        begun.append(unit.segments[0].index)
+    assert begun[:5] == [0, 3, 7, 11, 15]
+    assert set(begun[:-4]) <= line.joints
+    (free,) = lines_of(plan, cuts, carries=False, free_cuts=True)
+    assert free.joints == {segment.index for segment in plan.segments}
 
 
 def test_a_line_belongs_to_one_worker_and_the_longest_begins() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from fakes import segment_of, video
+from ncnn_here import needs_ncnn
 from torch import Tensor
 
 from limpid.color import apply_color_, low_pass_error
@@ -111,6 +112,27 @@ def test_pictures_for_the_encoder_are_the_rounded_ones_for_any_tiles(tile_px: in
     assert shares == [i / (len(shares) - 1) for i in range(len(shares))], "every frame of every tile is told"
     assert len(shares) == (3 if tile_px is None else 2 * len(restorer().pieces((36, 22), chunk.rung)) + 1)
     assert (restorer(depth=8)(chunk).numpy() == quantise(plain, 8, 144, 88)).all()
+
+
+@pytest.mark.parametrize(
+    "machine", [("bfloat16", "torch"), pytest.param(("float32", "ncnn"), marks=needs_ncnn)], ids=lambda m: "-".join(m)
+)
+def test_frames_have_the_same_bytes_in_any_chunk_and_number_format(machine: tuple[str, str]) -> None:
+    """Workers rely on it: units of a film begin anywhere, and nothing is computed twice."""
+    dtype, runtime = machine
+    lr, reach, length = video(14, 24, 22), METHOD.cuts.around(1, (0, 0))[0], 14
+    chosen = choose_machine("cpu", dtype, 1, runtime=runtime, runtimes=METHOD.runtimes)  # type: ignore[arg-type]
+    made = restorer(machine=chosen, height=96, depth=8)
+
+    def pictures(start: int, stop: int) -> Tensor:
+        halo = (max(start - reach, 0), min(stop + reach, length))
+        segment = segment_of((start, stop), halo, (0, length))
+        chunk = Chunk(frames=lr[slice(*halo)], segment=segment, rung=Rung(chunk_frames=stop - start))
+        return made(chunk)
+
+    whole = pictures(0, length)
+    for cut in (1, 5, 6, 9):
+        assert torch.equal(torch.cat([pictures(0, cut), pictures(cut, length)]), whole)
 
 
 def test_a_seed_without_effect_is_spoken_of() -> None:

@@ -38,6 +38,7 @@ from limpid.plan.cores import usable_cores
 from limpid.plan.device import Machine
 from limpid.plan.memory import Budget
 from limpid.plan.segments import Plan
+from limpid.restoration.direct import is_direct
 from limpid.run.engine import Engine, InProcess
 from limpid.run.estimate import suffix_of
 from limpid.run.events import Meter, Teller
@@ -176,7 +177,8 @@ class Workers:
         if all(segment.index in journal.finished for segment in journal.plan.segments):
             return
         teller.stage("run")
-        lines = lines_of(journal.plan, session.method.cuts, carries=session.method.carries)
+        free, method = chunks_lie_anywhere(session), session.method
+        lines = lines_of(journal.plan, method.cuts, carries=method.carries, free_cuts=free)
         times = session.restorer.times
         receiver = Receiver(journal)
         with Ahead(read, group_frames(session.clip.width, session.clip.height), times) as ahead:
@@ -206,7 +208,7 @@ def _head(
     interrupts: Interrupts,
 ) -> RunHead:
     done = sum(finished.frames for finished in journal.finished.values())
-    machine, cuts = session.machine, session.method.cuts
+    cuts = session.method.cuts
     return RunHead(
         roster=roster,
         board=Board(lines, finished=set(journal.finished)),
@@ -215,7 +217,7 @@ def _head(
             lines=lines,
             cuts=cuts,
             rungs=session.rungs(journal.plan),
-            free_cuts=cuts.exact and machine.dtype == "float32" and machine.runtime == "torch",
+            free_cuts=chunks_lie_anywhere(session),
             teller=teller,
         ),
         receiver=receiver,
@@ -226,6 +228,13 @@ def _head(
         interrupts=interrupts,
         times=session.restorer.times,
     )
+
+
+def chunks_lie_anywhere(session: Session) -> bool:
+    """Whether frames have the same bytes in any chunk: they go one by one, or numbers are exact enough."""
+    machine = session.machine
+    exact = machine.dtype == "float32" and machine.runtime == "torch"
+    return session.method.cuts.exact and (exact or is_direct(session.method, session.settings))
 
 
 def film_of(session: Session, plan: Plan) -> FilmOrder:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from limpid.cuts.base import Cuts
-from limpid.plan.segments import Plan
+from limpid.plan.segments import Plan, Stretch
 from limpid.types import Segment
 
 MOST_FAILURES = 3
@@ -29,14 +29,31 @@ class Line:
     segments: tuple[Segment, ...]
     in_order: bool
     """Whether each needs what the one before hands on."""
+    joints: frozenset[int] = frozenset()
+    """Numbers of segments in front of which two units meet without computing a chunk twice."""
 
 
-def lines_of(plan: Plan, cuts: Cuts, *, carries: bool) -> tuple[Line, ...]:
-    """The segments of a plan, by shots where they depend on each other, else by the stretches that share chunks."""
+def lines_of(plan: Plan, cuts: Cuts, *, carries: bool, free_cuts: bool = False) -> tuple[Line, ...]:
+    """The segments of a plan, by shots where they depend on each other, else by the stretches that share chunks.
+
+    ``free_cuts``: chunks may lie anywhere; otherwise one that lies in two units is computed by both.
+    """
     if carries:
         shots = groupby(plan.segments, key=lambda segment: segment.shot)
         return tuple(Line(segments=tuple(group), in_order=True) for _, group in shots)
-    return tuple(Line(segments=stretch.segments, in_order=False) for stretch in cuts.stretches(plan.segments))
+    return tuple(
+        Line(segments=s.segments, in_order=False, joints=_joints(s, plan, cuts, free_cuts))
+        for s in cuts.stretches(plan.segments)
+    )
+
+
+def _joints(stretch: Stretch, plan: Plan, cuts: Cuts, free_cuts: bool) -> frozenset[int]:
+    """Segments that begin where a chunk does."""
+    starts, position = {stretch.core.start}, stretch.core.start
+    while not free_cuts and position < stretch.core.stop:
+        position = cuts.chunk(stretch, position, plan.rung, plan.halo_frames).core.stop
+        starts.add(position)
+    return frozenset(s.index for s in stretch.segments if free_cuts or s.core.start in starts)
 
 
 def side_by_side(lines: Sequence[Line], workers: int) -> tuple[int, str]:
@@ -116,7 +133,8 @@ class Board:
             return None
         line, left = self.lines[number], self._left[number]
         count = self.most_segments if line.in_order else self._fair(workers)
-        run = _following(left, count)
+        run = _following(left, count if line.in_order else 2 * count)
+        run = run if line.in_order else _up_to_joint(run, count, line.joints)
         del left[: len(run)]
         self.num_left -= len(run)
         unit = Unit(line=number, segments=tuple(run))
@@ -195,3 +213,12 @@ def _following(segments: Sequence[Segment], count: int) -> list[Segment]:
             break
         run.append(segment)
     return run
+
+
+def _up_to_joint(run: list[Segment], count: int, joints: frozenset[int]) -> list[Segment]:
+    """About ``count`` segments: so many that no chunk lies in two units, where there is such a place near by."""
+    ends = [
+        n for n in range(1, len(run) + 1) if run[n - 1].core.stop == run[0].shot_stop or run[n - 1].index + 1 in joints
+    ]
+    before, after = [n for n in ends if n <= count], [n for n in ends if n > count]
+    return run[: before[-1] if before else after[0] if after else count]
