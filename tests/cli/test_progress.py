@@ -42,6 +42,29 @@ def test_an_estimate_says_what_is_left_of_a_run_that_goes_on() -> None:
     assert str(sentence({"event": "estimate", "seconds": None})).startswith("time not measured yet; needs")
 
 
+def worker(name: str, **values: Any) -> dict[str, Any]:
+    return {"name": name, "node": "vm", "there": True, "frames": 9, "fps": 2.0, "idle": 0.05, **values}
+
+
+def test_workers_are_summed_up_in_a_line() -> None:
+    one, slow = worker("worker 1"), worker("worker 2", node="far", fps=1.5, idle=0.4)
+    gone = worker("worker 3", there=False, fps=0.1)
+    assert sentence({"event": "workers", "workers": [one]}) == "  1 worker, 2 frames/s, without work 5% of the time"
+    assert sentence({"event": "workers", "workers": [one, slow, gone]}) == (
+        "  2 workers, 1.5 to 2 frames/s each, without work 5% to 40% of the time (most on far, worker 2)"
+    )
+    assert sentence({"event": "workers", "workers": []}) is None
+    assert sentence({"event": "workers", "workers": [worker("worker 1", fps=None, idle=None)]}) is not None
+
+
+def test_what_a_run_spent_on_workers_is_said_where_it_is_something() -> None:
+    names = ("decode", "network", "finish", "encode", "wait_for_frames", "wait_for_encoder", "outside_network")
+    event = {"event": "times", **dict.fromkeys(names, 0.5)}
+    assert "segments" not in str(sentence({**event, "transfer": 0.0, "commit": 0.01, "idle": 0.0}))
+    said = str(sentence({**event, "transfer": 1.0, "commit": 2.0, "idle": 3.0}))
+    assert said.endswith("sending frames 1.0 s, keeping segments 2.0 s, workers without work 3.0 s")
+
+
 def test_paths_are_shown_on_one_line() -> None:
     assert shown("a\tb\r\nc") == "a\\tb\\r\\nc"
     assert shown("caf\u00e9 \u6620\u753b.mp4") == "caf\u00e9 \u6620\u753b.mp4"

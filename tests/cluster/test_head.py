@@ -199,6 +199,9 @@ def test_workers_that_die_cost_nothing_but_time(tmp_path: Path, cuts: Cuts, carr
     journal = run_head(tmp_path / "many", crew, events=events)
     assert hashes(journal) == alone(tmp_path / "alone", cuts, carries=carries)
     assert crew.hired == 6
+    rows = [event["workers"] for event in events if event["event"] == "workers"][-1]
+    assert sum(row["frames"] for row in rows) == FRAMES
+    assert sorted(row["there"] for row in rows) == [False] * (len(rows) - 2) + [True] * 2
     told = [event["index"] for event in events if event["event"] == "segment"]
     assert sorted(told) == list(range(len(journal.plan.segments)))
     assert sum("is gone" in event.get("message", "") for event in events) >= 1

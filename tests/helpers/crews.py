@@ -131,7 +131,7 @@ class ThreadCall:
 
 @dataclass
 class _Hand:
-    shop: FakeShop
+    shop: Workshop
     lanes: dict[str, ThreadPoolExecutor]
     dead: bool = False
     owed: list[ThreadCall] = field(default_factory=list)
@@ -167,8 +167,11 @@ class ThreadCrew:
         folder = self.folder / name
         folder.mkdir(parents=True)
         lanes = {lane: ThreadPoolExecutor(1) for lane in ("all", "collect")}
-        self.hands[name] = _Hand(FakeShop(folder, self, name), lanes)
+        self.hands[name] = _Hand(self.shop(folder, name), lanes)
         return name
+
+    def shop(self, folder: Path, name: str) -> Workshop:
+        return FakeShop(folder, self, name)
 
     def call(self, name: str, method: str, *arguments: Any) -> ThreadCall:
         hand = self.hands[name]
@@ -206,3 +209,19 @@ class ThreadCrew:
     def close(self) -> None:
         for name in list(self.hands):
             self.dismiss(name)
+
+
+class RealShops(ThreadCrew):
+    """Threads that do what workers of Ray do, with real networks and encoders."""
+
+    def shop(self, folder: Path, name: str) -> Workshop:
+        return _ChangedShop(folder, self, name)
+
+
+class _ChangedShop(Workshop):
+    def __init__(self, folder: Path, crew: ThreadCrew, name: str) -> None:
+        self.crew, self.name = crew, name
+        super().__init__(folder)
+
+    def describe(self, settings: Any, threads: int | None) -> WorkerCard:
+        return self.crew.change_card(self.name, super().describe(settings, threads))

@@ -29,4 +29,5 @@ def test_a_report_says_what_was_not_the_network() -> None:
     said = times.of_run(8.0)
     assert (said["network"], said["finish"], said["encode"], said["decode"]) == (6.0, 1.0, 3.0, 0.0)
     assert said["outside_network"] == 0.25
+    assert (said["transfer"], said["commit"], said["idle"]) == (0.0, 0.0, 0.0)
     assert Times().of_run(0.0)["outside_network"] == 1.0

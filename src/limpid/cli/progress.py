@@ -13,7 +13,7 @@ from typing import Protocol, TextIO
 
 from limpid.bounded import printable
 from limpid.cli.terminal import below
-from limpid.cli.words import Event, counts, sentence, stage_name
+from limpid.cli.words import Event, counts, crew_text, sentence, stage_name
 
 LINE_INTERVAL_S = 5.0
 
@@ -78,6 +78,7 @@ class BarReporter:
         stage, says = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[says]"))
         self.progress = Progress(stage, BarColumn(), says, console=self.console, transient=True)
         self.task = self.progress.add_task("", total=None, says="")
+        self.crew = ""
         self.progress.start()
 
     def close(self) -> None:
@@ -89,8 +90,12 @@ class BarReporter:
                 # reset() also forgets the total: stages count different things
                 name = stage_name(event["stage"])
                 self.progress.reset(self.task, total=None, description=name, says="")
+                self.crew = ""
+            case "workers" if event["workers"]:
+                self.crew = f"; {crew_text(event['workers'])}"
             case "progress":
-                self.progress.update(self.task, completed=event["done"], total=event["total"], says=counts(event))
+                says = counts(event) + self.crew
+                self.progress.update(self.task, completed=event["done"], total=event["total"], says=says)
             case _:
                 line = sentence(event)
                 if line is not None:

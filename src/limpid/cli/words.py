@@ -20,6 +20,7 @@ STAGES = {
 }
 
 Event = dict[str, Any]
+_WORTH_SAYING_S = 0.05
 
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
@@ -117,8 +118,33 @@ def _done(event: Event) -> str:
 def _times(event: Event) -> str:
     parts = [("decoding", "decode"), ("encoding", "encode"), ("colours and sizes", "finish")]
     waits = [("waiting for frames", "wait_for_frames"), ("for the encoder", "wait_for_encoder")]
+    rest = [("sending frames", "transfer"), ("keeping segments", "commit"), ("workers without work", "idle")]
+    waits += [(name, key) for name, key in rest if event.get(key, 0.0) >= _WORTH_SAYING_S]
     said = ", ".join(f"{name} {event[key]:.1f} s" for name, key in (*parts, *waits))
     return f"network {event['network']:.1f} s, {1 - event['outside_network']:.0%} of the time; {said}"
+
+
+def crew_text(workers: list[dict[str, Any]]) -> str:
+    """``3 workers, 1.9 to 2.1 frames/s each, without work 2% to 40% of the time``: of those that are there."""
+    there = [row for row in workers if row["there"]] or workers
+    rates = [row["fps"] or 0.0 for row in there]
+    idle = [row["idle"] or 0.0 for row in there]
+    said = f"{len(there)} worker{'s' * (len(there) != 1)}, {_range(rates, '.3g')} frames/s"
+    return f"{said}{' each' * (len(there) > 1)}, without work {_range(idle, '.0%')} of the time"
+
+
+def _range(values: list[float], form: str) -> str:
+    least, most = format(min(values), form), format(max(values), form)
+    return least if least == most else f"{least} to {most}"
+
+
+def _workers(event: Event) -> str | None:
+    workers = event["workers"]
+    if not workers:
+        return None
+    idlest = max(workers, key=lambda row: row["idle"] or 0.0)
+    where = f" (most on {shown(idlest['node'])}, {idlest['name']})" if len(workers) > 1 and idlest["idle"] else ""
+    return f"  {crew_text(workers)}{where}"
 
 
 def plan_text(plan: dict[str, Any]) -> str:
@@ -139,7 +165,7 @@ def plan_text(plan: dict[str, Any]) -> str:
     )
 
 
-SENTENCES: dict[str, Callable[[Event], str]] = {
+SENTENCES: dict[str, Callable[[Event], str | None]] = {
     "stage": lambda event: stage_name(event["stage"]),
     "clip": _clip,
     "progress": lambda event: f"  {counts(event)}",
@@ -150,6 +176,7 @@ SENTENCES: dict[str, Callable[[Event], str]] = {
     "rung": _rung,
     "warning": lambda event: f"warning: {one_line(event['message'])}",
     "note": lambda event: f"note: {one_line(event['message'])}",
+    "workers": _workers,
     "times": _times,
     "done": _done,
 }

@@ -30,6 +30,7 @@ from limpid.cluster.ray_crew import Pillar, Place, RayCrew
 from limpid.cluster.ray_import import check_ray
 from limpid.cluster.reach import check_address
 from limpid.cluster.receive import Receiver
+from limpid.cluster.record import WorkLog
 from limpid.cluster.roster import Roster
 from limpid.cluster.start import Connection, own_cluster, running_cluster
 from limpid.durable.interrupt import Interrupts
@@ -100,6 +101,7 @@ class Workers:
     here: bool = False
     _roster: Roster | None = None
     _asked: AskedWorkers = field(default_factory=AskedWorkers)
+    log: WorkLog = field(default_factory=WorkLog)
 
     @property
     def roster(self) -> Roster:
@@ -183,13 +185,13 @@ class Workers:
         receiver = Receiver(journal)
         with Ahead(read, group_frames(session.clip.width, session.clip.height), times) as ahead:
             try:
-                _head(session, journal, lines, receiver, ahead, self.roster, teller, interrupts).run()
+                _head(session, journal, lines, receiver, ahead, self, teller, interrupts).run()
             finally:
                 receiver.close()
         self.roster.crew.close()
 
     def report(self) -> tuple[dict[str, Any], ...]:
-        return ()
+        return self.log.rows()
 
 
 def _pillars(connection: Connection, patience_s: float) -> list[Pillar]:
@@ -203,14 +205,14 @@ def _head(
     lines: Any,
     receiver: Receiver,
     ahead: Ahead,
-    roster: Roster,
+    workers: Workers,
     teller: Teller,
     interrupts: Interrupts,
 ) -> RunHead:
     done = sum(finished.frames for finished in journal.finished.values())
     cuts = session.method.cuts
     return RunHead(
-        roster=roster,
+        roster=workers.roster,
         board=Board(lines, finished=set(journal.finished)),
         maker=UnitMaker(
             journal=journal,
@@ -227,6 +229,7 @@ def _head(
         meter=Meter(teller, "run", total=len(journal.plan.frames), before=done),
         interrupts=interrupts,
         times=session.restorer.times,
+        log=workers.log,
     )
 
 

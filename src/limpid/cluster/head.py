@@ -13,6 +13,7 @@ from limpid.cluster.cutting import UnitMaker
 from limpid.cluster.orders import FilmOrder, Lower, SentPart, Trouble, Update
 from limpid.cluster.placement import MOST_FAILURES, Board, Unit
 from limpid.cluster.receive import Receiver, WrongPartError
+from limpid.cluster.record import WorkLog
 from limpid.cluster.roster import CrewMember, Roster
 from limpid.durable.interrupt import Interrupts
 from limpid.restoration.times import Times
@@ -48,6 +49,8 @@ class RunHead:
     times: Times
     kind_of: Callable[[CrewMember], str] = lambda member: ""
     """The kind of a worker's machine where shots are kept to one kind, else nothing."""
+    log: WorkLog = field(default_factory=WorkLog)
+    """What each worker did."""
     _units: dict[str, list[tuple[int, Unit]]] = field(default_factory=dict)
     """What each worker was ordered, with the number of the order."""
     _numbers: count[int] = field(default_factory=count)
@@ -67,6 +70,8 @@ class RunHead:
             for member in self.roster.present:
                 self._employ(member)
             self._listen()
+            self.log.tell(self.teller)
+        self.log.end(self.teller)
         self._add_times()
 
     def _add_times(self) -> None:
@@ -74,6 +79,7 @@ class RunHead:
         for spent in self._spent.values():
             for name in _OF_WORKERS & spent.keys():
                 self.times.add(name, spent[name])
+        self.times.add("idle", self.log.idle_s())
 
     def _listen(self) -> None:
         owing = {id(m.call): m for m in self.roster.members.values() if m.card is None or self._units.get(m.name)}
@@ -91,6 +97,7 @@ class RunHead:
         if not member.opened:
             self.roster.crew.call(member.name, "open", self.film)
             member.opened = True
+            self.log.opened(member.name, member.card.node if member.card else member.name)
         while len(self._units.get(member.name, [])) < self._depth():
             unit = self.board.take(member.name, len(self.roster.present), self.kind_of(member))
             if unit is None:
@@ -110,6 +117,7 @@ class RunHead:
         if not units:
             member.call = crew.call(member.name, "collect", COLLECT_S)
         units.append((number, unit))
+        self.log.at_work(member.name, at_work=True)
         self.ahead.deliver(
             Delivery(
                 windows=self.maker.windows(unit),
@@ -127,12 +135,14 @@ class RunHead:
         except (WorkerLostError, WrongPartError) as error:
             self._lost(member, str(error), counts=getattr(error, "by_itself", True))
             return
+        self.log.at_work(member.name, at_work=bool(self._units.get(member.name)))
         if self._units.get(member.name):
             member.call = self.roster.crew.call(member.name, "collect", COLLECT_S)
 
     def _take(self, member: CrewMember, update: Update) -> None:
         member.said = update
         self._spent[member.name] = update.times
+        self.log.said(member.name, update)
         for part in update.parts:
             self._keep(member, part)
         for sentence in update.warnings:
@@ -156,7 +166,7 @@ class RunHead:
             return
         self.board.done(done.index)
         self._committed += done.frames
-        member.frames += done.frames
+        self.log.records[member.name].frames += done.frames
         tell_segment(self.teller, self.receiver.journal.plan, done)
 
     def _tell_progress(self) -> None:
@@ -164,9 +174,12 @@ class RunHead:
         open_frames = 0
         for name, units in self._units.items():
             said = self.roster.members[name].said
+            mine = 0
             for (number, unit), rest in zip(units, self.board.units(name), strict=True):
                 done = sum(len(s.core) for s in unit.segments) - sum(len(s.core) for s in rest.segments)
-                open_frames += max(said.frames - done, 0) if said.unit == number else 0
+                mine += max(said.frames - done, 0) if said.unit == number else 0
+            self.log.records[name].open_frames = mine
+            open_frames += mine
         self.meter.update(max(self._committed + open_frames, self.meter.done))
 
     def _failed(self, member: CrewMember, index: int, trouble: Trouble) -> None:
@@ -195,6 +208,7 @@ class RunHead:
                 self.receiver.forget(segment.index)
         self.board.lost(member.name)
         self._units.pop(member.name, None)
+        self.log.gone(member.name)
         self.roster.remove(member.name)
 
 

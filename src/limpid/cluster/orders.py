@@ -170,4 +170,6 @@ class Update:
     """Frames that are made of it, those that were handed over included."""
     times: Mapping[str, float] = field(default_factory=dict)
     """Seconds since the film was opened, by what they were spent on: see `limpid.restoration.times`."""
+    busy_s: float = 0.0
+    """Seconds since the film was opened in which it had work and did not wait for frames."""
     warnings: tuple[str, ...] = ()

@@ -34,8 +34,6 @@ class CrewMember:
     """Whether it knows the film."""
     said: Update = field(default_factory=Update)
     """What it said last."""
-    frames: int = 0
-    """Frames of its segments that became durable."""
 
     @property
     def kind(self) -> str:

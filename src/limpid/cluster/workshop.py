@@ -9,7 +9,8 @@ from __future__ import annotations
 import platform
 import queue
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import getpid
@@ -132,6 +133,7 @@ class Workshop:
         self._units: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._open: dict[int, _Unit] = {}
         self._now: _Unit | None = None
+        self._began = 0.0
         self._outbox = Outbox()
         self._times = Times()
         threading.Thread(target=self._work, name="limpid-work", daemon=True).start()
@@ -193,7 +195,8 @@ class Workshop:
             report=report,
             unit=unit.order.number if unit else None,
             frames=unit.frames if unit else 0,
-            times=self._seconds(),
+            times=(seconds := self._seconds()),
+            busy_s=self._busy_s(seconds),
             warnings=self._film.restorer.warnings if self._film else (),
         )
 
@@ -208,13 +211,13 @@ class Workshop:
 
     def _work(self) -> None:
         while (unit := self._units.get()) is not None:
-            self._now = unit
+            self._now, self._began = unit, time.perf_counter()
             with self._times.measure("work"):
                 report = self._done(unit)
             unit.spool.close()
             self._open.pop(unit.order.number, None)
-            self._tell(unit, report)
             self._now = None
+            self._tell(unit, report)
 
     def _done(self, unit: _Unit) -> UnitReport:
         number = unit.order.number
@@ -261,6 +264,11 @@ class Workshop:
         for name, value in dict(film.restorer.times.seconds).items() if film else ():
             seconds[name] = seconds.get(name, 0.0) + value
         return seconds
+
+    def _busy_s(self, seconds: Mapping[str, float]) -> float:
+        """What units took, the one in work included, without what it waited for frames."""
+        now = time.perf_counter() - self._began if self._now is not None else 0.0
+        return max(seconds.get("work", 0.0) + now - seconds.get("wait_for_frames", 0.0), 0.0)
 
 
 def _trouble(unit: _Unit, error: BaseException) -> Trouble:

@@ -41,7 +41,8 @@ class Times:
         Of several workers the sums are told, and the share is that of ``whole_s`` for each of them.
 
         ``decode`` and ``encode`` go on beside the others; ``finish`` is colours, sizes and rounding; the two ``wait``
-        are what the computation lost to either side.
+        are what the computation lost to either side. ``commit`` is making segments durable. With workers, ``transfer``
+        is what reading waited until frames had arrived, and ``idle`` what workers had nothing to do.
         """
         got = self.seconds
         network = got.get("network", 0.0)
@@ -51,7 +52,7 @@ class Times:
             "finish": max(got.get("compute", 0.0) - network, 0.0),
             "encode": got.get("encode", 0.0),
             "wait_for_frames": got.get("wait_for_frames", 0.0),
-            "wait_for_encoder": got.get("wait_for_encoder", 0.0),
+            **{name: got.get(name, 0.0) for name in ("wait_for_encoder", "transfer", "commit", "idle")},
         }
         share = 1 - min(network / (whole_s * self.side_by_side), 1.0) if whole_s > 0 and network else 1.0
         return {name: round(value, 3) for name, value in (*values.items(), ("outside_network", share))}

@@ -16,8 +16,10 @@ event                 further keys
 ``rung``              ``tile_px chunk_frames window_frames``: memory ran out, the run goes on with these
 ``warning``           ``message``: something about the result or the input that the user should know
 ``note``              ``message``: something that was decided, sizes rounded to even for instance
-``times``             ``decode network finish encode wait_for_frames wait_for_encoder``: seconds that the run spent on
-                      them; ``outside_network``: share of the whole that was not the network's
+``workers``           ``workers``: of each worker that is there ``name node there frames fps idle``, ``idle`` being the
+                      share of its time without work or frames; every few seconds, and at the end also of those gone
+``times``             ``decode network finish encode wait_for_frames wait_for_encoder transfer commit idle``: seconds
+                      that the run spent on them; ``outside_network``: share of the whole that was not the network's
 ``done``              ``output frames seconds fps resumed_segments notes warnings``: as in `limpid.Report`
 ====================  ==============================================================================================
 

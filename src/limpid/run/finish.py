@@ -38,6 +38,8 @@ class Report:
     """Time and disk space that the run was estimated to take: see `limpid.run.estimate.Estimate`."""
     times: Mapping[str, float] = field(default_factory=dict)
     """Where the time of the run went: see `limpid.restoration.times.Times.of_run`."""
+    workers: tuple[Mapping[str, Any], ...] = ()
+    """What each worker did, as the event ``workers`` says it (`limpid.run.events`); empty where there were none."""
     dry_run: bool = False
 
 
@@ -115,6 +117,7 @@ def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report,
         notes=report.notes,
         warnings=report.warnings,
         run={"key": journal.key, **asdict(published)},
+        **({"workers": report.workers} if report.workers else {}),
         **session.sidecar_facts(journal.plan),
     )
 
@@ -144,5 +147,6 @@ def _report(
         plan=plan.to_dict(),
         estimate=dict(estimate),
         times={} if dry_run or not made else session.restorer.times.of_run(seconds),
+        workers=session.engine.report(),
         dry_run=dry_run,
     )

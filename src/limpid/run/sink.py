@@ -148,8 +148,9 @@ class Sink:
         assert isinstance(item, _End)
         if frames != len(segment.core):
             raise RuntimeError(f"segment {segment.index} got {frames} frames instead of {len(segment.core)}")
-        move_durably(temporary, final)
-        return self.journal.add_segment(segment.index, final, frames, item.carry)
+        with self.times.measure("commit"):
+            move_durably(temporary, final)
+            return self.journal.add_segment(segment.index, final, frames, item.carry)
 
 
 def explain_full_disk(error: BaseException, folder: Path) -> BaseException:
