@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from limpid.methods import METHODS
     from limpid.settings import Settings
     from limpid.types import LimpidError
+    from limpid.upscaler.pipeline import LimpidPipeline
     from limpid.upscaler.upscaler import Upscaler
 
 __version__ = "0.1.0"
 __all__ = [
     "METHODS",
     "LimpidError",
+    "LimpidPipeline",
     "Report",
     "Settings",
     "Upscaler",
@@ -32,6 +34,7 @@ __all__ = [
 _HOMES = {
     "METHODS": "limpid.methods",
     "LimpidError": "limpid.types",
+    "LimpidPipeline": "limpid.upscaler.pipeline",
     "Report": "limpid.api",
     "Settings": "limpid.settings",
     "Upscaler": "limpid.upscaler.upscaler",

@@ -18,6 +18,8 @@ from limpid.checkpoints.manifest import find_entry, how_to_get
 from limpid.types import WeightsError
 
 CARD = "limpid.json"
+INDEX = "model_index.json"
+"""The card once more, in short and where programs of the Hugging Face world look; see `limpid.checkpoints.index`."""
 MAX_CARD_BYTES = 4 << 20
 _BLOCK_BYTES = 1 << 20
 OnBytes = Callable[[int], None]
@@ -96,15 +98,22 @@ def _check_card(card: Card) -> None:
     for name, value in json_object(card.defaults).items():
         if not isinstance(value, int | float | str | bool):
             raise ValueError(f"the default of {quoted(name)} is {quoted(value)}")
-    for name, facts in json_object(card.files).items():
+    check_files(card.files)
+    for facts in json_object(card.sources).values():
+        json_object(facts)
+
+
+def check_files(files: object) -> dict[str, dict[str, Any]]:
+    """Files with their facts, as a card has them. Raises ValueError unless all lie in the folder of the card."""
+    found = json_object(files)
+    for name, facts in found.items():
         parts = PurePosixPath(text(name)).parts
         if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in name:
             raise ValueError(f"{quoted(name)} does not lie in the folder")
         if not isinstance(json_object(facts, ("sha256", "size"))["sha256"], str):
             raise ValueError(f"the hash of {quoted(name)} is none")
         whole_number(facts["size"])
-    for facts in json_object(card.sources).values():
-        json_object(facts)
+    return found
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -135,8 +144,8 @@ def file_facts(path: Path, on_bytes: OnBytes | None = None) -> dict[str, Any]:
 
 
 def folder_facts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Hash and size of every file in a folder but the card, by its name with forward slashes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD)
+    """Hash and size of every file in a folder but card and index, by its name with forward slashes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (CARD, INDEX))
     return {path.relative_to(folder).as_posix(): file_facts(path) for path in files}
 
 

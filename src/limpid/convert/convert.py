@@ -6,6 +6,7 @@
     scheduler/, low_res_scheduler/   scheduler_config.json
     flow/                            config.json, model.safetensors (RAFT or SpyNet, where there is one)
     limpid.json                      what it is, from which files, hashes
+    model_index.json                 the same in short, for `limpid.LimpidPipeline`
 
 A folder appears whole or not at all. Tensors are streamed from disk to disk.
 """
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from limpid import __version__
 from limpid.checkpoints.folders import Card, downloads, folder_facts, new_folder, write_card
+from limpid.checkpoints.index import write_model_index
 from limpid.checkpoints.manifest import find_entry
 from limpid.checkpoints.renames import compare, rename_all
 from limpid.checkpoints.tensor_files import write_safetensors
@@ -110,6 +112,8 @@ def convert_weights(
             notes=tuple(notes),
         )
         write_card(folder, card)
+        if recipe.networks:
+            write_model_index(folder, card)
     return out
 
 

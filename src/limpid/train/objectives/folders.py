@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from limpid import __version__
-from limpid.checkpoints.folders import CARD, Card, folder_facts, read_card, write_card
+from limpid.checkpoints.folders import CARD, INDEX, Card, folder_facts, read_card, write_card
+from limpid.checkpoints.index import write_model_index
 from limpid.train.stage import Stage, Start
 from limpid.types import SettingsError, WeightsError
 
@@ -34,10 +35,10 @@ def starting_folder(method: str, accepted: Sequence[str], start: Start, stage: S
 
 
 def copy_rest(source: Path, target: Path, *, without: Sequence[str]) -> None:
-    """Everything of ``source`` but its card and the folders ``without``; hard links where the disk has them."""
+    """Everything of ``source`` but card, index and the folders ``without``; hard links where the disk has them."""
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source)
-        if path.is_file() and name.as_posix() != CARD and name.parts[0] not in without:
+        if path.is_file() and name.as_posix() not in (CARD, INDEX) and name.parts[0] not in without:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(path, target / name)
 
@@ -58,7 +59,7 @@ def finish_folder(
     notes: Sequence[str] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes ``limpid.json``, after which the folder is a set of weights of the method ``name``."""
+    """Writes ``limpid.json`` and the index, after which the folder is a set of weights of the method ``name``."""
     before = read_card(started_from)
     trained = f"trained by Limpid {__version__} from the weights of {before.name}"
     card = Card(
@@ -73,3 +74,4 @@ def finish_folder(
         defaults={} if defaults is None else defaults,
     )
     write_card(folder, card)
+    write_model_index(folder, card)
