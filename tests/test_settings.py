@@ -37,7 +37,7 @@ from limpid.types import SettingsError
         ({"dtype": "int8"}, "float32"),
         ({"device": "gpu"}, "cuda:N"),
         ({"bit_depth": 12}, "8 or 10"),
-        ({"crf": 64}, "at most 63"),
+        ({"crf": 52}, "at most 51"),
         ({"fps": "fast"}, "kind Fraction"),
         ({"fps": 0}, "fps is 0"),
         ({"preview": "3"}, "START-STOP"),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Literal
 
+from limpid.codec_names import CODEC_NAMES, ENCODER_NAMES
 from limpid.options.declare import Needs, option
 from limpid.options.schema import schema_of
 from limpid.options.table import Options
@@ -297,13 +298,14 @@ class Settings(Options):
             {"autoencoder": (None, "image", "video")},
         ),
     )
-    codec: Codec | None = option(None, ENCODING, "files", "default: by the name of the output")
+    codec: Codec | None = option(None, ENCODING, "files", "default: by the name of the output", known_as=CODEC_NAMES)
     encoder: Encoder = option(
         "software",
         ENCODING,
         "files",
         "or one of the graphics processor's; auto: the first that works here",
         in_key=False,
+        known_as=ENCODER_NAMES,
         needs=Needs("encoder has no effect with {codec}", {"codec": ("h264", "h265", "av1")}),
     )
     """Software repeats its bytes; hardware is not asked to, so it is never taken unasked."""
@@ -313,7 +315,7 @@ class Settings(Options):
         "files",
         "quality, 0 (best, largest) to 51, on the scale of x264",
         least=0,
-        most=63,
+        most=51,
         needs=Needs("crf has no effect with {codec}", {"codec": ("h264", "h265", "av1")}),
     )
     bit_depth: int | None = option(

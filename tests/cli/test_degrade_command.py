@@ -110,7 +110,7 @@ REFUSED = [
     (["in", "out.mkv", "--from", "x.json"], 3, "x.json: cannot be read"),
     (["in", "out.mkv", "--from", "in/0.png"], 3, "is not the record of a degradation"),
     (["text.mp4", "out.mkv"], 3, "text.mp4"),
-    (["in"], 2, "required: OUTPUT"),
+    (["in"], 2, "OUTPUT is missing"),
 ]
 
 

@@ -27,7 +27,32 @@ Cli = Callable[..., Any]
         (["probe", "rtsp://example.org/a"], "is an address"),
         (["upscale", "-"], "not pipes"),
         (["upscale", "a.mp4", "-o", "-"], "not pipes"),
-        (["upscale", "a.mp4", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["upscale", "a.mp4", "--frobnicate"], "there is no option '--frobnicate' (see limpid upscale --help)"),
+        (["upscale", "-dash.mp4"], "there is no option '-dash.mp4'; for a file of that name write ./-dash.mp4"),
+        (["upscale", "a.mp4", "-x"], "there is no option '-x'"),
+        (["upscale", "-i", "a.mp4"], "here it is the name of the input"),
+        (["upscale", "a.mp4", "-y"], "here it is --overwrite"),
+        (["upscale", "a.mp4", "--size", "1920x1080"], "here it is --height PX"),
+        (["upscale", "a.mp4", "--width=1920"], "here it is --height PX"),
+        (["upscale", "a.mp4", "--quality", "20"], "here it is --crf N"),
+        (["upscale", "a.mp4", "--ss", "10"], "here it is --preview A-B"),
+        (["upscale", "a.mp4", "--verbose"], "--quiet tells less"),
+        (["upscale", "a.mp4", "--overwrite", "yes"], "--overwrite takes no value; leave 'yes' out"),
+        (["upscale", "a.mp4", "-o"], "-o/--output needs a value"),
+        (["upscale", "a.mp4", "--codec", "hevc"], "codec is 'hevc'; write h265"),
+        (["upscale", "a.mp4", "--codec", "H264"], "codec is 'H264'; write h264"),
+        (["upscale", "a.mp4", "--codec", "vp9"], "codec is 'vp9'; it can be h264"),
+        (["upscale", "a.mp4", "--encoder", "nvidia"], "encoder is 'nvidia'; write nvenc"),
+        (["upscale", "a.mp4", "--crf", "60"], "crf is 60; it must be 0 or more and at most 51"),
+        (["version"], "to see the version: limpid --version"),
+        (["-v"], "to see the version: limpid --version"),
+        (["weights"], "ACTION is missing: one of list, fetch, convert"),
+        (["queue"], "ACTION"),
+        (["probe"], "FILE is missing"),
+        (["doctor", "now"], "'now' is one word too many"),
+        (["serve", "--port", "abc"], "argument --port: 'abc' is not a whole number"),
+        (["weights", "fetch", "difvsr"], "there are no weights 'difvsr'; did you mean diffvsr?"),
+        (["train", "--recipe", "tinny", "--data", "d", "--out", "o"], "there is no recipe 'tinny'; did you mean tiny?"),
         (["weights", "lisst"], "did you mean list?"),
         (["bench", "rum"], "did you mean run?"),
     ],
@@ -35,6 +60,24 @@ Cli = Callable[..., Any]
 def test_the_sentence_says_what_to_type(cli: Cli, words: list[str], says: str) -> None:
     ran = cli(*words)
     assert ran.code == 2 and says in ran.err and ran.err.count("\n") == 1
+
+
+def test_help_of_a_command_by_the_word_help(cli: Cli) -> None:
+    assert cli("help", "upscale").out == cli("upscale", "--help").out
+    assert cli("help", "nothing").out == cli("help").out == cli("--help").out
+
+
+def test_a_folder_where_a_file_is_due_and_the_other_way_round(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    assert "holds no images (avif, bmp, jpeg, jpg, png, tif, tiff, webp) and no videos" in cli("upscale", tmp_path).err
+    (tmp_path / "films" / "a.mp4").touch()
+    assert "; name one of its videos" in cli("probe", tmp_path / "films").err
+    assert (
+        "is no sidecar of Limpid (those are called <output>.limpid.json)"
+        in cli("upscale", "--from", tmp_path / "films" / "a.mp4").err
+    )
+    assert "there is no such file" in cli("upscale", tmp_path / "nothing.mp4").err
 
 
 def test_a_film_as_the_command(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_presets_are_saved_listed_shown_and_removed(cli: Cli) -> None:
         (("save", "x"), "at least one option"),
         (("save", "film", "--crf", "3"), "comes with Limpid"),
         (("save", "../x", "--crf", "3"), "no name for a preset"),
-        (("save", "x", "--crf", "99"), "at most 63"),
+        (("save", "x", "--crf", "99"), "at most 51"),
         (("show", "flim"), "did you mean film"),
         (("list", "--crf", "3"), "is for limpid presets save"),
         (("list", "x"), "takes no name"),

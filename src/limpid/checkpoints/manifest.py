@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from limpid.bounded import meant
 from limpid.types import SettingsError
 
 HUGGING_FACE = "https://huggingface.co"
@@ -349,7 +350,8 @@ ENTRIES: dict[str, Entry] = {
 def find_entry(name: str) -> Entry:
     """The entry of that name. Raises SettingsError."""
     if name not in ENTRIES:
-        raise SettingsError(f"there are no weights {name!r}; those known are {', '.join(ENTRIES)}")
+        near = meant(name, ENTRIES) or f"; those known are {', '.join(ENTRIES)}"
+        raise SettingsError(f"there are no weights {name!r}{near}")
     return ENTRIES[name]
 
 

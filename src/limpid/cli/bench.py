@@ -34,7 +34,7 @@ limpid bench ACTION --help has the options of each."""
 
 def make_parser() -> Parser:
     parser = Parser("limpid bench", usage=USAGE, description=DESCRIPTION)
-    parser.add_argument("action", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
+    parser.add_argument("action", metavar="ACTION", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
     return parser
 
 

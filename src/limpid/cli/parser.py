@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from limpid.bounded import meant, quoted
-from limpid.cli.mistyped import refuse_mistyped
+from limpid.cli.mistyped import in_our_words, refuse_mistyped
 from limpid.types import SettingsError
 
 HELP_WIDTH = 100
@@ -81,7 +81,12 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message} (see {self.prog} --help)")
+        raise SettingsError(f"{in_our_words(message, self._words())} (see {self.prog} --help)")
+
+    def _words(self) -> dict[str, list[str]]:
+        """What is typed without an option before it, by its names in messages."""
+        words = [action for action in self._actions if not action.option_strings]
+        return {str(word.metavar or word.dest): [str(choice) for choice in word.choices or ()] for word in words}
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """What argparse asks for every value of an option or word that has a list of choices."""
@@ -92,14 +97,18 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{name}: {quoted(value)} is not one of {', '.join(known)}{near}")
 
     def flags(self) -> list[str]:
-        """Every long option, those that the help does not show as well."""
-        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        """Every option, those that the help does not show as well."""
+        return [name for action in self._actions for name in action.option_strings]
+
+    def switches(self) -> list[str]:
+        """The options that take no value."""
+        return [name for action in self._actions if action.nargs == 0 for name in action.option_strings]
 
 
 def parse(parser: Parser, arguments: Iterable[str]) -> argparse.Namespace:
     """Options may stand before, between and after the file names; after ``--`` everything is a file name."""
     words = list(arguments)
-    refuse_mistyped(parser.prog, words, parser.flags())
+    refuse_mistyped(parser.prog, words, parser.flags(), parser.switches())
     if "--" in words:
         # argparse versions differ in how they read names after "--"; as paths they need no protection
         at = words.index("--")

@@ -28,7 +28,7 @@ ACTIONS = ("add", "list", "cancel", "pause", "resume", "retry")
 
 def make_parser() -> Parser:
     parser = Parser("limpid queue", usage=USAGE, description=DESCRIPTION)
-    parser.add_argument("action", metavar="ACTION", help=argparse.SUPPRESS)
+    parser.add_argument("action", metavar="ACTION", choices=ACTIONS, help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=argparse.SUPPRESS)
     parser.add_argument("--server", metavar="URL", help="its address (default: http://127.0.0.1:8765)")
     parser.add_argument("--token", metavar="TEXT", help="what it wants to be told")
@@ -45,8 +45,6 @@ def make_parser() -> Parser:
 def command(arguments: list[str]) -> int:
     """Ask the server, and print what it answers; returns 0."""
     options = parse(make_parser(), arguments)
-    if options.action not in ACTIONS:
-        raise SettingsError(f"limpid queue can {', '.join(ACTIONS)} (see limpid queue --help)")
     client = ServerClient.from_environment(options.server, options.token)
     if options.action == "add":
         found = [_add(client, options)]

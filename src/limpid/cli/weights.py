@@ -45,7 +45,7 @@ def command(arguments: list[str]) -> int:
 
 def make_parser() -> Parser:
     parser = Parser("limpid weights", usage=USAGE, description=DESCRIPTION)
-    parser.add_argument("action", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
+    parser.add_argument("action", metavar="ACTION", choices=tuple(ACTIONS), help=argparse.SUPPRESS)
     return parser
 
 

@@ -95,9 +95,8 @@ def _installed(name: str) -> Callable[..., Method]:
     found = {entry.name: entry for entry in entry_points(group="limpid.methods")}
     if name not in found:
         known = sorted(method_names())
-        raise SettingsError(
-            f"there is no method {quoted(name)}{meant(name, known)}; the methods here are: {', '.join(known)}"
-        )
+        near = meant(name, known) or f"; the methods here are {', '.join(known)}"
+        raise SettingsError(f"there is no method {quoted(name)}{near}")
     try:
         make: Callable[..., Method] = found[name].load()
     except Exception as error:  # whatever the code of somebody else raises when it is imported

@@ -56,6 +56,8 @@ class Option:
     parse: Callable[[str], object] | None = None
     """Reads a text; raises SettingsError for one that is wrong. Its result is not kept."""
     needs: Needs | None = None
+    known_as: Mapping[str, str] = field(default_factory=dict)
+    """What others call its values -> the value, for the sentence that refuses them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

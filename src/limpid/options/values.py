@@ -18,9 +18,15 @@ def as_declared(row: Declared, value: Any) -> Any:
         return None
     if row.choices:
         if value not in row.choices:
-            raise SettingsError(f"{row.name} is {quoted(value)}; it can be {', '.join(row.choices)}")
+            raise SettingsError(f"{row.name} is {quoted(value)}; {_instead(row, value)}")
         return value
     return _as_plain(row.name, value, row.kind)
+
+
+def _instead(row: Declared, value: Any) -> str:
+    word = value.lower() if isinstance(value, str) else ""
+    here = row.option.known_as.get(word) or (word if word in row.choices else "")
+    return f"write {here}" if here else f"it can be {', '.join(row.choices)}"
 
 
 def check_value(row: Declared, value: Any) -> None:

@@ -103,7 +103,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InputError(
-            f"{path} is no sidecar of Limpid: it is not JSON that can be used ({cut(str(error))})"
+            f"{path} is no sidecar of Limpid (those are called <output>.limpid.json): it is not JSON that can be used "
+            f"({cut(str(error))})"
         ) from None
     if not isinstance(values, dict) or values.get("limpid_sidecar") != _FORMAT:
         raise InputError(f"{path} is no sidecar of Limpid; those are called <output>.limpid.json")

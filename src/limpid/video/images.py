@@ -15,7 +15,7 @@ from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
 from limpid.video.image_tags import clear_grey, further_pictures
-from limpid.video.names import IMAGE_SUFFIXES, is_image_name, natural_key
+from limpid.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image_name, natural_key
 from limpid.video.orientation import by_exif, upright
 from limpid.video.tiff import divided, plain_opacity, tiff_of
 
@@ -37,7 +37,9 @@ def probe_folder(folder: Path, fps: Fraction | None) -> Clip:
     paths = list_images(folder)
     if not paths:
         kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-        raise InputError(f"{folder}: the folder holds no images ({kinds})")
+        videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in folder.iterdir())
+        rest = "; name one of its videos" if videos else " and no videos"
+        raise InputError(f"{folder}: the folder holds no images ({kinds}){rest}")
     return _image_clip(folder, paths, fps)
 
 

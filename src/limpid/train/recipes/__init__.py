@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from limpid.bounded import meant
 from limpid.types import SettingsError
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def find_recipe(name: str) -> Recipe:
         return found
     if name.endswith(".py"):
         return _from_file(Path(name))
-    raise SettingsError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}, or a Python file")
+    near = meant(name, RECIPES) or f"; there are {', '.join(RECIPES)}, or a Python file"
+    raise SettingsError(f"there is no recipe {name!r}{near}")
 
 
 def small_recipe(recipe: Recipe) -> Recipe:
