@@ -35,6 +35,10 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         kwargs |= {"width": terminal_columns(), "max_help_position": INDENT}
         super().__init__(prog, **kwargs)
 
+    def _format_usage(self, *parts: Any) -> str:
+        """What is typed goes on under itself where a line is too long for the terminal."""
+        return "".join(_hanging(line, terminal_columns()) for line in super()._format_usage(*parts).splitlines(True))
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         """Line breaks of the text stay, since they part paragraphs and lists; what is still too long is wrapped."""
         return "".join(indent + wrapped(line, width - len(indent)) for line in text.splitlines(keepends=True))
@@ -58,7 +62,18 @@ def wrapped(line: str, width: int) -> str:
     columns = re.match(r" *(\S.*? {2,})?", body)
     rest = " " * (columns.end() if columns is not None and columns.end() < width // 2 else 2)
     start = body[: len(body) - len(body.lstrip())]
-    lines = textwrap.wrap(body.strip(), width, initial_indent=start, subsequent_indent=rest if start else "")
+    indents: dict[str, Any] = {"initial_indent": start, "subsequent_indent": rest if start else ""}
+    lines = textwrap.wrap(body.strip(), width, break_on_hyphens=False, **indents)
+    return "\n".join(lines) + line[len(body) :]
+
+
+def _hanging(line: str, width: int) -> str:
+    """A line of usage in lines of so many columns, the further ones four columns to the right of "limpid"."""
+    body = line.rstrip("\n")
+    if len(body) <= width:
+        return line
+    indent = " " * max(0, body.find("limpid"))
+    lines = textwrap.wrap(body, width, subsequent_indent=indent + "    ", break_on_hyphens=False)
     return "\n".join(lines) + line[len(body) :]
 
 
