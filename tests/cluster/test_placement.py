@@ -94,6 +94,22 @@ def test_a_line_belongs_to_one_worker_and_the_longest_begins() -> None:
     assert rest.segments[0].index == first.segments[-1].index + 1
 
 
+def test_the_next_shot_is_sent_while_the_last_segments_of_one_are_made() -> None:
+    board = Board(lines(carries=True), most_segments=6)
+    assert board.wants("a", 1)
+    longest = board.take("a", 1)
+    assert longest is not None
+    assert not board.wants("a", 1), "four segments of this shot are left, which come first"
+    for segment in longest.segments:
+        board.done(segment.index)
+    board.ended("a")
+    assert board.take("a", 1) is not None
+    assert board.wants("a", 2)
+    assert not board.wants("a", 3), "too few shots for others"
+    assert board.take("a", 2) is not None
+    assert not board.wants("a", 1), "two units are enough"
+
+
 def test_what_a_lost_worker_was_at_is_taken_by_others_from_the_first_unfinished_segment() -> None:
     board = Board(lines(carries=True))
     first = board.take("a", 2)

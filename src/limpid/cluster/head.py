@@ -10,7 +10,7 @@ from itertools import count
 from limpid.cluster.ahead import Ahead, Delivery
 from limpid.cluster.crew import WorkerLostError
 from limpid.cluster.cutting import UnitMaker
-from limpid.cluster.orders import FilmOrder, Lower, SentPart, Trouble, Update
+from limpid.cluster.orders import FilmOrder, Lower, Trouble, Update
 from limpid.cluster.placement import MOST_FAILURES, Board, Unit
 from limpid.cluster.receive import Receiver, WrongPartError
 from limpid.cluster.record import WorkLog
@@ -55,6 +55,8 @@ class RunHead:
     """What each worker was ordered, with the number of the order."""
     _numbers: count[int] = field(default_factory=count)
     _committed: int = 0
+    _makers: dict[int, str] = field(default_factory=dict)
+    """Who sent parts of a segment last."""
     _spent: dict[str, Mapping[str, float]] = field(default_factory=dict)
     """Seconds of each worker, as it said last; of those that are gone too."""
 
@@ -83,13 +85,15 @@ class RunHead:
 
     def _listen(self) -> None:
         owing = {id(m.call): m for m in self.roster.members.values() if m.card is None or self._units.get(m.name)}
-        calls = [member.call for member in owing.values()]
-        for call in self.roster.crew.ready(calls, POLL_S):
-            member = owing[id(call)]
-            if member.card is None:
-                self.roster.heard(member)
-            else:
-                self._heard(member)
+        ready = self.roster.crew.ready([member.call for member in owing.values()], POLL_S)
+        heard = [(member, self._fetched(member)) for member in (owing[id(call)] for call in ready) if member.card]
+        self._commit()
+        for member, outcome in heard:
+            self._heard(member, outcome)
+        self._tell_progress()
+        for call in ready:
+            if owing[id(call)].card is None:
+                self.roster.heard(owing[id(call)])
 
     # ------------------------------------------------------------------------------------------------- giving work
 
@@ -98,16 +102,12 @@ class RunHead:
             self.roster.crew.call(member.name, "open", self.film)
             member.opened = True
             self.log.opened(member.name, member.card.node if member.card else member.name)
-        while len(self._units.get(member.name, [])) < self._depth():
-            unit = self.board.take(member.name, len(self.roster.present), self.kind_of(member))
+        workers = len(self.roster.present)
+        while self.board.wants(member.name, workers):
+            unit = self.board.take(member.name, workers, self.kind_of(member))
             if unit is None:
                 return
             self._order(member, unit)
-
-    def _depth(self) -> int:
-        """Units that a worker has at once: the next one is sent while one is made, until they become few."""
-        plenty = self.board.num_left >= 2 * len(self.roster.present)
-        return 2 if plenty and not self.board.lines[0].in_order else 1
 
     def _order(self, member: CrewMember, unit: Unit) -> None:
         number, crew = next(self._numbers), self.roster.crew
@@ -128,13 +128,32 @@ class RunHead:
 
     # --------------------------------------------------------------------------------------------- hearing of work
 
-    def _heard(self, member: CrewMember) -> None:
+    def _fetched(self, member: CrewMember) -> Update | WorkerLostError | WrongPartError:
+        """What a worker says; the parts that it sends are kept, and whole segments wait to be committed together."""
         try:
-            update = member.call.result()
-            self._take(member, update)
+            update: Update = member.call.result()
+            with self.times.measure("commit"):
+                for part in update.parts:
+                    self._makers[part.index] = member.name
+                    self.receiver.take(part)
         except (WorkerLostError, WrongPartError) as error:
-            self._lost(member, str(error), counts=getattr(error, "by_itself", True))
+            return error
+        return update
+
+    def _commit(self) -> None:
+        with self.times.measure("commit"):
+            committed = self.receiver.commit()
+        for done in committed:
+            self.board.done(done.index)
+            self._committed += done.frames
+            self.log.records[self._makers.pop(done.index)].frames += done.frames
+            tell_segment(self.teller, self.receiver.journal.plan, done)
+
+    def _heard(self, member: CrewMember, outcome: Update | WorkerLostError | WrongPartError) -> None:
+        if not isinstance(outcome, Update):
+            self._lost(member, str(outcome), counts=getattr(outcome, "by_itself", True))
             return
+        self._take(member, outcome)
         self.log.at_work(member.name, at_work=bool(self._units.get(member.name)))
         if self._units.get(member.name):
             member.call = self.roster.crew.call(member.name, "collect", COLLECT_S)
@@ -143,11 +162,8 @@ class RunHead:
         member.said = update
         self._spent[member.name] = update.times
         self.log.said(member.name, update)
-        for part in update.parts:
-            self._keep(member, part)
         for sentence in update.warnings:
             self.teller.warn(sentence)
-        self._tell_progress()
         if update.report is not None and self._units[member.name][0][0] == update.report.unit:
             _, unit = self._units[member.name].pop(0)
             left = self.board.units(member.name)[0].segments
@@ -158,16 +174,6 @@ class RunHead:
                 self.maker.lower(unit, member.name, update.report)
             elif isinstance(update.report, Trouble) and left:
                 self._failed(member, left[0].index, update.report)
-
-    def _keep(self, member: CrewMember, part: SentPart) -> None:
-        with self.times.measure("commit"):
-            done = self.receiver.take(part)
-        if done is None:
-            return
-        self.board.done(done.index)
-        self._committed += done.frames
-        self.log.records[member.name].frames += done.frames
-        tell_segment(self.teller, self.receiver.journal.plan, done)
 
     def _tell_progress(self) -> None:
         """Durable frames, and those that workers have made of segments that are not whole yet."""

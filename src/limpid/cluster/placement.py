@@ -122,6 +122,20 @@ class Board:
             if line.segments[0].shot == shot:
                 self._kinds[number] = kind
 
+    def wants(self, worker: str, workers: int) -> bool:
+        """Whether a worker should have one more unit: the next one is sent while one is made, until they become few.
+
+        What depends on another segment is not sent ahead, and a line is not put off for another one: only who makes
+        the end of a line is given the beginning of the next.
+        """
+        units = self._out.get(worker, ())
+        if len(units) != 1:
+            return not units
+        number = units[0].line
+        if not self.lines[number].in_order:
+            return self.num_left >= 2 * workers
+        return not self._left[number] and sum(1 for _ in itertools.islice(self._open_lines(), workers)) == workers
+
     def take(self, worker: str, workers: int, kind: str = "") -> Unit | None:
         """The next unit for a worker; None while there is nothing for it to do.
 

@@ -124,10 +124,15 @@ def write_atomic(path: Path, text: str, *, via: Path | None = None) -> None:
 
 def move_durably(source: Path, target: Path) -> None:
     """Rename a finished file or folder over whatever an earlier crash left at ``target``."""
+    replace_by(source, target)
+    fsync_path(target.parent)
+
+
+def replace_by(source: Path, target: Path) -> None:
+    """Rename a file or folder over a file or folder; durable once the folder around it is."""
     if target.is_dir():
         remove(target)
     source.replace(target)
-    fsync_path(target.parent)
 
 
 def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:

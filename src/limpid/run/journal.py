@@ -14,7 +14,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -199,6 +199,11 @@ class Journal:
         self.finished[done.index] = done
         return done
 
+    def add_all_finished(self, all_done: Sequence[Finished]) -> None:
+        """`add_finished` for several, in their order; all of them are durable afterwards."""
+        self._append(*({"segment": asdict(done)} for done in all_done))
+        self.finished.update({done.index: done for done in all_done})
+
     def add_rung(self, rung: Rung, frame: int) -> None:
         """Say, before it is tried, what chunks are cut by from this frame on, where memory ran out."""
         self._append({"rung": rung.to_dict(), "frame": frame})
@@ -229,13 +234,15 @@ class Journal:
         except OSError:
             return False
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append(self, *lines: Mapping[str, Any]) -> None:
         with self._lock:
             if self._file is None:
                 self._file = os.fdopen(open_own(self.folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
                 self._heal()
-            check = line_check(self._check, line)
-            self._file.write(json.dumps({**line, "check": check}, separators=(",", ":")).encode() + b"\n")
+            check = self._check
+            for line in lines:
+                check = line_check(check, line)
+                self._file.write(json.dumps({**line, "check": check}, separators=(",", ":")).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
             self._check = check
