@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from limpid import upscale
 from limpid.cluster import engine
+from limpid.cluster.orders import WorkerCard
 from limpid.cuts.local import Local
 from limpid.durable.files import sha256_of
+from limpid.types import Interrupted, LimpidError, OutputError, ResourceError, WeightsError
 
 CUT = {"segment_frames": 4, "threads": 1, "dtype": "float32"}
 Start = Callable[..., list[dict[str, Any]]]
@@ -32,7 +35,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         monkeypatch.setattr(engine, "check_ray", lambda: None)
         monkeypatch.setattr(engine.Workers, "_hire", lambda self, settings, threads: (crew, 1))
         events: list[dict[str, Any]] = []
-        upscale(clip, tmp_path / output, workers="2", on_event=events.append, **{**CUT, **about})
+        upscale(clip, tmp_path / output, workers="2", **{"on_event": events.append, **CUT, **about})
         return events
 
     return run
@@ -53,3 +56,146 @@ def test_a_run_with_workers_says_what_each_did(start: Start, tmp_path: Path) -> 
     upscale(tmp_path / "film.mp4", tmp_path / "b.mp4", **CUT)
     assert sha256_of(tmp_path / "a.mp4") == sha256_of(tmp_path / "b.mp4")
     assert "workers" not in json.loads((tmp_path / "b.mp4.limpid.json").read_text())
+
+
+Change = Callable[[str, WorkerCard], WorkerCard]
+
+
+def changed(*names: str, machine: dict[str, Any] | None = None, versions: dict[str, str] | None = None) -> Change:
+    """Workers of these names, or all, are other machines."""
+
+    def change(name: str, card: WorkerCard) -> WorkerCard:
+        if names and name not in names:
+            return card
+        return replace(
+            card, machine={**card.machine, **(machine or {})}, versions={**card.versions, **(versions or {})}
+        )
+
+    return change
+
+
+def warnings(events: list[dict[str, Any]]) -> list[str]:
+    return [event["message"] for event in events if event["event"] == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (changed("worker 2", versions={"torch": "1.0"}), "torch (1.0, not "),
+        (changed("worker 2", versions={"limpid": "0.0.1"}), "limpid (0.0.1, not "),
+        (changed("worker 2", machine={"dtype": "bfloat16"}), "dtype (bfloat16, not float32)"),
+        (changed("worker 2", machine={"model": "card B"}), "model (card B, not "),
+        (lambda name, card: replace(card, weights="f" * 64) if name == "worker 2" else card, "weights (ffff"),
+    ],
+    ids=["torch", "limpid", "dtype", "model", "weights"],
+)
+def test_a_worker_that_differs_is_refused_by_name_and_the_others_make_the_film(
+    start: Start, change: Change, difference: str
+) -> None:
+    events = start(change_card=change, count=3)
+    (sentence,) = warnings(events)
+    assert difference in sentence
+    assert events[-1]["event"] == "done"
+
+
+@pytest.mark.parametrize("name", ["torch", "limpid", "av"])
+def test_workers_that_are_all_of_other_versions_are_refused(start: Start, tmp_path: Path, name: str) -> None:
+    """This machine reads and joins: the journal says its versions."""
+    with pytest.raises(ResourceError, match=rf"{name} \(0.0.1, not .*make it like this machine"):
+        start(change_card=changed(versions={name: "0.0.1"}))
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def interrupted(start: Start, tmp_path: Path) -> Path:
+    """A run of which one segment is finished; its folder."""
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "segment":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        start(on_event=stop)
+    (home,) = [path for path in tmp_path.iterdir() if path.name.startswith(".") and path.is_dir()]
+    return home
+
+
+@pytest.mark.parametrize("difference", [{"model": "card B"}, {"dtype": "bfloat16"}])
+def test_machines_unlike_those_of_the_journal_are_refused_and_nothing_is_lost(
+    start: Start, tmp_path: Path, difference: dict[str, Any]
+) -> None:
+    home = interrupted(start, tmp_path)
+    kept = {path.name: sha256_of(path) for path in home.iterdir() if path.name.startswith(("0", "journal"))}
+    assert len(kept) >= 2
+    ((name, value),) = difference.items()
+    with pytest.raises(ResourceError, match=rf"{name} \({value}, not .*segments that are finished, or delete"):
+        start(change_card=changed(machine=difference))
+    assert {path.name: sha256_of(path) for path in home.iterdir() if path.name in kept} == kept
+    events = start(change_card=changed("worker 1", machine=difference))
+    assert any(event["event"] == "resume" for event in events)
+    assert events[-1]["event"] == "done"
+
+
+def test_a_change_of_settings_begins_anew_on_any_machine(start: Start, tmp_path: Path) -> None:
+    interrupted(start, tmp_path)
+    events = start(change_card=changed(machine={"model": "card B"}), crf=30)
+    assert any("settings.crf" in sentence for sentence in warnings(events))
+    assert events[-1]["event"] == "done"
+
+
+def test_a_worker_that_cannot_work_at_all_is_told_of(start: Start) -> None:
+    def missing(name: str, card: WorkerCard) -> WorkerCard:
+        if name == "worker 1":
+            raise WeightsError("the weights are not there")
+        return card
+
+    assert "a worker is not used: the weights are not there" in warnings(start(change_card=missing))
+
+    def none(name: str, card: WorkerCard) -> WorkerCard:
+        raise WeightsError("the weights are not there")
+
+    with pytest.raises(WeightsError, match="the weights are not there"):
+        start("b.mp4", change_card=none)
+
+
+def full(monkeypatch: pytest.MonkeyPatch, *workers: str, at: str) -> None:
+    """The disk of these workers has no space."""
+    from limpid.cluster.spool import Spool
+
+    for name in ("__init__", "_write"):
+        real = getattr(Spool, name)
+
+        def check(self: Any, what: Any, real: Any = real, name: str = name) -> Any:
+            path = what if name == "__init__" else self._path
+            if name == at and any(worker in str(path) for worker in workers):
+                raise OSError(28, "No space left on device")
+            return real(self, what)
+
+        monkeypatch.setattr(Spool, name, check)
+
+
+@pytest.mark.parametrize("at", ["__init__", "_write"], ids=["begin", "frames"])
+def test_a_node_without_space_makes_nothing_and_the_others_make_the_film(
+    start: Start, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    full(monkeypatch, "worker 1", at=at)
+    events = start()
+    (sentence,) = warnings(events)
+    assert "makes nothing more: no space left for frames and segments on their way" in sentence
+    assert events[-1]["event"] == "done"
+
+
+def test_where_no_node_has_space_it_is_said_and_nothing_is_lost(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = interrupted(start, tmp_path)
+    before = sorted(path.name for path in home.iterdir())
+    assert any(name.startswith("000000.") for name in before), before
+    full(monkeypatch, "worker", at="_write")
+    with pytest.raises(OutputError, match="set TMPDIR there to a folder on another disk"):
+        start()
+    assert sorted(path.name for path in home.iterdir()) == before
+
+
+def test_what_is_refused_is_a_sentence_of_limpid(start: Start) -> None:
+    with pytest.raises(LimpidError):
+        start(change_card=changed(machine={"threads": 7}, versions={"python": "2.7"}))

@@ -174,7 +174,9 @@ class ThreadCrew:
         return FakeShop(folder, self, name)
 
     def call(self, name: str, method: str, *arguments: Any) -> ThreadCall:
-        hand = self.hands[name]
+        hand = self.hands.get(name)
+        if hand is None:
+            raise WorkerLostError("it is gone", by_itself=False)
         if hand.dead:
             call = ThreadCall(Future(), threading.Event())
             call.lost.set()

@@ -47,7 +47,10 @@ class Crew(Protocol):
         ...
 
     def call(self, name: str, method: str, *arguments: Any) -> Answer:
-        """Ask a worker for a method of `limpid.cluster.workshop.Workshop`; calls arrive in order."""
+        """Ask a worker for a method of `limpid.cluster.workshop.Workshop`; calls arrive in order.
+
+        Raises WorkerLostError for one that was dismissed: another thread may not know that yet.
+        """
         ...
 
     def ready(self, calls: Sequence[Answer], seconds: float) -> list[Answer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from array import array
@@ -36,7 +37,7 @@ from limpid.cluster.start import Connection, own_cluster, running_cluster
 from limpid.durable.interrupt import Interrupts
 from limpid.method import Method
 from limpid.plan.cores import usable_cores
-from limpid.plan.device import Machine
+from limpid.plan.device import Machine, versions
 from limpid.plan.memory import Budget
 from limpid.plan.segments import Plan
 from limpid.restoration.direct import is_direct
@@ -108,12 +109,15 @@ class Workers:
         assert self._roster is not None, "the machine is asked for first"
         return self._roster
 
-    def machine(self, method: Method, settings: Settings, threads: int | None) -> Machine:
-        """That of the workers, once they are there."""
+    def machine(
+        self, method: Method, settings: Settings, threads: int | None, former: Journal | None = None
+    ) -> Machine:
+        """That of the workers, once they are there: those that are not like this one or the former ones are refused."""
         self._asked = parse_workers(settings.workers)
         crew, each = self._hire(settings, threads)
         self.stack.callback(crew.close)
-        self._roster = Roster(crew=crew, settings=settings, threads=each, warn=self.teller.warn)
+        facts, like = expected_facts(method, settings, former)
+        self._roster = Roster(crew=crew, settings=settings, threads=each, warn=self.teller.warn, facts=facts, like=like)
         self._gather()
         card = self._roster.settle()
         return Machine(**card.machine)
@@ -192,6 +196,31 @@ class Workers:
 
     def report(self) -> tuple[dict[str, Any], ...]:
         return self.log.rows()
+
+
+def expected_facts(method: Method, settings: Settings, former: Journal | None) -> tuple[dict[str, Any], str]:
+    """What workers must be like before the first one is asked, and whose facts these are.
+
+    They have the versions and weights of this machine, which reads and joins. What a former run has finished is only
+    of use to workers on the same kind of machine, so others are refused as long as nothing else has changed.
+    """
+    facts: dict[str, Any] = {"versions": versions(), "weights": method.weights.digest()}
+    if former is None or not former.finished or not _same_but_for_machine(former, method, settings):
+        return facts, "this machine"
+    facts["machine"] = {**former.facts["machine"], "threads": former.plan.threads}
+    made = f"the one that made the {len(former.finished)} segments that are finished"
+    return facts, f"{made}, or delete {former.folder} to begin anew"
+
+
+def _same_but_for_machine(former: Journal, method: Method, settings: Settings) -> bool:
+    then = former.facts
+    now = {
+        "settings": json.loads(json.dumps(settings.key(), default=str)),
+        "threads": settings.threads,
+        "method": {"name": method.name, "weights": method.weights.digest()},
+    }
+    same_versions = all(then["versions"].get(name) == value for name, value in versions().items())
+    return same_versions and all(then.get(name) == value for name, value in now.items())
 
 
 def _pillars(connection: Connection, patience_s: float) -> list[Pillar]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -19,7 +19,7 @@ from limpid.durable.interrupt import Interrupts
 from limpid.restoration.times import Times
 from limpid.run.events import Meter, Teller
 from limpid.run.executor import tell_segment
-from limpid.types import LimpidError, ResourceError
+from limpid.types import LimpidError, ResourceError, VideoFrame
 
 POLL_S = 0.2
 COLLECT_S = 1.0
@@ -121,7 +121,7 @@ class RunHead:
         self.ahead.deliver(
             Delivery(
                 windows=self.maker.windows(unit),
-                send=lambda frames: partial(_arrived, self.roster, crew.call(member.name, "give", number, frames)),
+                send=partial(_send, self.roster, member.name, number),
                 wanted=lambda: any(known == number for known, _ in self._units.get(member.name, ())),
             )
         )
@@ -192,6 +192,9 @@ class RunHead:
         """An error of the worker: it may be broken by it, so another one takes its place."""
         node = member.card.node if member.card else member.name
         self._part_with(member)
+        if trouble.of_the_disk:
+            self.roster.refuse(member, f"{node} makes nothing more: {trouble.message}", trouble.error())
+            return
         if trouble.hopeless or self.board.failed(index) >= MOST_FAILURES:
             raise trouble.error()
         self.teller.warn(f"segment {index} failed on {node} and is made again: {trouble.message}")
@@ -216,6 +219,14 @@ class RunHead:
         self._units.pop(member.name, None)
         self.log.gone(member.name)
         self.roster.remove(member.name)
+
+
+def _send(roster: Roster, name: str, number: int, frames: Sequence[VideoFrame]) -> Callable[[], bool]:
+    """Frames of a unit on their way to a worker, which may be gone since they were read."""
+    try:
+        return partial(_arrived, roster, roster.crew.call(name, "give", number, frames))
+    except WorkerLostError:
+        return lambda: True
 
 
 def _arrived(roster: Roster, call: object) -> bool:

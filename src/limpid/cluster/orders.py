@@ -51,14 +51,14 @@ class WorkerCard:
         return {"machine": dict(self.machine), "versions": dict(self.versions), "weights": self.weights}
 
     def unlike(self, facts: Mapping[str, Any]) -> list[str]:
-        """Names of the facts in which this worker differs, with both values."""
+        """Names of the facts in which this worker differs from those that are named, with both values."""
 
         def at(values: Mapping[str, Any], name: str) -> Any:
             for part in name.split(".", 1):
                 values = values.get(part, {})
             return values
 
-        found = differences(facts, self.facts)
+        found = [name for name in differences(facts, self.facts) if at(facts, name) != {}]
         return [f"{name.split('.', 1)[-1]} ({at(self.facts, name)}, not {at(facts, name)})" for name in found]
 
 
@@ -139,6 +139,11 @@ class Trouble:
         known = {kind.__name__: kind for kind in (*_HOPELESS, OutputError, ResourceError)}
         made = known.get(self.kind)
         return made(self.message) if made else RuntimeError(f"{self.kind}: {self.message}")
+
+    @property
+    def of_the_disk(self) -> bool:
+        """Whether the machine of the worker has no space left, which others may have."""
+        return self.kind == OutputError.__name__
 
     @property
     def hopeless(self) -> bool:

@@ -127,7 +127,10 @@ class RayCrew:
         return name
 
     def call(self, name: str, method: str, *arguments: Any) -> Answer:
-        found = getattr(self._actors[name], method)
+        actor = self._actors.get(name)
+        if actor is None:
+            raise WorkerLostError("it is gone", by_itself=False)
+        found = getattr(actor, method)
         if method == "collect":
             found = found.options(concurrency_group="results")
         return RayCall(self.ray, found.remote(*arguments))

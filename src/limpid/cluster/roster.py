@@ -49,7 +49,9 @@ class Roster:
     threads: int | None
     """Threads of each; None: as many as it finds."""
     facts: Mapping[str, Any] | None = None
-    """What workers must be like; None until the first ones were asked, and where unlike ones are allowed."""
+    """What workers must be like, as far as that is known: more of it once the first ones were asked."""
+    like: str = "the others"
+    """Whose facts these are, in words."""
     warn: Callable[[str], None] = lambda sentence: None
     clock: Callable[[], float] = time.monotonic
     members: dict[str, CrewMember] = field(default_factory=dict)
@@ -69,28 +71,31 @@ class Roster:
         try:
             member.card = member.call.result()
         except WorkerLostError as error:
-            self._fell_out(member, str(error), None)
+            self._fell_out(member, str(error))
         except LimpidError as error:
-            self._fell_out(member, str(error), error)
+            self.refuse(member, f"a worker is not used: {error}", error)
         else:
             self._false_starts = 0
             self._check(member)
 
-    def _fell_out(self, member: CrewMember, reason: str, error: LimpidError | None) -> None:
+    def _fell_out(self, member: CrewMember, reason: str) -> None:
         self.remove(member.name)
         self._false_starts += 1
-        if self._false_starts >= MOST_FALSE_STARTS or (error is not None and not self.present):
-            raise error or ResourceError(f"workers end before they begin: {reason}")
+        if self._false_starts >= MOST_FALSE_STARTS:
+            raise ResourceError(f"workers end before they begin: {reason}")
 
     def _check(self, member: CrewMember) -> None:
         assert member.card is not None
         if self.facts is None or not (unlike := member.card.unlike(self.facts)):
             return
-        sentence = refusal(member.card, unlike)
+        self.refuse(member, refusal(member.card, unlike, self.like))
+
+    def refuse(self, member: CrewMember, sentence: str, error: Exception | None = None) -> None:
+        """Do without a worker and without another in its place. Raises where nobody else is there or comes."""
         self.remove(member.name)
         self._refused += 1
-        if not self.present:
-            raise ResourceError(sentence)
+        if not self.members:
+            raise error or ResourceError(sentence)
         self.warn(sentence)
 
     def check_deserted(self) -> None:
@@ -121,7 +126,7 @@ class Roster:
         counts = Counter(member.kind for member in self.present)
         kind = counts.most_common(1)[0][0]
         card = next(member.card for member in self.present if member.kind == kind and member.card)
-        self.facts = card.facts
+        self.facts, self.like = card.facts, "the others"
         for member in self.present:
             self._check(member)
         return card
@@ -150,9 +155,9 @@ def share_of(card: WorkerCard, workers: int) -> Budget:
     return replace(budget, host=min(budget.host, usable))
 
 
-def refusal(card: WorkerCard, unlike: list[str]) -> str:
+def refusal(card: WorkerCard, unlike: list[str], like: str) -> str:
     """Why a worker is not used."""
     return (
         f"the worker on {card.node} is not used, because its results could differ: {', '.join(unlike)}; "
-        "make it like the others"
+        f"make it like {like}"
     )

@@ -32,7 +32,7 @@ from limpid.run.executor import RunJob, run_segments
 from limpid.run.journal import Finished, Journal, carry_name
 from limpid.run.sink import explain_full_disk
 from limpid.settings import Settings
-from limpid.types import Segment, VideoFrame
+from limpid.types import OutputError, Segment, VideoFrame
 from limpid.video import SegmentWriter
 
 
@@ -108,12 +108,26 @@ class _Film:
 @dataclass
 class _Unit:
     order: UnitOrder
-    spool: Spool
     folder: Path
+    spool: Spool | None = None
+    """None where its folder could not be made."""
     frames: int = 0
     """Made so far."""
     error: BaseException | None = None
     """Why its frames stopped coming."""
+
+    def prepare(self) -> None:
+        """Make room for its frames, and keep what the segment before handed on. Raises OSError."""
+        self.folder.mkdir(mode=0o700)
+        if self.order.carry is not None:
+            path = self.folder / carry_name(self.order.segments[0].index - 1)
+            path.write_bytes(self.order.carry)
+            fsync_path(path)
+        self.spool = Spool(self.folder / "frames")
+
+    def close(self) -> None:
+        if self.spool is not None:
+            self.spool.close()
 
     def on_event(self, event: dict[str, object]) -> None:
         if event["event"] == "progress":
@@ -164,26 +178,24 @@ class Workshop:
 
     def begin(self, order: UnitOrder) -> None:
         """Expect the frames of a unit. Units are made in the order in which they begin."""
-        folder = self._folder / f"{order.number:06d}"
-        folder.mkdir(mode=0o700)
-        if order.carry is not None:
-            path = folder / carry_name(order.segments[0].index - 1)
-            path.write_bytes(order.carry)
-            fsync_path(path)
-        unit = _Unit(order=order, spool=Spool(folder / "frames"), folder=folder)
+        unit = _Unit(order=order, folder=self._folder / f"{order.number:06d}")
+        try:
+            unit.prepare()
+        except OSError as error:
+            unit.error = error
         self._open[order.number] = unit
         self._units.put(unit)
 
     def give(self, number: int, frames: Sequence[VideoFrame]) -> None:
         """The next frames of a unit; those of one that is over are dropped."""
         unit = self._open.get(number)
-        if unit is None:
+        if unit is None or unit.spool is None:
             return
         try:
             unit.spool.add(frames)
         except OSError as error:
-            unit.error = explain_full_disk(error, unit.folder)
-            unit.spool.close()
+            unit.error = error
+            unit.close()
 
     def collect(self, wait_s: float) -> Update:
         """What there is to say; waits until a segment or a report is there, but not longer than ``wait_s``."""
@@ -204,7 +216,7 @@ class Workshop:
         """Stop at the next chance; nothing is handed over any more."""
         self._outbox.close()
         for unit in list(self._open.values()):
-            unit.spool.close()
+            unit.close()
         self._units.put(None)
 
     # ------------------------------------------------------------------------------------------ the thread that works
@@ -214,7 +226,7 @@ class Workshop:
             self._now, self._began = unit, time.perf_counter()
             with self._times.measure("work"):
                 report = self._done(unit)
-            unit.spool.close()
+            unit.close()
             self._open.pop(unit.order.number, None)
             self._now = None
             self._tell(unit, report)
@@ -232,6 +244,8 @@ class Workshop:
     def _make(self, unit: _Unit) -> None:
         film, order = self._film, unit.order
         assert film is not None
+        if unit.spool is None:
+            raise unit.error or OSError("there is no room for frames")
         plan = replace(film.order.plan, segments=order.pieces)
         stand_ins = {piece.index: _stand_in(piece) for piece in order.around if piece is not None}
         ledger = _Ledger(
@@ -272,7 +286,13 @@ class Workshop:
 
 
 def _trouble(unit: _Unit, error: BaseException) -> Trouble:
-    return Trouble(unit=unit.order.number, kind=type(error).__name__, message=str(error))
+    known = explain_full_disk(error, unit.folder)
+    if isinstance(known, OutputError):  # this machine's, not that of the work folder
+        known = OutputError(
+            f"no space left for frames and segments on their way, in {unit.folder.parent}: free some there, or set "
+            "TMPDIR there to a folder on another disk; finished segments are kept, and the same command goes on"
+        )
+    return Trouble(unit=unit.order.number, kind=type(known).__name__, message=str(known))
 
 
 def _stand_in(piece: Segment) -> Finished:

@@ -32,8 +32,11 @@ class Engine(Protocol):
         """Whether this process computes: a trial of a few frames then says how long the run takes."""
         ...
 
-    def machine(self, method: Method, settings: Settings, threads: int | None) -> Machine:
-        """What computes. ``threads``: as asked for or journaled; None leaves the number to the engine."""
+    def machine(
+        self, method: Method, settings: Settings, threads: int | None, former: Journal | None = None
+    ) -> Machine:
+        """What computes. ``threads``: as asked for or journaled; None leaves the number to the engine. ``former``: what
+        a run of the same input left."""
         ...
 
     def budget(self, machine: Machine, most: int | None) -> Budget:
@@ -59,7 +62,9 @@ class InProcess:
 
     here: bool = True
 
-    def machine(self, method: Method, settings: Settings, threads: int | None) -> Machine:
+    def machine(
+        self, method: Method, settings: Settings, threads: int | None, former: Journal | None = None
+    ) -> Machine:
         return choose_machine(
             settings.device, settings.dtype, threads, runtime=settings.runtime, runtimes=method.runtimes
         )

@@ -268,7 +268,9 @@ def make_session(
     if timeline.num_frames == 0:
         raise InputError(f"{clip.path} shows no frame")
     engine = engine or InProcess()
-    machine = engine.machine(method, settings, settings.threads or (former.plan.threads if former else None))
+    threads = settings.threads or (former.plan.threads if former else None)
+    same = former is not None and former.facts.get("input") == identity
+    machine = engine.machine(method, settings, threads, former if same else None)
     width, height = target_size(clip.width, clip.height, method.scale, settings)
     spec, pieces = _output(places, settings, clip, timeline, (width, height), machine.threads, former, teller)
     unused = (*unused_options(clip, settings, spec), *without_noise(method, settings))
