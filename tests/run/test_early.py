@@ -53,3 +53,9 @@ def test_devices_that_may_be_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early, "version", lambda _: "2.9.0+cu130")
     for device in ("auto", "cpu", "cuda", "cuda:3"):
         early.check_device_name(device)
+
+
+def test_folders_that_are_not_there_yet_are_no_reason(film: Path, tmp_path: Path) -> None:
+    """A run makes them; what looks ahead does not."""
+    assert early.look_ahead(film, tmp_path / "new" / "deep" / "x.mp4", Settings()) == ()
+    assert not (tmp_path / "new").exists()

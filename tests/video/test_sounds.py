@@ -51,6 +51,7 @@ def joined(tmp_path: Path, first: dict[str, Any], second: dict[str, Any]) -> Pat
 
 def check_heard(path: Path) -> None:
     samples, rate = sound(path)
+    samples = samples.sum(axis=0, keepdims=True)  # a tone in one channel lies in the middle of 5.1
     start = frame_times(path)[0]
     assert pitch(samples[0], rate, start + 0.1, start + 0.7) == pytest.approx(440, abs=10)
     assert pitch(samples[0], rate, start + 1.0, start + 1.5) == pytest.approx(880, abs=10)
@@ -150,11 +151,41 @@ class Packet:
 def test_a_new_configuration_beside_a_packet(begins: bytes | None, told: list[bytes | None], changes: bool) -> None:
     """As Flash, MP4 and Ogg have it."""
     codec = SimpleNamespace(canonical_name="aac")
-    stream = SimpleNamespace(type="audio", index=3, codec_context=SimpleNamespace(codec=codec, extradata=begins))
-    watch = SoundWatch(SimpleNamespace(format=SimpleNamespace(name="flv")))
+    context = SimpleNamespace(codec=codec, extradata=begins)
+    file = SimpleNamespace(format=SimpleNamespace(name="flv"))
+    stream = SimpleNamespace(type="audio", index=3, codec_context=context, container=file)
+    watch = SoundWatch()
     for data in told:
         watch.see(Packet(stream, data))
     assert watch.changing == ((3,) if changes else ())
+
+
+@pytest.mark.parametrize(("first", "second", "told"), [("stereo", "5.1", True), ("5.1", "stereo", False)])
+def test_channels_that_are_there_later_only(tmp_path: Path, first: str, second: str, told: bool) -> None:
+    """The result has as many as the beginning."""
+    whole = joined(tmp_path, {"codec": "aac", "layout": first}, {"codec": "aac", "layout": second})
+    passed = pass_through(whole, tmp_path / "out.mp4")
+    assert passed.says("audio stream 1 has 6 channels on the way, which become 2") == told
+    assert passed.says("re-encoded from aac to AAC, since it changes on the way")
+    check_heard(passed.output)
+
+
+@pytest.mark.parametrize("codec", ["aac", "ac3", "mp2"])
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_sound_that_begins_late(tmp_path: Path, codec: str, extension: str) -> None:
+    """FFmpeg looks at the first five seconds and finds no rate there."""
+    silent = media.make_video(tmp_path / "a.ts", frames=175)
+    sounding = recording(tmp_path / "b.ts", codec, 880)
+    (tmp_path / "in.ts").write_bytes(silent.read_bytes() + sounding.read_bytes())
+    clip = probe(tmp_path / "in.ts")
+    passed = pass_through(tmp_path / "in.ts", tmp_path / f"out.{extension}")
+    if clip.side_streams:
+        assert passed.says("audio stream 1", "to AAC, since it begins late")
+        samples, rate = sound(passed.output)
+        start = frame_times(passed.output)[0]
+        assert pitch(samples[0], rate, start + 1, start + 6) == 0
+        assert pitch(samples[0], rate, start + 7.2, start + 7.6) == pytest.approx(880, abs=10)
+        assert set(rehearse(clip, passed.output, passed.spec)) <= set(passed.said)
 
 
 def test_damage_is_no_change(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from limpid.video.sounds import framing_of
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _BITS_PER_CHANNEL = 96_000
+_USUAL_RATE = 48_000
+"""Samples per second where the header does not say: sound that begins late."""
 _BITEXACT = 1 << 23
 _ONE_DECODER = frozenset({"ac3", "eac3"})
 """E-AC-3 lies beside its AC-3 in one stream, and FFmpeg's decoders of both know both."""
@@ -35,13 +37,16 @@ class AudioTranscoder:
     def __init__(self, source: Any, container: Any, *, changes: bool = False) -> None:
         self._decoder = _Decoder(source, changes=changes)
         self.channels = plain_channels(source)
-        self.stream = container.add_stream("aac", rate=aac_rate(source.codec_context.sample_rate))
+        rate = source.codec_context.sample_rate or _USUAL_RATE
+        self.stream = container.add_stream("aac", rate=aac_rate(rate))
         encoder = self.stream.codec_context
         encoder.layout = aac_layout(self.channels)
         encoder.bit_rate = _BITS_PER_CHANNEL * encoder.layout.nb_channels
         encoder.flags |= _BITEXACT  # no version string in the stream
         encoder.open()
         self.channels_out = int(encoder.layout.nb_channels)
+        self.most_channels = 0
+        """The highest number of channels of all that was decoded so far."""
         self._encoder = encoder
         self._shape: tuple[int, str, str] | None = None
         self._convert: Any = None
@@ -59,6 +64,7 @@ class AudioTranscoder:
             yield from self._stamp(self._encoder.encode(None))
 
     def _push(self, frame: Any) -> Iterator[Any]:
+        self.most_channels = max(self.most_channels, int(frame.layout.nb_channels))
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
         if shape != self._shape:
             yield from self._end_conversion()

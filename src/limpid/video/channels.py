@@ -36,6 +36,8 @@ def plain_channels(stream: Any) -> Channels:
     context = stream.codec_context
     layout = context.layout
     _keep_for_good(layout)
+    if not layout.nb_channels:  # sound that begins so late that FFmpeg has seen nothing of it
+        return Channels(count=2, layout=STANDARD[2])
     count, name = int(layout.nb_channels), _name(layout)
     if not re.match(r"\d+ channels \(", name):
         return Channels(count=count, layout=name)

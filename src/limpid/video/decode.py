@@ -95,7 +95,7 @@ class Decoder:
         except LimpidError:
             self.container.close()
             raise
-        self.sounds = SoundWatch(self.container)
+        self.sounds = SoundWatch()
         self.codecs = CodecChanges(self.container, self.stream)
         self._threads = threads
         self._context = self._make_context()

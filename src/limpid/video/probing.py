@@ -13,6 +13,7 @@ from av.format import Flags as FormatFlags
 from limpid.types import Clip, HiddenEdges, InputError, SettingsError, SideStream
 from limpid.video.cropping import hidden_edges
 from limpid.video.decode import Decoder, Shown
+from limpid.video.edits import odd_edits
 from limpid.video.extras import extras_of
 from limpid.video.heif import read_heif
 from limpid.video.images import probe_folder, probe_image, why_no_picture
@@ -198,6 +199,8 @@ def _stream_notes(container: Any, decoder: Decoder, frame: av.VideoFrame, asked:
             f"the file has {len(films)} video streams; number {chosen.index} ({frame.width}x{frame.height}) is taken, "
             "--video-stream takes another"
         )
+    if "mov" in container.format.name:
+        notes += odd_edits(decoder.path)
     if decoder.stream.metadata.get("alpha_mode") == "1" and not has_alpha(frame.format):
         notes.append("the video has alpha, which this FFmpeg cannot decode; it is left out")
     if is_still_name(decoder.path) and read_heif(decoder.path).has_alpha:

@@ -48,8 +48,10 @@ def rehearse(clip: Clip, output: Path, spec: OutputSpec) -> tuple[str, ...]:
 def _try(clip: Clip, spec: OutputSpec, without: Without) -> tuple[str, ...]:
     data = io.BytesIO()
     with open_container(Path(clip.path)) as source:
+        changing = _changing(source)
+    with open_container(Path(clip.path)) as source:  # again: reading tells FFmpeg more than the header of a result says
         main = choose_video(source, Path(clip.path), clip.stream_index)
-        side = SideStreams(source, main, without=without, changing=_changing(source))
+        side = SideStreams(source, main, without=without, changing=changing)
         options = {"avoid_negative_ts": "disabled"}
         out: Any = av.open(data, "w", format=MUXERS[spec.container], container_options=options)
         with filling(out, side):
@@ -58,12 +60,12 @@ def _try(clip: Clip, spec: OutputSpec, without: Without) -> tuple[str, ...]:
     data.seek(0)
     with av.open(data, "r", metadata_errors="replace") as written:
         lost = lost_tags(spec, tags, written)
-    return (*side.notes, *lost, *lost_of_pictures(clip, spec))  # how many pieces are damaged is known at the end
+    return (*side.told(), *lost, *lost_of_pictures(clip, spec))  # how many pieces are damaged is known at the end
 
 
 def _changing(source: Any) -> tuple[int, ...]:
     """Sound streams that are something else at the end than they are at the beginning."""
-    watch = SoundWatch(source)
+    watch = SoundWatch()
     for packet in _some(source, list(source.streams.audio)):
         watch.see(packet)
     return watch.changing

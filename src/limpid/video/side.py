@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
 
 from limpid.video.audio import AudioTranscoder, PcmCutter
 from limpid.video.opening import read_packets
+from limpid.video.sounds import is_self_framed
 from limpid.video.subtitles import TEXT_CODECS, SubtitleConverter
 from limpid.video.tracks import Range, SideStreams, Track
 
@@ -125,23 +127,36 @@ def _add_copy(side: SideStreams, stream: Any, out: Any) -> None:
 
 
 def _add_audio(side: SideStreams, stream: Any, out: Any, container: str) -> None:
-    changes, can_hold = stream.index in side.changing, can_copy(stream, container)
+    name = codec_name(stream)
+    silent = stream.codec_context is None or not stream.codec_context.sample_rate
+    changes, can_hold = stream.index in side.changing, not silent and can_copy(stream, container)
     if can_hold and not changes:
         _add_copy(side, stream, out)
         return
-    name = codec_name(stream)
-    if stream.codec_context is None or not stream.codec_context.sample_rate:
+    if silent and not is_self_framed(stream):
         side.notes.append(f"audio stream {stream.index} ({name}) cannot be read and is not carried over")
         return
-    coder = AudioTranscoder(stream, out, changes=changes)
+    coder = AudioTranscoder(stream, out, changes=changes or silent)
     _copy_tags(stream, coder.stream)
     before, after = coder.channels.count, coder.channels_out
-    fewer = f", and {before} channels become {after}" if before != after else ""
+    fewer = f", and {before} channels become {after}" if before != after and not silent else ""
     reason = "it changes on the way (joined recordings)" if can_hold else f"{container} cannot hold {name}"
+    reason = "it begins late" if silent else reason
     side.notes.append(f"audio stream {stream.index} is re-encoded from {name} to AAC, since {reason}{fewer}")
     side.tracks[stream.index] = Track(
-        stream, coder.stream, coder.encode, lambda: coder.encode(None), name=_name(stream)
+        stream,
+        coder.stream,
+        coder.encode,
+        lambda: coder.encode(None),
+        name=_name(stream),
+        told=partial(_fewer_later, _name(stream), coder, 0 if silent else before),
     )
+
+
+def _fewer_later(name: str, coder: AudioTranscoder, at_first: int) -> list[str]:
+    """A sentence on channels that the sound has only on the way, and the result has not."""
+    most, kept = coder.most_channels, coder.channels_out
+    return [f"{name} has {most} channels on the way, which become {kept}"] if most > max(at_first, kept) else []
 
 
 def _add_subtitle(side: SideStreams, stream: Any, out: Any, container: str) -> None:

@@ -73,11 +73,17 @@ class _Heard:
             self.framing = framing
 
 
+def is_self_framed(stream: Any) -> bool:
+    """Whether each packet of a sound stream says by its own header what it is."""
+    context = stream.codec_context
+    known = context is not None and context.codec.canonical_name in _SELF_FRAMED
+    return known and stream.container.format.name in _SELF_FRAMED_FILES
+
+
 class SoundWatch:
     """Is shown the packets of a file in order, and knows which of its sound streams change on the way."""
 
-    def __init__(self, container: Any) -> None:
-        self._self_framed = container.format.name in _SELF_FRAMED_FILES
+    def __init__(self) -> None:
         self._heard: dict[int, _Heard] = {}
 
     def see(self, packet: Any) -> None:
@@ -87,9 +93,8 @@ class SoundWatch:
             return
         heard = self._heard.get(stream.index)
         if heard is None:
-            context = stream.codec_context
-            is_framed = self._self_framed and context.codec.canonical_name in _SELF_FRAMED
-            heard = self._heard[stream.index] = _Heard(is_framed, context.extradata or None)
+            extradata = stream.codec_context.extradata or None
+            heard = self._heard[stream.index] = _Heard(is_self_framed(stream), extradata)
         heard.see(packet)
 
     @property

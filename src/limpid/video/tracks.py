@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import av
@@ -36,6 +37,8 @@ class Track:
     convert: Callable[[Any], Iterator[Any]]
     flush: Callable[[], Iterator[Any]] = lambda: iter(())
     name: str = "stream"
+    told: Callable[[], list[str]] = list
+    """Sentences on what its packets turned out to be."""
     epoch: int = 0
     """Which of several joined recordings its packets belong to now."""
     last_time: float | None = None
@@ -110,10 +113,14 @@ class SideStreams:
         if track.in_a_row > _MOST_REFUSED_IN_A_ROW:
             self.end(track, error)
 
+    def told(self) -> list[str]:
+        """All notes but those about single packets."""
+        return [*self.notes, *chain.from_iterable(track.told() for track in self.tracks.values())]
+
     def sentences(self) -> list[str]:
         """All notes, those about single packets too."""
         broken = [track for track in self.tracks.values() if track.refused and not track.ended]
-        return [*self.notes, *map(_pieces_left_out, broken)]
+        return [*self.told(), *map(_pieces_left_out, broken)]
 
     def end(self, track: Track, error: Exception) -> None:
         """Go on without ``track``."""
