@@ -226,3 +226,23 @@ def test_rows_keep_infinite_values_and_reasons(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(b"{}\n")
     with pytest.raises(InputError, match="line 1"):
         read_rows(tmp_path)
+
+
+def test_where_methods_are_computed_is_no_part_of_the_run(
+    make_bench: Callable[..., Bench], fake: Callable[..., Any]
+) -> None:
+    """Another start of the same run may have other workers; baselines have none."""
+    told: dict[str, dict[str, Any]] = {}
+    upscale = fake()
+
+    def note(variant: Variant, source: Path, target: Path, *, fps: str, settings: dict[str, Any]) -> JobOutcome:
+        told[variant.label] = settings
+        return upscale(variant, source, target, fps=fps, settings=settings)
+
+    run_bench(make_bench(labels=("sharp",), places={"workers": "2"}), quiet, upscale=note)
+    run_bench(make_bench(labels=("sharp", "bicubic", "soft"), places={"cluster": "head:1"}), quiet, upscale=note)
+    assert told == {
+        "sharp": {"scale": 4.0, "workers": "2"},
+        "bicubic": {},
+        "soft": {"scale": 4.0, "cluster": "head:1"},
+    }

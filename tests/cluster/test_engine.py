@@ -32,7 +32,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         crew_about = {name: about.pop(name) for name in ("change_card", "before", "count") if name in about}
         folder = tmp_path / f"workers of {output} {len(list(tmp_path.iterdir()))}"
         crew = crews.RealShops(folder, Local(reach_frames=0), **crew_about)
-        monkeypatch.setattr(engine, "check_ray", lambda: None)
+        monkeypatch.setattr(engine, "check_cluster", lambda cluster: None)
         monkeypatch.setattr(engine.Workers, "_hire", lambda self, settings, threads: (crew, 1))
         events: list[dict[str, Any]] = []
         upscale(clip, tmp_path / output, workers="2", **{"on_event": events.append, **CUT, **about})

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving import HOST, Client, film
 
 from limpid.cli.main import main
+from limpid.serve.attending import Attendant
 from limpid.serve.config import ServeConfig, is_loopback
 from limpid.serve.running import make_config, page_address
 from limpid.types import SettingsError
@@ -116,3 +118,22 @@ def test_the_command_line_loads_no_server() -> None:
     code = "import sys\nfrom limpid.cli.main import main\nmain(['serve', '--help'])\nsys.exit('fastapi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_job_is_divided_where_the_owner_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks cannot choose it: tests/serve/test_jobs.py."""
+    asked: list[str | None] = []
+    monkeypatch.setattr("limpid.serve.running.check_cluster", asked.append)
+    assert not config(tmp_path).divides
+    made = config(tmp_path, workers="2", cluster="head:6379")
+    assert (made.workers, made.cluster, made.divides, asked) == ("2", "head:6379", True, ["head:6379"])
+    row: Any = {"settings": '{"crf": 30}', "input": "/a.mp4", "output": "/b.mp4", "overwrite": 0, "kind": "upscale"}
+    attendant = Attendant(config=made, database=None, hub=None)  # type: ignore[arg-type]
+    words = attendant._command(row, None)
+    assert {"--workers=2", "--cluster=head:6379", "--crf=30", "--json"} <= set(words)
+    with pytest.raises(SettingsError, match="workers"):
+        config(tmp_path, workers="-1")
+    monkeypatch.undo()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None)
+    with pytest.raises(SettingsError, match=r"pip install 'limpid-video\[ray\]'"):
+        config(tmp_path, workers="2")

@@ -65,6 +65,8 @@ class Bench:
     frames: int | None = None
     """The first frames of each clip; None: all."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+    """``workers`` and ``cluster`` of every method: another start of the same run may say otherwise."""
     not_run: Mapping[str, str] = field(default_factory=dict)
     """Methods that cannot be run here, and why; shown in the report."""
     incomplete: bool = False
@@ -218,7 +220,7 @@ def _row(bench: Bench, frozen: Frozen, variant: Variant, upscale: Upscale) -> Ro
 def _told(bench: Bench, frozen: Frozen, variant: Variant) -> tuple[Path, dict[str, Any]]:
     """What a worker reads, and the settings it gets. Raises InputError where there is no truth to reconstruct."""
     if variant.is_method:
-        return frozen.folder, {"scale": 4.0, **variant.told(bench.settings)}
+        return frozen.folder, {"scale": 4.0, **variant.told(bench.settings), **bench.places}
     if variant.method != RECONSTRUCT:
         return frozen.folder, {}
     if frozen.truth_path is None or frozen.truth is None:

@@ -38,6 +38,8 @@ def run_parser(action: str, *, usage: str, description: str, required: bool = Tr
         "--set", metavar="NAME=VALUE", action="append", default=[], help="a setting of every method; may be repeated"
     )
     how.add_argument("--device", metavar="NAME", help="as for limpid upscale")
+    how.add_argument("--workers", metavar="auto|N|NAMES", help="as for limpid upscale, for the methods that it has")
+    how.add_argument("--cluster", metavar="ADDRESS", help="as for limpid upscale")
     how.add_argument("--incomplete", action="store_true", help="run also when clips or frames of the set are missing")
     how.add_argument("--retry-failed", action="store_true", help="do rows again that failed in an earlier start")
     how.add_argument("--discard", action="store_true", help="keep the numbers only, not the upscaled clips")
@@ -51,6 +53,17 @@ def run_settings(options: argparse.Namespace) -> dict[str, Any]:
     given = {"seed": options.seed or None, "steps": options.steps, "device": options.device}
     changed = dict(parse_change(text) for text in options.set)
     return {**{name: value for name, value in given.items() if value is not None}, **changed}
+
+
+def run_places(options: argparse.Namespace) -> dict[str, str]:
+    """Which machines compute; the numbers of a run are the same wherever that is. Raises a `LimpidError`."""
+    places = {name: value for name in ("workers", "cluster") if (value := getattr(options, name)) is not None}
+    if places:
+        from limpid.cluster.reach import check_cluster
+        from limpid.settings import Settings
+
+        check_cluster(Settings().replace(**places).cluster)
+    return places
 
 
 def run_rows(
@@ -77,6 +90,7 @@ def run_rows(
         pipeline=options.pipeline,
         frames=options.frames,
         settings=run_settings(options),
+        places=run_places(options),
         not_run=not_run,
         incomplete=options.incomplete,
         keep=not options.discard,

@@ -33,6 +33,8 @@ def make_parser() -> Parser:
     parser.add_argument("--certfile", metavar="FILE", help="certificate for https")
     parser.add_argument("--keyfile", metavar="FILE", help="its private key")
     parser.add_argument("--at-once", type=int, metavar="N", help="jobs at the same time (default: one per device)")
+    parser.add_argument("--workers", metavar="auto|N|NAMES", help="divide every job, as limpid upscale --workers does")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="compute every job on a Ray cluster")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     return parser
 
@@ -55,5 +57,7 @@ def command(arguments: list[str]) -> int:
         certfile=options.certfile,
         keyfile=options.keyfile,
         at_once=options.at_once,
+        workers=options.workers,
+        cluster=options.cluster,
     )
     return serve(config, open_browser=not options.no_browser)

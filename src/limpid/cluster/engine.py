@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from array import array
 from collections.abc import Iterator
@@ -28,8 +27,7 @@ from limpid.cluster.places import (
     parse_workers,
 )
 from limpid.cluster.ray_crew import Pillar, Place, RayCrew
-from limpid.cluster.ray_import import check_ray
-from limpid.cluster.reach import check_address
+from limpid.cluster.reach import check_cluster, cluster_address
 from limpid.cluster.receive import Receiver
 from limpid.cluster.record import WorkLog
 from limpid.cluster.roster import Roster
@@ -68,17 +66,9 @@ def is_elsewhere(settings: Settings) -> bool:
 def check_engine(method: Method, settings: Settings) -> None:
     """Raises a `LimpidError` for what cannot be computed, as far as that is known before the input is read."""
     if is_elsewhere(settings):
-        check_ray()  # nothing else is known of machines that were not asked yet
-        if (address := _address(settings)) is not None:
-            check_address(address)
+        check_cluster(settings.cluster)  # nothing else is known of machines that were not asked yet
     else:
         InProcess().machine(method, settings, None)
-
-
-def _address(settings: Settings) -> str | None:
-    """Address of a cluster that runs already; None: one is started here."""
-    address = settings.cluster or os.environ.get("RAY_ADDRESS")
-    return None if address == "local" else address
 
 
 @contextlib.contextmanager
@@ -123,7 +113,7 @@ class Workers:
         return Machine(**card.machine)
 
     def _hire(self, settings: Settings, threads: int | None) -> tuple[Crew, int | None]:
-        address = _address(settings)
+        address = cluster_address(settings.cluster)
         if address is None:
             return self._own(settings, threads)
         connection = self.stack.enter_context(running_cluster(address))

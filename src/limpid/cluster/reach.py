@@ -8,6 +8,7 @@ import ssl
 import time
 
 from limpid.bounded import quoted
+from limpid.cluster.ray_import import check_ray
 from limpid.types import ResourceError
 
 LET_IN_S = 10.0
@@ -16,6 +17,19 @@ NO_ANSWER = "no Ray cluster answers at {} ({}); start one with: ray start --head
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """How a client of HTTP/2 begins, with a SETTINGS frame that asks for nothing (RFC 9113, 3.4)."""
 _HEADER_BYTES, _SETTINGS, _TLS_ALERT = 9, 4, 21
+
+
+def cluster_address(cluster: str | None) -> str | None:
+    """Address of a cluster that runs already, by what ``--cluster`` says; None: one is started on this machine."""
+    address = cluster or os.environ.get("RAY_ADDRESS")
+    return None if address == "local" else address
+
+
+def check_cluster(cluster: str | None) -> None:
+    """Raises SettingsError without Ray, ResourceError where no cluster answers that is to do the work."""
+    check_ray()
+    if (address := cluster_address(cluster)) is not None:
+        check_address(address)
 
 
 def check_address(address: str) -> None:

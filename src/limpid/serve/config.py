@@ -53,6 +53,10 @@ class ServeConfig:
     keyfile: Path | None = None
     at_once: int | None = None
     """Jobs that run at the same time; None: one per device."""
+    workers: str | None = None
+    """``--workers`` of every job."""
+    cluster: str | None = None
+    """``--cluster`` of every job."""
     command: tuple[str, ...] = (sys.executable, "-m", "limpid")
     """What runs ``limpid``; tests put something smaller here."""
     advisor: tuple[str, ...] = (sys.executable, "-m", "limpid.serve.advisor")
@@ -64,6 +68,11 @@ class ServeConfig:
     """How long a video in a watch folder must not have grown."""
     grace_s: float = 20.0
     """How long a process may take to stop before it is killed."""
+
+    @property
+    def divides(self) -> bool:
+        """Whether each job is divided among workers, so that it has all devices."""
+        return self.workers is not None or self.cluster is not None
 
     @property
     def scheme(self) -> str:

@@ -16,11 +16,13 @@ from typing import IO
 
 import uvicorn
 
+from limpid.cluster.reach import check_cluster
 from limpid.durable.files import output_error
 from limpid.durable.lock import acquire
 from limpid.serve.app import close_streams, make_app
 from limpid.serve.config import ServeConfig, default_state, is_loopback
 from limpid.serve.tokens import LEAST_CHARACTERS, kept_token
+from limpid.settings import Settings
 from limpid.types import OutputError, SettingsError
 
 
@@ -35,8 +37,11 @@ def make_config(
     certfile: str | None = None,
     keyfile: str | None = None,
     at_once: int | None = None,
+    workers: str | None = None,
+    cluster: str | None = None,
 ) -> ServeConfig:
     """What the options mean. Raises SettingsError for those that cannot be; makes the state's folder."""
+    _check_workers(workers, cluster)
     folder = _state_folder(state or default_state())
     if not 0 <= port <= 65535:
         raise SettingsError(f"--port is {port}; it must be 0 or more and at most 65535")
@@ -59,7 +64,17 @@ def make_config(
         certfile=certificate,
         keyfile=key,
         at_once=at_once,
+        workers=workers,
+        cluster=cluster,
     )
+
+
+def _check_workers(workers: str | None, cluster: str | None) -> None:
+    """Raises SettingsError or ResourceError for workers that no job could have."""
+    if workers is None and cluster is None:
+        return
+    Settings().replace(workers=workers, cluster=cluster)
+    check_cluster(cluster)
 
 
 def _state_folder(state: Path) -> Path:

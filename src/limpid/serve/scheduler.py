@@ -61,7 +61,8 @@ class Scheduler:
         left = await self.database.read(jobs.running_jobs)
         for job in left:
             self._attend(job, self.attendant.recover(job))
-        self.devices = await find_devices() if may_have_several_devices() else ()
+        several = may_have_several_devices() and not self.attendant.config.divides
+        self.devices = await find_devices() if several else ()
         kept = await self.database.read(meta, "at_once", None)
         if self.at_once is not None or kept is None:
             await self.database.write_surely(set_meta, "at_once", self.at_once or max(len(self.devices), 1))
