@@ -24,7 +24,6 @@ Runtime = Literal["auto", "torch", "ncnn"]
 Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
 Encoder = Literal["software", "auto", "nvenc", "qsv", "videotoolbox", "vaapi", "amf"]
 Deinterlace = Literal["auto", "on", "off", "double"]
-
 Caption = Literal["off", "auto"]
 Flow = Literal["auto", "dis", "raft", "spynet"]
 SamplerName = Literal["ddpm", "ddim", "dpm++"]
@@ -33,6 +32,7 @@ GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
 AttentionName = Literal["none", "sap", "tap", "sap+tap"]
 ImageEmbedding = Literal["zero", "clip"]
 AskedOffload = Literal["auto", "none", "model", "group"]
+AttentionKernel = Literal["auto", "flash", "efficient", "math", "cudnn"]
 
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
@@ -361,6 +361,7 @@ class Settings(Options):
         "auto", MACHINE, "engine", "keep only one network, or a few layers, on the device at a time", in_key=False
     )
     """"auto" decides by the device's memory."""
+    attention_kernel: AttentionKernel = option("auto", MACHINE, "engine", "PyTorch's attention kernel", in_key=False)
     compile: bool = option(False, MACHINE, "engine", "torch.compile the denoiser: a slow start, then faster")
     workers: str | None = option(
         None,

@@ -85,6 +85,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "autoencoder": "image",
         "decoder_weight": 0.7,
         "offload": "model",
+        "attention_kernel": "math",
         "workers": "2",
         "cluster": "auto",
     }

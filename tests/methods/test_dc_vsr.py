@@ -54,6 +54,26 @@ def test_sizes(folder: Path, count: int, height: int, width: int, changes: dict[
     assert frames.std() > 0
 
 
+def test_attention_that_finds_nothing_to_look_at_is_told(folder: Path, tmp_path: Path) -> None:
+    import media
+
+    film = media.make_video(tmp_path / "film.mp4", width=40, height=24, frames=9)
+
+    def notes(**changes: Any) -> list[str]:
+        options = {"method": "dc-vsr", "weights": str(folder), "dry_run": True, "calibrate": False, **changes}
+        report = limpid.upscale(film, tmp_path / "out.mp4", **options)
+        return [note.split(":")[0] for note in report.notes if "attention" in note]
+
+    sap, tap = "attention sap has no effect here", "attention tap has no effect here"
+    assert notes() == [], "nothing was asked for"
+    assert notes(attention="sap") == [sap]
+    assert notes(attention="sap+tap") == [sap, tap]
+    assert notes(attention="sap+tap", tile_px=16) == [tap]
+    assert notes(attention="sap+tap", window_frames=4) == [sap]
+    assert notes(attention="sap+tap", tile_px=16, window_frames=4) == []
+    assert notes(attention="none") == []
+
+
 def test_a_film_keeps_its_frames_and_sound_and_says_that_weights_are_random(folder: Path, tmp_path: Path) -> None:
     import media
 

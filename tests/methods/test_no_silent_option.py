@@ -66,7 +66,7 @@ NEEDED: dict[str, tuple[dict[str, Any], ...]] = {
     "joint_frames": ({"segment_frames": 6, "consistency": "none"},),
 }
 """What an option is tried beside: alone, where nothing is said, and with what else it needs."""
-NOT_PIXELS = {"offload", "compile", "runtime"}
+NOT_PIXELS = {"offload", "compile", "runtime", "attention_kernel"}
 """Options for speed and memory, which are not to change the pixels."""
 EXACT = {"tile_px", "window_frames"}
 """And these not with a local method: it gives the same frames for any cut."""

@@ -161,6 +161,7 @@ class Workshop:
             threads,
             runtime=settings.runtime,
             runtimes=method.runtimes,
+            attention_kernel=settings.attention_kernel,
         )
         return WorkerCard(
             machine=self._machine.to_dict(),

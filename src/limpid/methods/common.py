@@ -37,7 +37,9 @@ SUMMARIES = {
     "sd-x4-upscaler": ("the image model they are made from, frame by frame; it flickers, and is here to compare with"),
 }
 """What the methods are in a line, also those whose weights are not here."""
-LARGE_OPTIONS = frozenset({"steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "compile"})
+LARGE_OPTIONS = frozenset(
+    ("steps", "strength", "seed", "color", "tile_px", "window_frames", "offload", "attention_kernel", "compile")
+)
 """Settings of the engine that have an effect with every large method."""
 
 

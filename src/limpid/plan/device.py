@@ -15,6 +15,7 @@ import torch
 
 from limpid.bounded import quoted
 from limpid.plan.allocator import keep_freed_memory
+from limpid.plan.attention_kernels import attention_by, check_kernel
 from limpid.plan.memory import MOST_BYTES, USABLE_PART, Budget, cpu_budget, free_bytes
 from limpid.plan.runtime import FAST_BF16_FLAGS, choose_runtime, ncnn_dtype
 from limpid.runtimes.package import VULKAN, ncnn_version, vulkan_devices, vulkan_index
@@ -34,6 +35,8 @@ class Machine:
     """Name of the processor or GPU: other ones may round differently."""
     runtime: str = "torch"
     """What the network runs in: torch or ncnn."""
+    attention_kernel: str = "auto"
+    """See `limpid.plan.attention_kernels`; another one rounds differently."""
 
     @property
     def torch_device(self) -> torch.device:
@@ -74,8 +77,9 @@ def choose_machine(
     *,
     runtime: str = "auto",
     runtimes: Sequence[str] = ("torch",),
+    attention_kernel: str = "auto",
 ) -> Machine:
-    """Resolve what the user asked for. Raises SettingsError when the asked device or runtime is not there.
+    """Resolve what the user asked for. Raises SettingsError when the asked device, runtime or kernel is not there.
 
     ``runtimes``: those that the method's network can run in.
     """
@@ -83,13 +87,16 @@ def choose_machine(
     chosen = "cpu" if device == "auto" and in_ncnn else _name_of(device)
     kind = chosen.partition(":")[0]
     runs_in = choose_runtime(runtime, runtimes, device=kind, dtype=dtype, flags=cpu_flags())
-    return Machine(
+    machine = Machine(
         device=chosen,
         dtype=ncnn_dtype(dtype, kind) if runs_in == "ncnn" else choose_dtype(dtype, torch.device(chosen)),
         threads=threads or torch.get_num_threads(),
         model=vulkan_devices()[vulkan_index(chosen)] if kind == VULKAN else device_model(torch.device(chosen)),
         runtime=runs_in,
+        attention_kernel=attention_kernel,
     )
+    check_kernel(attention_kernel, machine.torch_device, machine.dtype)
+    return machine
 
 
 def _name_of(device: str) -> str:
@@ -182,7 +189,7 @@ def versions(runtime: str = "torch") -> dict[str, str]:
 
 @contextmanager
 def computing(machine: Machine, *, keep_memory: bool = True) -> Iterator[None]:
-    """The planned number of threads and arithmetic that repeats, for as long as the block runs.
+    """The planned number of threads and kernel of attention, and arithmetic that repeats, while the block runs.
 
     Args:
         keep_memory: see `keep_freed_memory`; pays for small networks on large pictures.
@@ -195,7 +202,8 @@ def computing(machine: Machine, *, keep_memory: bool = True) -> Iterator[None]:
     cudnn.deterministic, cudnn.benchmark = True, False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        yield
+        with attention_by(machine.attention_kernel):
+            yield
     finally:
         torch.set_num_threads(threads)
         cudnn.deterministic, cudnn.benchmark = deterministic, benchmark

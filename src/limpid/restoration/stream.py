@@ -46,7 +46,12 @@ def restore_stream(
     if any(a >= b for a, b in pairwise(starts)):
         raise SettingsError(f"cuts must be ascending frame numbers, but are {starts[1:]}")
     machine = choose_machine(
-        settings.device, settings.dtype, settings.threads, runtime=settings.runtime, runtimes=method.runtimes
+        settings.device,
+        settings.dtype,
+        settings.threads,
+        runtime=settings.runtime,
+        runtimes=method.runtimes,
+        attention_kernel=settings.attention_kernel,
     )
     return _run(frames, partial(FrameStream.make, method, settings, machine, fps, on_done=on_done), starts[1:])
 

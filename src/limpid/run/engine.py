@@ -66,7 +66,12 @@ class InProcess:
         self, method: Method, settings: Settings, threads: int | None, former: Journal | None = None
     ) -> Machine:
         return choose_machine(
-            settings.device, settings.dtype, threads, runtime=settings.runtime, runtimes=method.runtimes
+            settings.device,
+            settings.dtype,
+            threads,
+            runtime=settings.runtime,
+            runtimes=method.runtimes,
+            attention_kernel=settings.attention_kernel,
         )
 
     def budget(self, machine: Machine, most: int | None) -> Budget:

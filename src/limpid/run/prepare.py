@@ -62,6 +62,23 @@ def unused_options(clip: Clip, settings: Settings, spec: OutputSpec) -> list[str
     return Settings.unused(deinterlace=settings.deinterlace, input=clip.kind, **encoding)
 
 
+def idle_attention(asked: str | None, plan: Plan, size: tuple[int, int]) -> list[str]:
+    """Sentences on attention between tiles that was asked for and has no others to look at in this plan.
+
+    Args:
+        asked: the option attention; None: nothing was asked.
+        size: of the input in pixels.
+    """
+    rung, parts = plan.rung, (asked or "none").split("+")
+    whole, single = "has no effect here: each picture is one tile", "has no effect here: each segment is one window"
+    sentences = []
+    if "sap" in parts and (rung.tile_px is None or rung.tile_px >= max(size)):
+        sentences.append(f"attention sap {whole}, which has no others to look at; a smaller --tile-px makes several")
+    if "tap" in parts and all(len(s.halo) <= (rung.window_frames or len(s.halo)) for s in plan.segments):
+        sentences.append(f"attention tap {single}, which none was before; a smaller --window-frames makes several")
+    return sentences
+
+
 def preview_frames(timeline: Timeline, preview: str | None) -> Window:
     """The frames shown in the asked part, times counted from the first frame; all frames without a preview."""
     if preview is None:

@@ -34,7 +34,7 @@ from limpid.run.held import held_by_run
 from limpid.run.identity import encoder_of, run_facts
 from limpid.run.journal import Journal
 from limpid.run.places import Places
-from limpid.run.prepare import make_plan, preview_frames, unused_options
+from limpid.run.prepare import idle_attention, make_plan, preview_frames, unused_options
 from limpid.settings import Settings
 from limpid.types import Clip, InputError, Offload, OutputSpec, Timeline, Window
 from limpid.video import SegmentWriter, choose_encoder, picture_depth, resolve_output, segment_spec
@@ -147,8 +147,9 @@ class Session:
         teller.tell("plan", plan={**plan.to_dict(), "segments": len(plan.segments)})
         self._tell_estimate(estimate, teller, None if estimate.seconds is None else left * estimate.seconds)
         note = reduced_note((self.clip.height, self.clip.width), self.restorer, estimate)
-        if note is not None:
-            teller.note(note)
+        idle = idle_attention(self.settings.attention, plan, (self.clip.width, self.clip.height))
+        for sentence in (*idle, *([] if note is None else [note])):
+            teller.note(sentence)
 
     def _tell_estimate(self, estimate: Estimate, teller: Teller, left_s: float | None) -> None:
         free = free_disk_bytes(self.places.output)
