@@ -108,6 +108,7 @@ def test_the_journal_key_holds_what_shows_nowhere_else() -> None:
     assert left_out == {
         *("preset_name", "device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
         *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster", "encoder"),
+        "attention_kernel",  # of the machine, like device and runtime
     }
     key = Settings(fps=Fraction(25), crf=20, steps=3).key()
     assert key["crf"] == 20 and list(key) == [name for name in Settings().to_dict() if name not in left_out]

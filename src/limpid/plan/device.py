@@ -36,7 +36,7 @@ class Machine:
     runtime: str = "torch"
     """What the network runs in: torch or ncnn."""
     attention_kernel: str = "auto"
-    """See `limpid.plan.attention_kernels`; another one rounds differently."""
+    """Kernel of attention, see `limpid.plan.attention_kernels`: another one rounds differently."""
 
     @property
     def torch_device(self) -> torch.device:
