@@ -126,10 +126,10 @@ def _why_not(address: str, error: BaseException) -> str:
     said = " ".join(str(error).split())
     if "ersion mismatch" in said:
         return f"the Ray cluster at {quoted(address)} has other versions than this machine: {said[:300]}"
-    if "token" in said.lower():
+    if "token" in said.lower() or (isinstance(error, ConnectionError) and ":" in address):  # it spoke as Ray does
         return (
-            f"the Ray cluster at {quoted(address)} does not let us in: {said[:200]}; "
-            "see docs/cluster.md on RAY_AUTH_MODE and RAY_AUTH_TOKEN"
+            f"the Ray cluster at {quoted(address)} does not let us in: RAY_AUTH_MODE and RAY_AUTH_TOKEN must be those "
+            f"of the cluster, see docs/cluster.md (Ray says: {said[:200]})"
         )
     return NO_ANSWER.format(quoted(address), _first_line(error))
 
