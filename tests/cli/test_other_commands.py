@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ def test_a_clip_in_words() -> None:
         "matrix BT.601 (625)",
     ):
         assert words in text
+
+
+def test_what_is_odd_about_a_clip_is_said() -> None:
+    text = clip_text(replace(CLIP, warnings=("the edit list\nasks for 2 times the speed",)))
+    assert text.splitlines()[-1] == "  note          the edit list\\nasks for 2 times the speed"
 
 
 def test_a_clip_as_json() -> None:

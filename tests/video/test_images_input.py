@@ -145,3 +145,23 @@ def test_tensor_of_sixteen_bit_images(tmp_path: Path) -> None:
     tensor = to_tensor(frames)
     assert tuple(tensor.shape) == (2, 3, 48, 64)
     np.testing.assert_allclose(tensor[0].permute(1, 2, 0).numpy(), media.picture(0) / 255, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("001", "002", "005", "006"), "in 1 place between 002.png and 005.png"),
+        (("f1a", "f2a", "f4a", "f5a", "f6a", "f8a", "f9a"), "in 2 places, first between f2a.png and f4a.png"),
+        (("1", "2", "3"), None),
+        (("f10", "f20", "f30", "f40"), None),
+        (("a1", "a2", "b7", "b8"), None),
+        (("summer", "winter"), None),
+        (("7",), None),
+    ],
+)
+def test_numbers_that_are_missing_are_told(tmp_path: Path, names: tuple[str, ...], told: str | None) -> None:
+    """Not where frames were numbered in other steps, or the names say something else."""
+    for number, name in enumerate(names):
+        media.write_image(tmp_path / f"{name}.png", media.picture(number))
+    warnings = scan(probe(tmp_path)).warnings
+    assert warnings == () if told is None else told in warnings[0]

@@ -70,7 +70,8 @@ def clip_text(clip: Clip, varies: bool = False) -> str:
         **_extras(clip),
         **{f"{stream.kind} {stream.index}": _stream(stream) for stream in clip.side_streams},
     }
-    return "\n".join([shown(clip.path), *(f"  {name:<13} {value}" for name, value in rows.items())])
+    told = [*rows.items(), *(("note", shown(warning)) for warning in clip.warnings)]
+    return "\n".join([shown(clip.path), *(f"  {name:<13} {value}" for name, value in told)])
 
 
 def _picture(clip: Clip) -> str:

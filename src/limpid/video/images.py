@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from limpid.types import Clip, ColorTags, InputError, Timeline
 from limpid.video.cuts import CutDetector, small_size
 from limpid.video.headers import MAX_IMAGE_BYTES, check_picture
 from limpid.video.image_tags import clear_grey, further_pictures
-from limpid.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image_name, natural_key
+from limpid.video.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image_name, missing_numbers, natural_key
 from limpid.video.orientation import by_exif, upright
 from limpid.video.tiff import divided, plain_opacity, tiff_of
 
@@ -40,7 +40,19 @@ def probe_folder(folder: Path, fps: Fraction | None) -> Clip:
         videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in folder.iterdir())
         rest = "; name one of its videos" if videos else " and no videos"
         raise InputError(f"{folder}: the folder holds no images ({kinds}){rest}")
-    return _image_clip(folder, paths, fps)
+    return _image_clip(folder, paths, fps, list(_number_gaps(paths)))
+
+
+def _number_gaps(paths: Sequence[Path]) -> Iterator[str]:
+    """A sentence where numbers are missing: frames that were deleted or never rendered."""
+    gaps = missing_numbers(paths)
+    if gaps:
+        before, after = gaps[0]
+        places = "1 place" if len(gaps) == 1 else f"{len(gaps)} places, first"
+        yield (
+            f"the numbers of the images have gaps in {places} between {before.name} and {after.name}; "
+            "the images are taken one after the other"
+        )
 
 
 def probe_image(path: Path, fps: Fraction | None) -> Clip | None:
