@@ -16,7 +16,7 @@ from limpid.run.places import default_output, kind_of
 from limpid.types import LimpidError, SettingsError
 
 from .running import ComfyStop, telling, upscaler
-from .sources import source_of
+from .sources import path_of, source_of
 from .widgets import chosen, inputs_of_settings
 
 CATEGORY = "Limpid"
@@ -55,10 +55,10 @@ class LimpidUpscaleVideo(io.ComfyNode):
         return refusal(values) or True
 
     @classmethod
-    def fingerprint_inputs(cls, path: str = "", **values: Any) -> Any:
-        """A file that was changed is upscaled again."""
-        file = Path(folder_paths.get_annotated_filepath(path or ""))
-        return file.stat().st_mtime if path and file.is_file() else None
+    def fingerprint_inputs(cls, path: str | None = "", **values: Any) -> Any:
+        """A file that was changed is upscaled again. ``path`` is None where it comes from another node."""
+        file = path_of(path)
+        return file.stat().st_mtime if file is not None and file.is_file() else None
 
     @classmethod
     def execute(

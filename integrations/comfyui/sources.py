@@ -14,12 +14,16 @@ from limpid.video import probe
 
 def source_of(video: Input.Video | None, path: str) -> tuple[str, dict[str, Any]]:
     """The file to restore, and what has to be said to Limpid with it. Raises InputError unless there is exactly one."""
-    path = path.strip().strip('"')
-    if (video is None) == (not path):
+    named = path_of(path)
+    if (video is None) == (named is None):
         raise InputError("connect a video, or write the path of one: one of the two, and not both")
-    if video is None:
-        return folder_paths.get_annotated_filepath(path), {}
-    return file_of(video), part_of(video)
+    return (str(named), {}) if video is None else (file_of(video), part_of(video))
+
+
+def path_of(text: str | None) -> Path | None:
+    """The file that somebody typed, with quotes or not, a whole path or a name in the input folder; None for nothing."""
+    typed = (text or "").strip().strip('"')
+    return Path(folder_paths.get_annotated_filepath(typed)) if typed else None
 
 
 def file_of(video: Input.Video) -> str:

@@ -354,7 +354,8 @@ def test_exactly_one_video_is_needed(comfy: Comfy, film: Path) -> None:
 def test_a_file_that_changed_is_upscaled_again(comfy: Comfy, film: Path, tmp_path: Path) -> None:
     node = comfy.nodes["LimpidUpscaleVideo"]
     assert node.fingerprint_inputs(path=str(film)) == film.stat().st_mtime
-    assert node.fingerprint_inputs(path="", seed=1) is None
+    assert node.fingerprint_inputs(path=f' "{film}"') == film.stat().st_mtime
+    assert node.fingerprint_inputs(path="", seed=1) is None and node.fingerprint_inputs(path=None) is None
     assert node.fingerprint_inputs(path="none.mp4") is None
 
 
