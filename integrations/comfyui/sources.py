@@ -21,7 +21,7 @@ def source_of(video: Input.Video | None, path: str) -> tuple[str, dict[str, Any]
 
 
 def path_of(text: str | None) -> Path | None:
-    """The file that somebody typed, with quotes or not, a whole path or a name in the input folder; None for nothing."""
+    """The file that somebody typed, in quotes or not: a whole path or a name in the input folder; None for nothing."""
     typed = (text or "").strip().strip('"')
     return Path(folder_paths.get_annotated_filepath(typed)) if typed else None
 
