@@ -356,6 +356,19 @@ def test_a_folder_of_folders_without_r_says_so(cli: Cli, fake: Any, tmp_path: Pa
     assert ran.code == 3 and "say -r" in ran.err
 
 
+def test_folders_beside_films_are_told(cli: Cli, fake: Any, tmp_path: Path) -> None:
+    """Results of Limpid and hidden folders are none."""
+    for name in ("a.mp4", ".hidden/b.mp4", "frames_x4/1.png", "deep/c.mp4"):
+        (tmp_path / "films" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "films" / name).write_bytes(b"x")
+    (tmp_path / "films" / "frames_x4.limpid.json").write_text("{}")
+    ran = cli("upscale", tmp_path / "films")
+    assert ran.code == 0 and [call["input"].name for call in fake.calls] == ["a.mp4"]
+    assert "as in" in ran.err and "deep" in ran.err and "say -r" in ran.err
+    (tmp_path / "films" / "deep" / "c.mp4").unlink()
+    assert "say -r" not in cli("upscale", tmp_path / "films").err
+
+
 def test_a_name_with_superscripts_in_a_folder(cli: Cli, fake: Any, tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     for name in ("12²34.mp4", "2.mp4"):

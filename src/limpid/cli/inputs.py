@@ -129,6 +129,11 @@ def _expand(names: Sequence[str], *, recursive: bool) -> tuple[list[_Found], lis
         films = [each for each in found if not (each.within and has_sidecar(each.path))]
         if len(films) < len(found):
             notes.append(f"{shown(path)}: {len(found) - len(films)} results of Limpid in it are not upscaled again")
+        deeper = _folder_with_films(path) if films and isdir(path) and not recursive else None
+        if deeper is not None:
+            notes.append(
+                f"{shown(path)}: what lies in folders of it, as in {shown(deeper)}, is left out; say -r to take it"
+            )
         inputs += films or [_Found(path=path)]
     return inputs, notes
 
@@ -170,16 +175,24 @@ def _has_images(folder: Path) -> bool:
 
 def _say_where_films_are(folder: Path) -> None:
     """Raises InputError when a folder has videos or images in its folders only."""
+    where = _folder_with_films(folder)
+    if where is not None:
+        raise InputError(f"{shown(folder)} holds no videos or images itself, {shown(where)} does; say -r to take those")
+
+
+def _folder_with_films(folder: Path) -> Path | None:
+    """The first of the folders in a folder that has videos or images and is no result."""
     from limpid.video import is_image_name
 
-    for number, (where, _, files) in enumerate(os.walk(folder)):
-        names = [Path(name) for name in files if not name.startswith(".")]
-        if any(name.suffix.lower() in VIDEO_SUFFIXES or is_image_name(name) for name in names):
-            raise InputError(
-                f"{shown(folder)} holds no videos or images itself, {shown(where)} does; say -r to take those"
-            )
+    for number, (where, folders, files) in enumerate(os.walk(folder)):
+        folders[:] = [name for name in folders if not name.startswith(".") and not has_sidecar(Path(where, name))]
+        names = [Path(name) for name in files if not name.startswith(".") and not has_sidecar(Path(where, name))]
+        films = any(name.suffix.lower() in VIDEO_SUFFIXES or is_image_name(name) for name in names)
+        if films and Path(where) != folder:
+            return Path(where)
         if number > _MOST_FOLDERS_TO_ASK:
-            return
+            break
+    return None
 
 
 def _videos_in(folder: Path) -> list[Path]:
