@@ -87,3 +87,13 @@ main.run()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130 and "stopped" in done.stderr
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    from limpid.cli.main import explain
+
+    sentence, code = explain(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
+    assert (
+        code == 2 and sentence.startswith("torch.nn is not installed here: ") and "pip install limpid-video" in sentence
+    )
+    assert explain(ModuleNotFoundError("no", name="limpid.nothing"))[1] == 70

@@ -116,6 +116,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"{about}{error.strerror}; finished segments are kept", OutputError.exit_code
     if isinstance(error, MemoryError):
         return "there is not enough memory; close other programs or use smaller pieces", ResourceError.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] != "limpid":
+        how = f"{sys.executable} -m pip install limpid-video"
+        return f"{error.name} is not installed here: {how}", SettingsError.exit_code
     text = " ".join(str(error)[:2000].split())[:300]
     hint = "LIMPID_DEBUG=1 or --traceback shows where"
     return f"this is a defect in Limpid: {type(error).__name__}: {text} ({hint})", EXIT_DEFECT

@@ -116,7 +116,7 @@ def _done(event: Event) -> str:
 
 
 def _times(event: Event) -> str:
-    parts = [("decoding", "decode"), ("encoding", "encode"), ("colours and sizes", "finish")]
+    parts = [("decoding", "decode"), ("encoding", "encode"), ("loading, colours and sizes", "finish")]
     waits = [("waiting for frames", "wait_for_frames"), ("for the encoder", "wait_for_encoder")]
     rest = [("sending frames", "transfer"), ("keeping segments", "commit"), ("workers without work", "idle")]
     waits += [(name, key) for name, key in rest if event.get(key, 0.0) >= _WORTH_SAYING_S]

@@ -40,9 +40,10 @@ class Times:
 
         Of several workers the sums are told, and the share is that of ``whole_s`` for each of them.
 
-        ``decode`` and ``encode`` go on beside the others; ``finish`` is colours, sizes and rounding; the two ``wait``
-        are what the computation lost to either side. ``commit`` is making segments durable. With workers, ``transfer``
-        is what reading waited until frames had arrived, and ``idle`` what workers had nothing to do.
+        ``decode`` and ``encode`` go on beside the others; ``finish`` is colours, sizes and rounding, and loading of
+        networks; the two ``wait`` are what the computation lost to either side. ``commit`` is making segments durable.
+        With workers, ``transfer`` is what reading waited until frames had arrived, and ``idle`` what workers had
+        nothing to do.
         """
         got = self.seconds
         network = got.get("network", 0.0)
