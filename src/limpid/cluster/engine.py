@@ -19,9 +19,10 @@ from limpid.cluster.head import RunHead
 from limpid.cluster.orders import FilmOrder
 from limpid.cluster.placement import Board, lines_of, side_by_side
 from limpid.cluster.places import (
+    CPU_GROUP,
     AskedWorkers,
     Node,
-    cluster_count,
+    cluster_share,
     local_share,
     num_cuda_devices,
     parse_workers,
@@ -118,7 +119,7 @@ class Workers:
             return self._own(settings, threads)
         connection = self.stack.enter_context(running_cluster(address))
         places = partial(self._places_on, connection, settings, threads)
-        return RayCrew(connection.ray, places, _pillars(connection, LOST_AFTER_S)), threads or None
+        return RayCrew(connection.ray, places, _pillars(connection, LOST_AFTER_S)), threads or CPU_GROUP
 
     def _own(self, settings: Settings, threads: int | None) -> tuple[Crew, int]:
         gpus = num_cuda_devices() if settings.device in ("auto", "cuda") else 0
@@ -137,10 +138,9 @@ class Workers:
             for node in connection.ray.nodes()
             if node["Alive"]
         ]
-        count, on_gpus = cluster_count(nodes, self._asked, threads=threads, device=settings.device)
-        slot = Slot(device="cuda" if on_gpus else None, threads=threads)
-        place = Place(slot=slot, num_cpus=1 if on_gpus else threads or 1, num_gpus=1 if on_gpus else 0)
-        return [place] * count
+        share = cluster_share(nodes, self._asked, threads=threads, device=settings.device)
+        slot = Slot(device="cuda" if share.on_gpus else None, threads=share.threads)
+        return [Place(slot=slot, num_cpus=share.num_cpus, num_gpus=int(share.on_gpus))] * share.count
 
     def _gather(self) -> None:
         """Wait for the workers that are expected, for a while."""

@@ -64,10 +64,27 @@ class Node:
     gpus: float
 
 
-def cluster_count(nodes: Sequence[Node], asked: AskedWorkers, *, threads: int | None, device: str) -> tuple[int, bool]:
-    """How many workers fit on the machines that are there, and whether each has a GPU."""
+@dataclass(frozen=True, kw_only=True)
+class ClusterShare:
+    """Workers of one kind on a cluster."""
+
+    count: int
+    threads: int
+    """Threads of each."""
+    num_cpus: float
+    """Processor cores that each is given by Ray."""
+    on_gpus: bool
+
+
+def cluster_share(nodes: Sequence[Node], asked: AskedWorkers, *, threads: int | None, device: str) -> ClusterShare:
+    """How a cluster is cut: into as many workers as were asked for, else as have room on the machines that are there.
+
+    More than have room now may be asked for, so that a cluster that grows on demand grows. Without a word on threads
+    all workers have the same number, whatever machine they are on: it decides the bytes.
+    """
     num_gpus = sum(int(node.gpus) for node in nodes)
     on_gpus = device in ("auto", "cuda") and num_gpus > 0
-    each = threads or CPU_GROUP
-    room = num_gpus if on_gpus else sum(max(int(node.cpus // each), 1 if node.cpus >= 1 else 0) for node in nodes)
-    return (min(asked.count, room) if asked.count else room), on_gpus
+    each, cores = threads or CPU_GROUP, [node.cpus for node in nodes if node.cpus >= 1]
+    room = num_gpus if on_gpus else sum(max(int(cpus // each), 1) for cpus in cores)
+    num_cpus = 1 if on_gpus else min([each, *cores])
+    return ClusterShare(count=asked.count or room, threads=each, num_cpus=num_cpus, on_gpus=on_gpus)
