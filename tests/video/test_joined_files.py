@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise, permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from media import make_video, read_stamp
@@ -75,6 +76,29 @@ def test_of_files_with_one_index_the_first_is_read(tmp_path: Path, extension: st
         and f"joined {kind} files" in told
         and "only what comes before" in told
     )
+
+
+@pytest.mark.parametrize(
+    ("second", "differs"),
+    [({}, False), ({"codec": "libx265"}, True), ({"width": 128, "height": 96}, True), ({"audio": True}, True)],
+    ids=["same", "codec", "size", "sound"],
+)
+def test_matroska_files_one_after_the_other(tmp_path: Path, second: dict[str, Any], differs: bool) -> None:
+    """Their configuration stands in the header alone, of which FFmpeg takes the first."""
+    size = {"width": 96, "height": 64, "frames": FRAMES}
+    parts = [make_video(tmp_path / f"{n}.mkv", **{**size, **more}) for n, more in enumerate(({}, second))]
+    line = scan(probe(joined(tmp_path / "in.mkv", *parts)))
+    assert any("several Matroska files" in told for told in line.warnings) == differs
+    assert differs or line.num_frames == 2 * FRAMES
+    assert not scan(probe(parts[1])).warnings
+
+
+def test_damage_behind_a_matroska_file_is_no_defect(tmp_path: Path) -> None:
+    part = make_video(tmp_path / "a.mkv", frames=FRAMES)
+    data = part.read_bytes()
+    for rest in (b"\0" * 50, b"\xff" * 50, data[:10], data[:60], data[:300], b"\x1a\x45\xdf\xa3"):
+        (tmp_path / "in.mkv").write_bytes(data + rest)
+        assert scan(probe(tmp_path / "in.mkv")).num_frames == FRAMES
 
 
 def test_an_index_in_pieces_is_one_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from limpid.types import OutputError
 
-_SEGMENT, _TRACKS, _ENTRY, _VIDEO = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae", b"\xe0"
+SEGMENT, TRACKS, _ENTRY, _VIDEO = b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae", b"\xe0"
 _TYPE, _NAME, _CRC, _VOID = b"\x83", b"\x53\x6e", b"\xbf", b"\xec"
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = b"\x54\xb0", b"\x54\xba", b"\x54\xb2"
 _ASPECT_RATIO = 3
@@ -32,8 +32,8 @@ def set_aspect(path: Path, aspect: Fraction) -> None:
     """Writes the display aspect ratio (width / height of the picture as shown) into a file made with `reserve`."""
     with path.open("r+b") as file:
         head = file.read(_HEADER_BYTES)
-        start, stop = _find(head, [_SEGMENT, _TRACKS])
-        tracks = [_patched(e, aspect) if e[0] == _ENTRY else e for e in _parse(head[start:stop]) if e[0] != _CRC]
+        start, stop = _find(head, [SEGMENT, TRACKS])
+        tracks = [_patched(e, aspect) if e[0] == _ENTRY else e for e in elements(head[start:stop]) if e[0] != _CRC]
         body = b"".join(_encode(*element) for element in tracks)
         spare = stop - start - len(body)
         body = _checked(body, spare) if spare >= 6 else body + _void(spare)
@@ -45,14 +45,14 @@ def set_aspect(path: Path, aspect: Fraction) -> None:
 
 def _patched(entry: _Element, aspect: Fraction) -> _Element:
     """The entry with the aspect in its video part and its real name; what room is left becomes a void."""
-    elements = dict(_parse(entry[1]))
-    if elements.get(_TYPE, b"\x00")[-1:] != b"\x01" or not elements.get(_NAME, b"").endswith(_ROOM.encode()):
+    found = dict(elements(entry[1]))
+    if found.get(_TYPE, b"\x00")[-1:] != b"\x01" or not found.get(_NAME, b"").endswith(_ROOM.encode()):
         return entry
     shape = _number(_DISPLAY_WIDTH, aspect.numerator) + _number(_DISPLAY_HEIGHT, aspect.denominator)
     shape += _number(_DISPLAY_UNIT, _ASPECT_RATIO)
-    name = elements[_NAME][: -len(_ROOM)]
+    name = found[_NAME][: -len(_ROOM)]
     out = []
-    for key, data in _parse(entry[1]):
+    for key, data in elements(entry[1]):
         if key == _NAME and not name:
             continue
         body = name if key == _NAME else _without_shape(data) + shape if key == _VIDEO else data
@@ -64,7 +64,7 @@ def _patched(entry: _Element, aspect: Fraction) -> _Element:
 def _without_shape(video: bytes) -> bytes:
     """FFmpeg writes the shape of one view where the picture holds two."""
     own = (_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
-    return b"".join(_encode(key, data) for key, data in _parse(video) if key not in own)
+    return b"".join(_encode(key, data) for key, data in elements(video) if key not in own)
 
 
 def _number(key: bytes, value: int) -> bytes:
@@ -93,7 +93,7 @@ def _checked(body: bytes, spare: int) -> bytes:
     return _encode(_CRC, zlib.crc32(body).to_bytes(4, "little")) + body
 
 
-def _header(data: bytes, at: int) -> tuple[bytes, int, int]:
+def element_header(data: bytes, at: int) -> tuple[bytes, int, int]:
     """(element number, first byte of its data, length of its data)."""
     id_length = 9 - data[at].bit_length()
     first = data[at + id_length]
@@ -107,7 +107,7 @@ def _find(data: bytes, path: list[bytes]) -> tuple[int, int]:
     at, end = 0, len(data)
     for key in path:
         while at < end:
-            found, start, size = _header(data, at)
+            found, start, size = element_header(data, at)
             if found == key:
                 at, end = start, min(end, start + size)
                 break
@@ -117,10 +117,11 @@ def _find(data: bytes, path: list[bytes]) -> tuple[int, int]:
     return at, end
 
 
-def _parse(data: bytes) -> list[_Element]:
+def elements(data: bytes) -> list[_Element]:
+    """The elements that lie one after the other in ``data``, each with its number and contents."""
     at, out = 0, []
     while at < len(data):
-        key, start, size = _header(data, at)
+        key, start, size = element_header(data, at)
         out.append((key, data[start : start + size]))
         at = start + size
     return out
