@@ -1,7 +1,8 @@
 """Quality of `tiny` against what people use, on HR clips that are degraded here.
 
-    python benchmarks/quality.py CLIPS [--detail 0 1] [--weights FILE] [--rivals [NAME ...]] [--frames 24] [--seeds 3]
-        [--only NAME ...] [--steps 1 4] [--quick] [--blocks] [--json FILE] [--sheet FILE [--blind]] [--models DIR]
+    python benchmarks/quality.py CLIPS [--detail 0 1] [--denoise 1] [--weights FILE] [--rivals [NAME ...]]
+        [--frames 24] [--seeds 3] [--only NAME ...] [--steps 1 4] [--quick] [--blocks] [--json FILE]
+        [--sheet FILE [--blind]] [--models DIR]
 
 CLIPS is a folder with the HR clips named below. Degradation: blur 1.0, area /4, noise 5, x264 crf 26. The networks run
 on frames directly, without the file pipeline, in float32. Rivals: bicubic, classical (OpenCV's non-local means,
@@ -79,6 +80,7 @@ def candidates(options: argparse.Namespace, seed: int) -> dict[str, Enlarger]:
     """`tiny` as the options say, by names that say how, each for a seed."""
     chosen: list[tuple[str, dict[str, Any]]] = [("tiny", {})]
     chosen += [(f"detail {value:g}", {"detail": value}) for value in options.detail]
+    chosen += [(f"denoise {value:g}", {"denoise": value}) for value in options.denoise]
     chosen += [(path.stem if path.is_file() else path.name, {"weights": path}) for path in options.weights]
     made: dict[str, Enlarger] = {}
     for name, how in chosen:
@@ -200,6 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--detail", type=float, nargs="+", default=[], help="these, besides the default")
+    parser.add_argument("--denoise", type=float, nargs="+", default=[], help="these at the default detail")
     parser.add_argument("--weights", type=Path, nargs="+", default=[], help="other weights beside those that ship")
     parser.add_argument(
         "--rivals", nargs="*", default=["classical"], help="bicubic, classical, animevideov3, x4plus; none: all"

@@ -52,12 +52,12 @@ LOOKS = {
         Preset(
             name="film",
             description="films and series from discs or good streams: clean enough for more detail",
-            settings={"detail": 0.75},
+            settings={"detail": 0.85},
         ),
         Preset(
             name="phone",
             description="telephones and small cameras: never interlaced; a little less detail, since it sharpens noise",
-            settings={"detail": 0.4, "deinterlace": "off"},
+            settings={"detail": 0.5, "deinterlace": "off"},
         ),
         Preset(
             name="animation",
@@ -66,8 +66,8 @@ LOOKS = {
         ),
         Preset(
             name="old-tape",
-            description="tapes as they were captured: all frames are two fields, and noise is not sharpened",
-            settings={"detail": 0.25, "deinterlace": "on"},
+            description="tapes as they were captured: all frames are two fields, and noise is taken away",
+            settings={"detail": 0.25, "denoise": 0.5, "deinterlace": "on"},
         ),
         Preset(
             name="screen",

@@ -10,29 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
+from limpid import choices
 from limpid.codec_names import CODEC_NAMES, ENCODER_NAMES
 from limpid.options.declare import Needs, option
 from limpid.options.schema import schema_of
 from limpid.options.table import Options
 from limpid.spellings import CLUSTER_NAMES, DEVICE_NAMES, WORKER_NAMES, parse_consistency, parse_preview, parse_steps
-
-Color = Literal["wavelet", "adain", "none"]
-DType = Literal["auto", "float32", "bfloat16", "float16"]
-Runtime = Literal["auto", "torch", "ncnn"]
-Codec = Literal["h264", "h265", "av1", "ffv1", "prores", "images"]
-Encoder = Literal["software", "auto", "nvenc", "qsv", "videotoolbox", "vaapi", "amf"]
-Deinterlace = Literal["auto", "on", "off", "double"]
-Caption = Literal["off", "auto"]
-Flow = Literal["auto", "dis", "raft", "spynet"]
-SamplerName = Literal["ddpm", "ddim", "dpm++"]
-AutoencoderName = Literal["image", "video", "light"]
-GuidanceName = Literal["cfg", "dssag", "sag", "pag", "none"]
-AttentionName = Literal["none", "sap", "tap", "sap+tap"]
-ImageEmbedding = Literal["zero", "clip"]
-AskedOffload = Literal["auto", "none", "model", "group"]
-AttentionKernel = Literal["auto", "flash", "efficient", "math", "cudnn"]
 
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
@@ -89,7 +74,7 @@ class Settings(Options):
         needs=Needs("choose scale ({scale:g}) or height ({height}), not both", {"scale": (None,)}),
     )
     steps: int | None = option(None, RESULT, "engine", "sampling steps (default: the method's own)", least=1, most=1000)
-    sampler: SamplerName | None = option(
+    sampler: choices.SamplerName | None = option(
         None, RESULT, "method", "how noise is taken away (default: the method's own way)"
     )
     seed: int = option(
@@ -103,7 +88,16 @@ class Settings(Options):
         None, RESULT, "method", "0 is faithful, 1 is vivid (default: the method's own)", least=0, most=1
     )
     """Place of tiny's weights between those of its two ends."""
-    color: Color | None = option(
+    denoise: float | None = option(
+        None,
+        RESULT,
+        "method",
+        "1 takes blocks and noise of strong compression away (default: the method's own)",
+        least=0,
+        most=1,
+    )
+    """Share of what tiny's cleaner would change of the frames before the network sees them."""
+    color: choices.Color | None = option(
         None, RESULT, "engine", "how colours are held to the input's (default: the method's own way)"
     )
     device: str = option(
@@ -116,11 +110,11 @@ class Settings(Options):
         pattern=DEVICE_NAMES,
     )
     """"auto" takes cuda, then mps, then cpu; on Vulkan devices only networks in ncnn run."""
-    runtime: Runtime = option(
+    runtime: choices.Runtime = option(
         "auto", MACHINE, "engine", "what computes the network (default: the fastest here)", in_key=False
     )
     """"auto" looks into the table of measurements that ``limpid doctor`` shows."""
-    dtype: DType = option("auto", MACHINE, "always", "number format of the network")
+    dtype: choices.DType = option("auto", MACHINE, "always", "number format of the network")
     """"auto" takes bfloat16 where the machine is fast at it."""
     tile_px: int | None = option(
         None, MACHINE, "engine", "edge of a tile in input pixels (default: from the free memory)", least=16
@@ -144,7 +138,9 @@ class Settings(Options):
         None, PRIOR, "method", "one text per shot, lines such as 3: a street at night", metavar="FILE"
     )
     """A file, or its contents; see docs/cli.md."""
-    caption: Caption = option("off", PRIOR, "files", "auto: an image-to-text model describes each shot", in_key=False)
+    caption: choices.Caption = option(
+        "off", PRIOR, "files", "auto: an image-to-text model describes each shot", in_key=False
+    )
     """Each that has no text."""
     caption_model: str | None = option(
         None,
@@ -161,7 +157,7 @@ class Settings(Options):
     noise_level: int | None = option(
         None, PRIOR, "method", "noise on the input, 0 to 350; more lets the model invent", least=0, most=MAX_NOISE_LEVEL
     )
-    guidance: GuidanceName | None = option(
+    guidance: choices.GuidanceName | None = option(
         None, PRIOR, "method", "what predictions are driven away from (default: the method's own)"
     )
     """Away from one without the prompt (cfg), or with weaker self-attention (dssag, sag, pag, each with cfg where the
@@ -180,7 +176,7 @@ class Settings(Options):
         ),
     )
     """w of ``weak + w (strong - weak)``; papers that write s mean w - 1."""
-    attention: AttentionName | None = option(
+    attention: choices.AttentionName | None = option(
         None, TIME, "method", "what tiles see of others (sap), and of earlier and later ones (tap)"
     )
     """What tiles are told of each other through self-attention: those of the same frames (sap), those of the frames
@@ -208,7 +204,7 @@ class Settings(Options):
             {"attention": ("tap",)},
         ),
     )
-    image_embedding: ImageEmbedding | None = option(
+    image_embedding: choices.ImageEmbedding | None = option(
         None, PRIOR, "method", "what a video model is told of the whole picture"
     )
     """Nothing, or CLIP's embedding of the first frame it sees."""
@@ -261,7 +257,7 @@ class Settings(Options):
     joint_frames: int | None = option(
         None, TIME, "method", "frames in which two segments of a shot are merged", least=0, most=64
     )
-    flow: Flow = option(
+    flow: choices.Flow = option(
         "auto",
         TIME,
         "method",
@@ -272,7 +268,7 @@ class Settings(Options):
         ),
     )
     """"auto" takes RAFT where its weights are, in the method's folder or installed; "spynet" is for research only."""
-    autoencoder: AutoencoderName | None = option(
+    autoencoder: choices.AutoencoderName | None = option(
         None, PRIOR, "method", "decoder of the image model, for video, or a small one that you trained"
     )
     decoder_weight: float | None = option(
@@ -298,8 +294,10 @@ class Settings(Options):
             {"autoencoder": (None, "image", "video")},
         ),
     )
-    codec: Codec | None = option(None, ENCODING, "files", "default: by the name of the output", known_as=CODEC_NAMES)
-    encoder: Encoder = option(
+    codec: choices.Codec | None = option(
+        None, ENCODING, "files", "default: by the name of the output", known_as=CODEC_NAMES
+    )
+    encoder: choices.Encoder = option(
         "software",
         ENCODING,
         "files",
@@ -322,7 +320,7 @@ class Settings(Options):
         None, ENCODING, "files", "default: as the source, at most 10", metavar="8|10", among=(8, 10)
     )
     preset: str | None = option(None, ENCODING, "files", "the encoder's preset, medium for instance", metavar="NAME")
-    deinterlace: Deinterlace = option(
+    deinterlace: choices.Deinterlace = option(
         "auto",
         READING,
         "files",
@@ -357,11 +355,13 @@ class Settings(Options):
         True, READING, "files", "look for scene cuts, which nothing crosses (default: yes)", in_key=False
     )
     """False takes the input as one shot."""
-    offload: AskedOffload = option(
+    offload: choices.AskedOffload = option(
         "auto", MACHINE, "engine", "keep only one network, or a few layers, on the device at a time", in_key=False
     )
     """"auto" decides by the device's memory."""
-    attention_kernel: AttentionKernel = option("auto", MACHINE, "engine", "PyTorch's attention kernel", in_key=False)
+    attention_kernel: choices.AttentionKernel = option(
+        "auto", MACHINE, "engine", "PyTorch's attention kernel", in_key=False
+    )
     compile: bool = option(False, MACHINE, "engine", "torch.compile the denoiser: a slow start, then faster")
     workers: str | None = option(
         None,

@@ -27,6 +27,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "seed": (1,),
     "strength": (0.5,),
     "detail": (0.0,),
+    "denoise": (0.5,),
     "color": ("none", "adain", "wavelet"),
     "tile_px": (16,),
     "window_frames": (4,),

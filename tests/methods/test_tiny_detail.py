@@ -1,4 +1,4 @@
-"""`detail`: between the weights of tiny's two ends. Exact there, monotonic, in key and sidecar, refused elsewhere."""
+"""`detail` and `denoise`: between tiny's ends. Exact there, monotonic, in key and sidecar, refused elsewhere."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ import torch
 from skimage import data
 
 import limpid
+from limpid.cuts.local import Local
 from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
+from limpid.degrade.ops import to_bytes
+from limpid.degrade.shrink import area
 from limpid.methods import TINY_WEIGHTS, find_method
-from limpid.methods.tiny import TINY_DETAIL, VIVID_FILE, tiny
+from limpid.methods.tiny import tiny
+from limpid.methods.tiny_ends import CLEAN_FILE, TINY_DENOISE, TINY_DETAIL, VIVID_FILE
 from limpid.metrics import detail_stability, input_flows, psnr
+from limpid.metrics.blocks import blockiness
+from limpid.priors.cleaned import read_cleaner_config
 from limpid.priors.tiny import TinyConfig, TinyNetwork, TinyPrior, load_between, load_tiny, save_tiny
 from limpid.run.sidecar import from_sidecar
 from limpid.settings import Settings
 from limpid.types import Placement, SettingsError, WeightsError
+from limpid.video.roundtrip import codec_roundtrip
 
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 VIVID = TINY_WEIGHTS.with_name(VIVID_FILE)
+
+
+CLEAN = TINY_WEIGHTS.with_name(CLEAN_FILE)
 
 
 def weights_at(detail: float | None) -> list[torch.Tensor]:
@@ -42,6 +52,25 @@ def test_exact_at_the_ends_and_in_between_elsewhere() -> None:
     for middle, a, b in zip(weights_at(0.25), *ends, strict=True):
         assert torch.allclose(middle, 0.75 * a + 0.25 * b, atol=1e-6)
     assert not equal(ends[0], ends[1])
+
+
+def test_denoise_has_a_digest_of_its_own_and_widens_what_is_seen() -> None:
+    assert len({tiny(detail=0.3, denoise=value).weights.digest() for value in (0, 0.2, 0.4, 1)}) == 4
+    assert tiny(detail=0.3, denoise=0).weights.digest() == tiny(detail=0.3).weights.digest()
+    plain, cleaned = tiny().cuts, tiny(denoise=0.1).cuts
+    assert isinstance(plain, Local) and isinstance(cleaned, Local)
+    assert cleaned.reach_px == plain.reach_px + read_cleaner_config(CLEAN).radius_px
+
+
+def test_more_denoise_leaves_fewer_blocks_of_compression() -> None:
+    path = CameraPath(center=(225, 150), velocity=(1.0, 0.5))
+    hr = photo_clip(np.ascontiguousarray(data.chelsea()), path, num_frames=6, width=384, height=256)
+    lr = codec_roundtrip(np.stack([to_bytes(area(frame, 4, blur_sigma=0.7)) for frame in hr]), crf=34)
+    made = []
+    for denoise in (0.0, 0.5, 1.0):
+        frames = np.stack(list(limpid.restore(iter(lr), fps=25, denoise=denoise, dtype="float32")))
+        made.append(blockiness(frames))
+    assert made[0] > made[1] > made[2]
 
 
 def test_more_detail_is_more_detail_and_less_psnr() -> None:
@@ -64,8 +93,12 @@ def test_weights_of_your_own_have_one_end(tmp_path: Path) -> None:
     assert tiny(weights=own).chosen == {}
     with pytest.raises(SettingsError, match=f"detail 0.5 has no effect with .*: {VIVID_FILE} is not beside it"):
         tiny(weights=own, detail=0.5)
+    with pytest.raises(SettingsError, match=f"denoise 0.5 has no effect with .*: {CLEAN_FILE} is not beside it"):
+        tiny(weights=own, denoise=0.5)
     shutil.copy(VIVID, tmp_path / VIVID_FILE)
     assert tiny(weights=tmp_path, detail=0.5).chosen == {"detail": 0.5}
+    shutil.copy(CLEAN, tmp_path / CLEAN_FILE)
+    assert tiny(weights=tmp_path, denoise=0.5).chosen == {"detail": TINY_DETAIL, "denoise": 0.5}
 
 
 def test_each_value_has_a_digest_of_its_own() -> None:
@@ -83,6 +116,8 @@ def test_networks_of_other_shapes_are_refused(tmp_path: Path) -> None:
 def test_other_methods_refuse_it(method: str) -> None:
     with pytest.raises(SettingsError, match=f"detail has no effect with the method {method}"):
         find_method(method, Settings(method=method, detail=0.5))
+    with pytest.raises(SettingsError, match=f"denoise has no effect with the method {method}"):
+        find_method(method, Settings(method=method, denoise=0.5))
 
 
 @pytest.mark.parametrize("detail", [-0.1, 1.1])
@@ -99,5 +134,6 @@ def test_the_sidecar_keeps_what_was_chosen(tmp_path: Path) -> None:
         limpid.upscale(film, tmp_path / f"{name}.mkv", calibrate=False, **given)
         sidecar = tmp_path / f"{name}.mkv.limpid.json"
         assert json.loads(sidecar.read_text())["resolved"]["detail"] == kept
+        assert json.loads(sidecar.read_text())["resolved"]["denoise"] == TINY_DENOISE
         assert from_sidecar(sidecar)[1].detail == kept
     assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes()

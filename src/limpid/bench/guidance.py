@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from limpid.bounded import read_json
+from limpid.choices import GuidanceName
 from limpid.diffusion.noise import noise, start_scale
 from limpid.diffusion.samplers import DDIM
 from limpid.durable.files import digest_of, folder_fingerprint, write_atomic
@@ -29,7 +30,6 @@ from limpid.plan.device import Machine, computing
 from limpid.priors.load.text_to_image import load_text_to_image, text_to_image_steps
 from limpid.priors.text import TextEncoder
 from limpid.priors.text_to_image import SD_LATENT_CHANNELS, SD_PIXELS_PER_LATENT, TextCondition, TextToImagePrior
-from limpid.settings import GuidanceName
 from limpid.types import InputError, OutputError, Prediction, SettingsError, Step
 from limpid.video.files import writing
 from limpid.video.images import load_image

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from limpid.choices import AskedOffload
 from limpid.cuts.base import Sizes
 from limpid.cuts.cost import Demand
 from limpid.plan.offload import choose_offload
@@ -27,7 +28,6 @@ from limpid.plan.segments import (
     choose_cutting,
     tile_choices,
 )
-from limpid.settings import AskedOffload
 from limpid.types import Offload
 
 if TYPE_CHECKING:

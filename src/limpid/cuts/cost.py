@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from limpid.choices import AskedOffload
 from limpid.plan.memory import Budget
-from limpid.settings import AskedOffload
 
 
 @dataclass(frozen=True, kw_only=True)

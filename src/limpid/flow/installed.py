@@ -12,10 +12,10 @@ from typing import Literal
 
 from limpid.checkpoints.folders import CARD, Card, file_facts, read_card, weights_root
 from limpid.checkpoints.manifest import find_entry, how_to_get
+from limpid.choices import Flow
 from limpid.flow.estimate import DISFlow, FlowEstimator, LastFlows
 from limpid.flow.tiled import TiledFlow
 from limpid.networks.flow.files import FLOW_FILE
-from limpid.settings import Flow
 from limpid.types import WeightsError
 
 FlowNetworkKind = Literal["raft", "spynet"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from limpid.choices import GuidanceName
 from limpid.guidance.classifier_free import ClassifierFree
 from limpid.guidance.dssag import DetailSuppression
 from limpid.guidance.pag import PerturbedAttention
 from limpid.guidance.sag import SelfAttentionGuidance
 from limpid.method import Guidance
-from limpid.settings import GuidanceName, Settings
+from limpid.settings import Settings
 from limpid.types import SettingsError
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from limpid.bounded import whole_number
 from limpid.checkpoints.configs import read_config
 from limpid.checkpoints.folders import installed, read_card
+from limpid.choices import AttentionName, Flow, GuidanceName, ImageEmbedding
 from limpid.consistency.attention_bank import LayerSize, bank_bytes
 from limpid.consistency.attention_propagation import AttentionPropagation
 from limpid.cuts.blended import Blended
@@ -30,7 +31,7 @@ from limpid.methods.common import (
 from limpid.options.declare import Needs
 from limpid.priors.dc_vsr import PIXELS_PER_LATENT, SVDConditioning, latent_edge
 from limpid.priors.load.dc_vsr import DCVSRFiles, load_dc_vsr
-from limpid.settings import AttentionName, Flow, GuidanceName, ImageEmbedding, Settings
+from limpid.settings import Settings
 from limpid.tiling.plan import plan_tiles
 from limpid.types import Step, WeightsError
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card
+from limpid.choices import AutoencoderName, Flow, GuidanceName, SamplerName
 from limpid.consistency.motion_guidance import MOTION_LIMIT
 from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
@@ -23,7 +24,7 @@ from limpid.priors.load.mgld_vsr import MGLDVSRFiles, load_mgld_vsr
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import with_other_texts
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import AutoencoderName, Flow, GuidanceName, SamplerName, Settings
+from limpid.settings import Settings
 from limpid.types import SettingsError, Step
 
 _STEPS = 50

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from limpid.checkpoints.folders import installed, read_card
+from limpid.choices import Flow
 from limpid.consistency.previous_frame import PreviousFrame
 from limpid.cuts.blended import Blended
 from limpid.cuts.cost import Cost
@@ -20,7 +21,6 @@ from limpid.methods.common import STREAM_DIFFVSR_NAME, SUMMARIES, guided, weight
 from limpid.networks.flow.raft import RAFTFlow
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.stream_diffvsr import StreamDiffVSRFiles, load_stream_diffvsr
-from limpid.settings import Flow
 from limpid.types import Step
 
 _STEPS = 4

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from limpid.choices import Flow
 from limpid.consistency.combine import Combined
 from limpid.consistency.transition import NoiseRescheduling
 from limpid.cuts.base import Cuts
@@ -18,27 +18,16 @@ from limpid.diffusion.samplers import Euler
 from limpid.diffusion.schedules import karras_steps
 from limpid.flow.estimate import LastFlows
 from limpid.flow.installed import flow_estimator
-from limpid.method import ENGINE_OPTIONS, Method, Prior, Strategy, Weights
+from limpid.method import ENGINE_OPTIONS, Method, Strategy, Weights
 from limpid.methods.common import SUMMARIES, motion_guided
-from limpid.priors.tiny import (
-    TinyConfig,
-    load_between,
-    load_tiny,
-    read_tiny_config,
-    residual_picture,
-    trained_schedule,
-)
-from limpid.priors.tiny_ncnn import placed_tiny
-from limpid.settings import Flow, Settings
+from limpid.methods.tiny_ends import TINY_FILE, find_ends, weights_file
+from limpid.priors.cleaned import CleanerConfig, read_cleaner_config
+from limpid.priors.tiny import TinyConfig, read_tiny_config, residual_picture, trained_schedule
+from limpid.settings import Settings
 from limpid.spellings import parse_consistency
-from limpid.types import Placement, SettingsError, Step, WeightsError
+from limpid.types import SettingsError, Step
 
-TINY_FILE = "tiny.safetensors"
 TINY_WEIGHTS = Path(str(files("limpid") / "weights" / TINY_FILE))
-VIVID_FILE = "tiny_vivid.safetensors"
-"""Where it lies beside `TINY_FILE`, the two are the ends between which `detail` chooses."""
-TINY_DETAIL = 0.5
-"""Where people look best at it (docs/tiny-look.md); 0 is the least error, 1 the most detail."""
 TINY_SIGMA_MAX = 80.0
 TINY_SIGMA_MIN = 6.0
 """The last step leaves from here. With several steps, lower values add texture and error (see the model card)."""
@@ -52,6 +41,7 @@ def tiny(
     *,
     weights: str | Path = TINY_WEIGHTS,
     detail: float | None = None,
+    denoise: float | None = None,
     consistency: str = "none",
     motion_guidance: float | None = None,
     motion_guidance_limit: float | None = None,
@@ -66,9 +56,11 @@ def tiny(
 
     ``detail``, 0 to 1, interpolates between the weights of two ends, faithful and vivid, where both are there: the
     vivid network was trained on from the faithful one, and the networks on the line between them are good ones, too.
+    ``denoise``, 0 to 1, is how much a cleaner of LR frames, which goes before the network, takes away.
     """
-    path, names = _weights_file(weights), _names(consistency)
-    ends, config, trained = _ends(path, detail), read_tiny_config(path), trained_schedule(path)
+    path, names = weights_file(weights), _names(consistency)
+    ends, config, trained = find_ends(path, detail, denoise), read_tiny_config(path), trained_schedule(path)
+    cleaner = None if ends.cleaner is None else read_cleaner_config(ends.cleaner)
     return Method(
         name="tiny",
         summary=SUMMARIES["tiny"],
@@ -82,64 +74,13 @@ def tiny(
         ),
         sampler=Euler(),
         strategy=_tiny_strategy(names, motion_guidance, motion_guidance_limit, flow, config),
-        cuts=_cuts(config, names),
-        cost=Cost(
-            latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
-            work_bytes_per_px=256,
-            direct_bytes_per_px=0 if names else 1024,
-        ),
+        cuts=_cuts(config, names, cleaner),
+        cost=_cost(config, names, cleaner),
         weights=Weights(digest=ends.digest),
         options=ENGINE_OPTIONS | {"runtime"},
         runtimes=("torch", "ncnn"),
         chosen=ends.chosen,
     )
-
-
-def _weights_file(weights: str | Path) -> Path:
-    """The file itself, or that in the folder of a training. Raises WeightsError."""
-    path = Path(weights) / TINY_FILE if (Path(weights) / TINY_FILE).is_file() else Path(weights)
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
-    return path
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Ends:
-    """The weights that run: one file, or a place on the line between two."""
-
-    faithful: Path
-    vivid: Path | None
-    detail: float
-
-    @property
-    def chosen(self) -> dict[str, float]:
-        return {} if self.vivid is None else {"detail": self.detail}
-
-    def load(self, placement: Placement) -> Prior:
-        if self.vivid is None:
-            network = load_tiny(self.faithful)
-        else:
-            network = load_between(self.faithful, self.vivid, self.detail)
-        return placed_tiny(network, placement)
-
-    def digest(self) -> str:
-        """Hash of the network that runs: at the ends that of the file, as if there were no other."""
-        if self.vivid is None or self.detail == 0:
-            return _sha256(self.faithful)
-        if self.detail == 1:
-            return _sha256(self.vivid)
-        both = f"{_sha256(self.faithful)} {_sha256(self.vivid)} {self.detail!r}"
-        return hashlib.sha256(both.encode()).hexdigest()
-
-
-def _ends(path: Path, detail: float | None) -> _Ends:
-    """Raises SettingsError where a detail was chosen, and there is no second end."""
-    vivid = path.with_name(VIVID_FILE)
-    if path.name == TINY_FILE and vivid.is_file():
-        return _Ends(faithful=path, vivid=vivid, detail=TINY_DETAIL if detail is None else float(detail))
-    if detail is not None:
-        raise SettingsError(f"detail {detail:g} has no effect with {path}: {VIVID_FILE} is not beside it; leave it out")
-    return _Ends(faithful=path, vivid=None, detail=0.0)
 
 
 def _names(consistency: str) -> frozenset[str]:
@@ -151,11 +92,21 @@ def _names(consistency: str) -> frozenset[str]:
     return names
 
 
-def _cuts(config: TinyConfig, names: frozenset[str]) -> Cuts:
+def _cuts(config: TinyConfig, names: frozenset[str], cleaner: CleanerConfig | None) -> Cuts:
     """Exact, unless motion guidance looks along the flow."""
     if "motion" in names:
         return replace(TINY_CUTS_WITH_MOTION, context_frames=config.radius_frames)
-    return Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2)
+    reach = config.radius_px + (cleaner.radius_px if cleaner else 0)
+    return Local(reach_frames=config.radius_frames, reach_px=reach, decode_reach_px=2)
+
+
+def _cost(config: TinyConfig, names: frozenset[str], cleaner: CleanerConfig | None) -> Cost:
+    more = cleaner.work_bytes_per_px if cleaner else 0
+    return Cost(
+        latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
+        work_bytes_per_px=256 + more,
+        direct_bytes_per_px=0 if names else 1024 + more,
+    )
 
 
 def _tiny_strategy(
@@ -171,8 +122,3 @@ def _tiny_strategy(
 
 def _tiny_schedule(num_steps: int, sigma_min: float, sigma_max: float) -> tuple[Step, ...]:
     return karras_steps(num_steps, sigma_min=sigma_min, sigma_max=sigma_max, rho=7.0)
-
-
-@cache
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

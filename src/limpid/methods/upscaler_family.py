@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.checkpoints.folders import installed, read_card
+from limpid.choices import AutoencoderName, Flow, GuidanceName
 from limpid.consistency.combine import Combined
 from limpid.consistency.propagation import AUTHORS_STEPS, LatentPropagation
 from limpid.consistency.transition import LatentTransition, NoiseRescheduling
@@ -29,7 +30,7 @@ from limpid.priors.load.kept import LoadWithTexts
 from limpid.priors.load.schedule_config import read_betas, read_schedule
 from limpid.priors.load.upscaler import UpscalerFiles, load_upscaler, with_other_texts
 from limpid.priors.prompts import PromptBook, parse_prompts
-from limpid.settings import AutoencoderName, Flow, GuidanceName, Settings
+from limpid.settings import Settings
 from limpid.spellings import parse_consistency, parse_steps
 from limpid.types import SettingsError, Step, WeightsError
 

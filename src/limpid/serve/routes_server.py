@@ -22,7 +22,7 @@ from limpid.settings import Group, schema
 from limpid.video.names import STILL_SUFFIXES, VIDEO_SUFFIXES
 
 API_VERSION = 1
-COMMON = ("method", "scale", "height", "detail", "codec", "crf")
+COMMON = ("method", "scale", "height", "detail", "denoise", "codec", "crf")
 """Settings that a page shows before all others."""
 _SHOWN_LIMITS = ("upload_bytes", "piece_bytes", "open_uploads", "jobs", "streams", "presets", "watches")
 

@@ -10,7 +10,7 @@ import torch
 
 from limpid.checkpoints.folders import read_card
 from limpid.methods import METHODS, find_method
-from limpid.methods.tiny import TINY_FILE
+from limpid.methods.tiny_ends import TINY_FILE
 from limpid.priors.load.schedule_config import read_schedule
 from limpid.priors.tiny import load_tiny
 from limpid.settings import Settings

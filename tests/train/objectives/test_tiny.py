@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limpid.methods.tiny import TINY_FILE
+from limpid.methods.tiny_ends import TINY_FILE
 from limpid.priors.tiny import TinyConfig, load_tiny
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.tiny import TinyDenoising, TinyLearner, noise_levels, tiny_latents

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.methods.tiny import TINY_FILE, TINY_SIGMA_MAX
+from limpid.methods.tiny import TINY_SIGMA_MAX
+from limpid.methods.tiny_ends import TINY_FILE
 from limpid.priors.tiny import (
     TinyConfig,
     TinyNetwork,

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.diffusion.schedules import karras_steps
-from limpid.methods.tiny import TINY_FILE
+from limpid.methods.tiny_ends import TINY_FILE
 from limpid.priors.tiny import bicubic_patches, from_latent, save_tiny, wiener_prediction
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.denoising import (

@@ -94,13 +94,18 @@ class TinyVividLearner:
 
 def vivid_target(objective: TinyVivid, batch: ClipBatch) -> Tensor:
     """``b t 3 H W``, not clipped. Raises SettingsError for clips without a teacher."""
-    if batch.teacher is None:
-        raise SettingsError("these clips come without a teacher's frames: limpid train prepare --teacher MODEL")
-    o, truth, taught = objective, batch.hr.flatten(0, 1), batch.teacher.flatten(0, 1)
-    mixed = torch.lerp(truth, taught, o.teacher_share)
+    o, truth = objective, batch.hr.flatten(0, 1)
+    mixed = taught_mixture(batch, o.teacher_share)
     fine, wanted = fine_part(mixed, o.fine_sigma_px), fine_part(truth, o.fine_sigma_px)
     target = mixed + low_part(truth - mixed, o.truth_sigma_px) + (fine_gain(o, fine, wanted) - 1) * fine
     return target.reshape(batch.hr.shape)
+
+
+def taught_mixture(batch: ClipBatch, teacher_share: float) -> Tensor:
+    """Teacher and truth, ``(b t) 3 H W``. Raises SettingsError for clips without a teacher."""
+    if batch.teacher is None:
+        raise SettingsError("these clips come without a teacher's frames: limpid train prepare --teacher MODEL")
+    return torch.lerp(batch.hr.flatten(0, 1), batch.teacher.flatten(0, 1), teacher_share)
 
 
 _PLACE_PX = 8.0

@@ -1,9 +1,11 @@
-"""The recipes of the shipped model: its faithful end, and from there its vivid one."""
+"""The recipes of the shipped model: its faithful end, from there its vivid one, and the cleaner before both."""
 
 from __future__ import annotations
 
+from limpid.priors.cleaned import CleanerConfig
 from limpid.priors.tiny import TinyConfig
 from limpid.train.objectives.tiny import TinyDenoising
+from limpid.train.objectives.tiny_clean import TinyCleaning
 from limpid.train.objectives.tiny_vivid import TinyVivid
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
@@ -83,3 +85,42 @@ def small_tiny_vivid() -> Recipe:
         average=0.9,
     )
     return Recipe(name="tiny/vivid", summary="a still smaller one, for tests", stages=(stage,))
+
+
+def tiny_clean() -> Recipe:
+    """Strong compression and noise; the knob is at 0 for what is not damaged so."""
+    stage = Stage(
+        name="clean",
+        objective=TinyCleaning(),
+        trainable=("all",),
+        clips=ClipSpec(frames=6, crop_px=192, degradation="worn", teacher=True),
+        steps=6000,
+        batch=4,
+        optimizer=Optimizer(
+            rate=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
+        ),
+        average=0.999,
+        source="ours",
+    )
+    return Recipe(
+        name="tiny/clean",
+        summary="the cleaner of tiny (--denoise): LR frames without blocks, jags and noise",
+        stages=(stage,),
+        small=small_tiny_clean,
+        needs=("pairs of limpid train prepare --degradation worn --teacher MODEL (docs/training-data.md)",),
+    )
+
+
+def small_tiny_clean() -> Recipe:
+    """8 channels, one block, 12 steps."""
+    stage = Stage(
+        name="clean",
+        objective=TinyCleaning(config=CleanerConfig(channels=8, blocks=1)),
+        trainable=("all",),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="worn", teacher=True),
+        steps=12,
+        batch=2,
+        optimizer=Optimizer(rate=1e-3),
+        average=0.9,
+    )
+    return Recipe(name="tiny/clean", summary="a still smaller one, for tests", stages=(stage,))

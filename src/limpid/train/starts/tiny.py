@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from limpid.methods.tiny import TINY_FILE, TINY_WEIGHTS
+from limpid.methods.tiny import TINY_WEIGHTS
+from limpid.methods.tiny_ends import TINY_FILE
 from limpid.priors.tiny import TinyConfig, TinyNetwork, load_tiny
 from limpid.train.stage import Start
 

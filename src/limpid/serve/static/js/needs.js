@@ -47,6 +47,7 @@ const LABELS = {
   preset: "Encoder preset",
   color: "Colours",
   detail: "Detail",
+  denoise: "Denoise",
   compile: "Compile the network",
   released: "As the released code does",
 };

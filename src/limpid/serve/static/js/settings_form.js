@@ -11,7 +11,7 @@ const APART = ["method", "scale", "height", "preview", "preset_name"];
  */
 export function settingsForm(store, draft, signal) {
   const { properties } = store.schema,
-    common = store.schema["x-common"] ?? ["method", "scale", "height", "detail", "codec", "crf"];
+    common = store.schema["x-common"] ?? ["method", "scale", "height", "detail", "denoise", "codec", "crf"];
   const changed = (name, value) => draft.set(name, value);
   const names = Object.keys(properties).filter((name) => !APART.includes(name));
   const fields = new Map(names.map((name) => [name, makeField(name, properties[name], changed)]));

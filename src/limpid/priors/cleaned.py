@@ -1,0 +1,154 @@
+"""Frames cleaned at their own size before a prior sees them: blocks, jags and noise of strong compression.
+
+The network behind has a quarter of the picture's positions to work at and most of its output to make; what a codec did
+is done at single LR pixels. So a small residual network of single frames goes first, and its share is a knob: 0 leaves
+the frames as they are, 1 adds the whole of what it would change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limpid.bounded import check_fields, cut, json_object, parse_json
+from limpid.checkpoints.tensor_files import SafetensorsFile
+from limpid.method import Direct, DirectFrame
+from limpid.priors.tiny import TinyCondition, TinyPrior
+from limpid.types import Prediction, Scene, Step, WeightsError
+
+_MOST_BLOCKS, _MOST_CHANNELS = 64, 1024
+_LAYOUT = torch.channels_last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CleanerConfig:
+    """Shape of the network; stored in the header of the weight file."""
+
+    channels: int = 48
+    blocks: int = 5
+
+    @property
+    def radius_px(self) -> int:
+        """LR pixels a side that one pixel depends on: the blocks' second convolutions see every other pixel."""
+        return 2 + 3 * self.blocks
+
+    @property
+    def work_bytes_per_px(self) -> int:
+        """What one frame takes per LR pixel at most: three of its layers, float32."""
+        return 3 * 4 * self.channels
+
+
+class Cleaner(nn.Module):
+    """What is to be added to LR frames ``t 3 h w`` in [0, 1]: residual blocks of a 3x3 and a dilated convolution."""
+
+    def __init__(self, config: CleanerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.channels
+        self.enter = nn.Conv2d(3, width, 3, padding=1)
+        self.first = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.blocks))
+        self.second = nn.ModuleList(nn.Conv2d(width, width, 3, padding=2, dilation=2) for _ in range(config.blocks))
+        self.leave = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = F.relu(self.enter(lr - 0.5), inplace=True)
+        for first, second in zip(self.first, self.second, strict=True):
+            x = second(F.relu(first(x), inplace=True)).add_(x)
+        out: Tensor = self.leave(x)
+        return out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cleaning:
+    """A cleaner at work: frames are moved by ``share``, 0 to 1, of what it would change."""
+
+    cleaner: Cleaner
+    share: float
+
+    @torch.no_grad()
+    def __call__(self, lr: Tensor) -> Tensor:
+        """LR frames ``t 3 h w`` or one, ``3 h w``, float32 in [0, 1] -> as many, cleaned, in [0, 1]."""
+        weight = self.cleaner.enter.weight
+        frames = lr.to(weight).view(-1, *lr.shape[-3:])
+        # One by one: how many come at once must not change the bits, nor the memory.
+        change = torch.cat([self.cleaner(frame[None].contiguous(memory_format=_LAYOUT)) for frame in frames])
+        return lr.to(weight.device).add(change.view(lr.shape).to(lr.dtype), alpha=self.share).clamp_(0, 1)
+
+
+class CleanedPrior:
+    """The prior of `tiny` behind a cleaner (a `limpid.method.Prior`, with its way past latents)."""
+
+    def __init__(self, prior: TinyPrior, cleaner: Cleaner, share: float) -> None:
+        """``cleaner``: is put on the prior's device, in its number format; in ncnn's runs that is float32."""
+        placed = cleaner.to(prior.device, prior.dtype).to(memory_format=_LAYOUT)  # type: ignore[call-overload]
+        self.cleaning = Cleaning(cleaner=placed.eval().requires_grad_(False), share=share)
+        self.prior = prior
+        self.scale, self.latent_channels, self.warnings = prior.scale, prior.latent_channels, prior.warnings
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        return self.prior.latent_size(height, width)
+
+    def condition(self, lr: Tensor, scene: Scene | None = None) -> TinyCondition:
+        """That of the cleaned frames."""
+        return self.prior.condition(self.cleaning(lr), scene)
+
+    def encode(self, condition: TinyCondition) -> Tensor:
+        return self.prior.encode(condition)
+
+    def denoise(self, z: Tensor, step: Step, condition: TinyCondition) -> Prediction:
+        return self.prior.denoise(z, step, condition)
+
+    def decode(self, z: Tensor, condition: TinyCondition) -> Tensor:
+        return self.prior.decode(z, condition)
+
+    def direct(self, step: Step) -> Direct:
+        return _CleanedDirect(self.cleaning, self.prior.direct(step))
+
+
+@dataclass(frozen=True, slots=True)
+class _CleanedDirect:
+    cleaning: Cleaning
+    direct: Direct
+
+    def __call__(self, frames: Iterable[Tensor]) -> Iterator[DirectFrame]:
+        return self.direct(self.cleaning(frame) for frame in frames)
+
+
+def save_cleaner(cleaner: Cleaner, path: Path) -> None:
+    """Write weights (float32) with the configuration in the header."""
+    from safetensors.torch import save_file
+
+    state = {name: value.detach().float().contiguous().cpu() for name, value in cleaner.state_dict().items()}
+    save_file(state, path, metadata={"cleaner": json.dumps(asdict(cleaner.config))})
+
+
+def read_cleaner_config(path: Path) -> CleanerConfig:
+    """The configuration in the header of a weight file; reads no tensor. Raises WeightsError."""
+    try:
+        header: dict[str, Any] = json_object(parse_json((SafetensorsFile(path).file.metadata() or {})["cleaner"]))
+        config = CleanerConfig(**header)
+        check_fields(config, most=_MOST_CHANNELS)
+        if config.blocks > _MOST_BLOCKS or config.channels < 1:
+            raise ValueError("a network of this size is not known")
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} has no weights of a cleaner that can be used: {cut(str(error), 200)}") from error
+    return config
+
+
+def load_cleaner(path: Path) -> Cleaner:
+    """Read a network written by `save_cleaner`. Raises WeightsError."""
+    from safetensors.torch import load_file
+
+    cleaner = Cleaner(read_cleaner_config(path))
+    try:
+        cleaner.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit its own header: {cut(' '.join(str(error).split()), 200)}") from error
+    return cleaner

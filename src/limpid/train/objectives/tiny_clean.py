@@ -1,0 +1,112 @@
+"""What the cleaner before `tiny` is trained for: the LR frame without what a codec did to it, at its own size.
+
+The target is a sharp network's picture of the same damaged frame, shrunk to LR size, with the truth's low frequencies.
+So it has no blocks and no jags, and clear outlines; and as that network sees single frames, a cleaner of single frames
+can learn to do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limpid.methods.tiny_ends import CLEAN_FILE
+from limpid.priors.cleaned import Cleaner, CleanerConfig, load_cleaner, save_cleaner
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.frequencies import low_part
+from limpid.train.losses.pixels import charbonnier, frame_difference, multi_scale_gradient
+from limpid.train.objectives.tiny_vivid import taught_mixture
+from limpid.train.stage import Stage, Start
+from limpid.types import SettingsError
+
+_PER_UNIT = 16
+"""Errors are counted in sixteenths of the range, where those of damaged frames are around 0.3."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyCleaning:
+    """Target ``shrink(m + low(truth - m))``, with m the mixture of teacher and truth."""
+
+    config: CleanerConfig = field(default_factory=CleanerConfig)
+    """Shape of a new network; one that is trained further keeps its own."""
+    teacher_share: float = 0.9
+    """Share of the teacher in m; the rest is the truth."""
+    truth_sigma_px: float = 16.0
+    """What a Gaussian blur of this width, in output pixels, keeps is the truth's."""
+    smooth: float = 0.01
+    """Errors well below 0.1 sixteenths count squared, larger ones by their size: steps of blocks are as small."""
+    gradient_weight: float = 1.0
+    """Weight of the error of differences between neighbouring pixels."""
+    difference_weight: float = 0.5
+    """Weight of the error of differences between neighbouring frames."""
+    border: int = 2
+    """LR pixels along the edges of a crop that do not count."""
+
+    def learner(self, start: Start, stage: Stage) -> TinyCleaningLearner:
+        if not stage.clips.teacher:
+            raise SettingsError(f"stage {stage.name}: this objective needs clips with a teacher (ClipSpec.teacher)")
+        cleaner = start_cleaner(self.config, start)
+        return TinyCleaningLearner(self, cleaner.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+class TinyCleaningLearner:
+    """`Cleaner` with its loss (see `limpid.train.learner.Learner`)."""
+
+    def __init__(self, objective: TinyCleaning, cleaner: Cleaner) -> None:
+        self.objective, self.cleaner = objective, cleaner
+
+    @property
+    def players(self) -> Mapping[str, nn.Module]:
+        return {"model": self.cleaner}
+
+    def kinds(self) -> Mapping[str, Sequence[str]]:
+        return {"spatial": [name for name, _ in self.cleaner.named_parameters()]}
+
+    def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
+        o, inner = self.objective, slice(self.objective.border, -self.objective.border)
+        error = (self._cleaned(batch) - clean_target(o, batch))[..., inner, inner] * _PER_UNIT
+        none = torch.zeros_like(error)
+        return {
+            "charbonnier": charbonnier(error, o.smooth).mean(),
+            "gradient": o.gradient_weight * multi_scale_gradient(error, none, scales=1).mean(),
+            "difference": o.difference_weight * frame_difference(error, none).mean(),
+        }
+
+    def save(self, folder: Path) -> None:
+        save_cleaner(self.cleaner, folder / CLEAN_FILE)
+
+    def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        """The cleaned frames, enlarged bicubically."""
+        size, frames = batch.hr.shape[-2:], self._cleaned(batch).flatten(0, 1)
+        pictures = F.interpolate(frames, size=size, mode="bicubic").clamp(0, 1)
+        return pictures.reshape(batch.hr.shape)
+
+    def _cleaned(self, batch: ClipBatch) -> Tensor:
+        frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        cleaned: Tensor = frames + self.cleaner(frames)
+        return cleaned.reshape(batch.lr.shape)
+
+
+def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:
+    """``b t 3 h w``, of the LR frames' size, not clipped. Raises SettingsError for clips without a teacher."""
+    mixed = taught_mixture(batch, objective.teacher_share)
+    held = mixed + low_part(batch.hr.flatten(0, 1) - mixed, objective.truth_sigma_px)
+    return F.avg_pool2d(held, batch.hr.shape[-1] // batch.lr.shape[-1]).reshape(batch.lr.shape)
+
+
+def start_cleaner(config: CleanerConfig, start: Start) -> Cleaner:
+    """That of the stage before, or of a weight file, or a new one that changes nothing yet."""
+    given = start.previous or start.weights
+    if given is not None:
+        return load_cleaner(given / CLEAN_FILE if given.is_dir() else given)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(start.seed)
+        cleaner = Cleaner(config)
+    nn.init.zeros_(cleaner.leave.weight)
+    nn.init.zeros_(cleaner.leave.bias)  # type: ignore[arg-type]
+    return cleaner

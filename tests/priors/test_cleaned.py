@@ -1,0 +1,93 @@
+"""The cleaner before tiny: local, frame by frame, the same on both ways, in tiles, and refused where it is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import limpid
+from limpid.methods import TINY_WEIGHTS
+from limpid.methods.tiny import tiny
+from limpid.priors.cleaned import CleanedPrior, Cleaner, CleanerConfig, Cleaning, load_cleaner, save_cleaner
+from limpid.priors.tiny import load_tiny
+from limpid.priors.tiny_ncnn import placed_tiny
+from limpid.types import Placement, WeightsError
+
+CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
+CONFIG = CleanerConfig(channels=8, blocks=2)
+
+
+@pytest.fixture
+def cleaner() -> Cleaner:
+    torch.manual_seed(0)
+    return Cleaner(CONFIG).requires_grad_(False)
+
+
+def random_frames(count: int, height: int, width: int) -> torch.Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def test_share_is_how_far_frames_are_moved(cleaner: Cleaner) -> None:
+    lr = 0.3 + 0.4 * random_frames(2, 12, 10)
+    change = cleaner(lr)
+    for share in (0.0, 0.4, 1.0):
+        assert torch.allclose(Cleaning(cleaner=cleaner, share=share)(lr), (lr + share * change).clamp(0, 1), atol=1e-6)
+
+
+def test_one_frame_by_itself_has_the_bits_it_has_among_others(cleaner: Cleaner) -> None:
+    cleaning, lr = Cleaning(cleaner=cleaner, share=1.0), random_frames(3, 20, 24)
+    assert all(torch.equal(cleaning(frame), among) for frame, among in zip(lr, cleaning(lr), strict=True))
+
+
+def test_nothing_depends_on_pixels_beyond_the_radius(cleaner: Cleaner) -> None:
+    cleaning, r = Cleaning(cleaner=cleaner, share=1.0), CONFIG.radius_px
+    lr = random_frames(1, 2 * r + 1, 2 * r + 1)
+    for far, reached in ((r, True), (r + 1, False)):
+        canvas = torch.nn.functional.pad(lr, (1, 1, 1, 1))
+        other = canvas.clone()
+        other[..., r + 1 - far, r + 1] += 0.5
+        same = torch.equal(cleaning(canvas)[..., r + 1, r + 1], cleaning(other)[..., r + 1, r + 1])
+        assert same is not reached
+
+
+def test_both_ways_to_pixels_see_the_cleaned_frames(cleaner: Cleaner) -> None:
+    plain = placed_tiny(load_tiny(TINY_WEIGHTS), CPU)
+    prior, lr = CleanedPrior(plain, cleaner, 0.7), random_frames(2, 16, 20)
+    cleaned = prior.cleaning(lr)
+    assert not torch.equal(cleaned, lr)
+    assert torch.equal(prior.condition(lr).lr, plain.condition(cleaned).lr)
+    step = tiny().make_schedule(1)[0]
+    ours, wanted = prior.direct(step)(iter(lr)), plain.direct(step)(iter(cleaned))
+    for mine, other in zip(ours, wanted, strict=True):
+        assert torch.equal(mine.picture(None), other.picture(None))
+
+
+def test_tiles_have_the_bits_of_the_whole() -> None:
+    frames = (random_frames(2, 96, 128).permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
+    made = [
+        np.stack(list(limpid.restore(iter(frames), fps=25, denoise=1.0, dtype="float32", tile_px=tile)))
+        for tile in (None, 64)
+    ]
+    assert np.array_equal(*made)
+
+
+def test_a_file_keeps_the_network(cleaner: Cleaner, tmp_path: Path) -> None:
+    save_cleaner(cleaner, tmp_path / "c.safetensors")
+    again = load_cleaner(tmp_path / "c.safetensors")
+    assert again.config == CONFIG
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.state_dict().values(), cleaner.state_dict().values(), strict=True)
+    )
+
+
+def test_other_files_are_refused(cleaner: Cleaner, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights of a cleaner"):
+        load_cleaner(TINY_WEIGHTS)
+    cleaner.config = replace(CONFIG, channels=16)
+    save_cleaner(cleaner, tmp_path / "c.safetensors")
+    with pytest.raises(WeightsError, match="does not fit its own header"):
+        load_cleaner(tmp_path / "c.safetensors")
