@@ -17,6 +17,8 @@ import media
 import numpy as np
 import pytest
 
+from limpid.convert.convert import convert_weights
+from limpid.convert.random_weights import make_random_weights
 from limpid.durable.files import sha256_of
 
 pytestmark = [
@@ -74,6 +76,21 @@ def test_one_worker_of_a_running_cluster(tmp_path: Path, film: Path, alone: str,
     assert times["network"] > 0
     assert times["encode"] > 0
     assert 0 <= times["outside_network"] < 1
+
+
+def test_what_segments_hand_on_over_two_nodes(tmp_path: Path, nodes: land.Nodes) -> None:
+    """A large method with small random weights, three shots, each with segments in order."""
+    name = "upscale-a-video"
+    official = make_random_weights(name, "tiny", tmp_path / "official")
+    weights = str(convert_weights(name, official, tmp_path / "weights"))
+    clip = media.make_video(
+        tmp_path / "film.mp4", width=16, height=16, frames=22, draw=lambda i: media.shot_picture(i, 16, 16, [9, 16])
+    )
+    words = ("--method", name, "--weights", weights, "--steps", "2", "--segment-frames", "6", "--codec", "ffv1")
+    for output, where in (("alone.mkv", ()), ("many.mkv", ("--cluster", nodes.address))):
+        run = land.upscale(nodes.folder, Path(clip), tmp_path / output, *words, *where)
+        assert run.wait() == 0, run.messages
+    assert sha256_of(tmp_path / "many.mkv") == sha256_of(tmp_path / "alone.mkv")
 
 
 def test_a_killed_actor_on_two_nodes(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -155,6 +156,8 @@ class ThreadCrew:
     before: Callable[[str, Chunk], None] = lambda name, chunk: None
     """Called with the name of the worker before each chunk; what it raises the worker raises."""
     change_card: Callable[[str, WorkerCard], WorkerCard] = lambda name, card: card
+    shuffled: random.Random | None = None
+    """Answers are heard in an order of its own, and not always all of them."""
     hands: dict[str, _Hand] = field(default_factory=dict)
     hired: int = 0
 
@@ -191,7 +194,10 @@ class ThreadCrew:
             time.sleep(0.01)
             return []
         wait([call.future for call in calls if not call.lost.is_set()], min(seconds, 0.05), FIRST_COMPLETED)
-        return [call for call in calls if call.lost.is_set() or call.future.done()]
+        ready = [call for call in calls if call.lost.is_set() or call.future.done()]
+        if self.shuffled is not None:
+            return self.shuffled.sample(ready, self.shuffled.randint(min(len(ready), 1), len(ready)))
+        return ready
 
     def kill(self, name: str) -> None:
         """The process dies once the head has what was finished: whatever it still owes is lost."""
