@@ -26,7 +26,7 @@ from limpid.durable.files import sha256_of
 from limpid.restoration.chunk import Chunk
 from limpid.restoration.restorer import Restorer
 
-CUTS = [7]
+CUTS = [7, 12]
 METHODS: dict[str, dict[str, Any]] = {
     "tiny": {"segment_frames": 5},
     "upscale-a-video": {"steps": 2, "segment_frames": 4, "consistency": "propagation", "propagation_steps": "1"},
@@ -38,13 +38,13 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """16x16, 12 frames, drawn as two shots."""
+    """16x16, 16 frames, drawn as three shots."""
 
     def draw(index: int) -> np.ndarray:
         return media.shot_picture(index, 16, 16, CUTS)
 
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    return Path(media.make_video(path, width=16, height=16, frames=12, draw=draw))
+    return Path(media.make_video(path, width=16, height=16, frames=16, draw=draw))
 
 
 @pytest.fixture(scope="module")
