@@ -190,6 +190,8 @@ class Timeline:
     ``time_base``; sound and subtitles are moved by the same."""
     changing_sound: tuple[int, ...] = ()
     """Sound streams, by number, whose codec or configuration changes on the way: packets cannot be copied."""
+    closed_captions: bool = False
+    """Whether pictures have captions (CEA-608/708) inside."""
     warnings: tuple[str, ...] = ()
 
     @property

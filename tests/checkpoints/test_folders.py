@@ -138,3 +138,11 @@ def test_a_damaged_safetensors_file(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(json.dumps({}).encode())
     with pytest.raises(WeightsError, match="cannot be read"):
         SafetensorsFile(tmp_path / "w.safetensors")
+
+
+def test_a_folder_of_the_makers_files_is_to_be_converted(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="are not in"):
+        installed("diffvsr", tmp_path)
+    (tmp_path / "unet.pt").touch()
+    with pytest.raises(WeightsError, match=r"no converted weights; .*: limpid weights convert diffvsr .*"):
+        installed("diffvsr", tmp_path)

@@ -133,7 +133,7 @@ def test_what_cannot_be_is_refused_before_it_is_queued(client: Client, films: Pa
         assert answer.message
     assert client.get("/jobs").json["total"] == 0
     crf = client.post("/jobs", {"input": source, "settings": {"crf": 99}})
-    assert crf.message == "crf is 99; it must be 0 or more and at most 63"
+    assert crf.message == "crf is 99; it must be 0 or more and at most 51"
 
 
 def test_check_names_the_output_and_the_command(client: Client, films: Path) -> None:

@@ -64,6 +64,14 @@ def downloads(name: str) -> Path:
     return weights_root() / "downloads" / name
 
 
+def _to_convert(name: str, place: Path) -> str:
+    """The sentence for a folder of somebody that holds files, but none that were converted; "" for others."""
+    if not place.is_dir() or not any(place.iterdir()):
+        return ""
+    how = f"limpid weights convert {name} {place}"
+    return f"{place} has no converted weights; if it has the makers' files of {name}: {how}"
+
+
 def installed(name: str, folder: str | Path | None = None) -> Path:
     """The folder with the converted weights of ``name``, by default below `weights_root`.
 
@@ -71,7 +79,8 @@ def installed(name: str, folder: str | Path | None = None) -> Path:
     """
     place = Path(folder) if folder is not None else weights_root() / name
     if not (place / CARD).is_file():
-        raise WeightsError(f"the weights of {name} are not in {place}: {how_to_get(find_entry(name))}")
+        told = _to_convert(name, place) if folder is not None else ""
+        raise WeightsError(told or f"the weights of {name} are not in {place}: {how_to_get(find_entry(name))}")
     found = read_card(place).name
     if found != name:
         raise WeightsError(f"{place} has the weights of {cut(found)}, not of {name}")

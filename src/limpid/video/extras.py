@@ -17,7 +17,6 @@ from limpid.types import Clip, Extras, OutputSpec
 from limpid.video.side_data import side_data_of
 
 LOST = {
-    Type.A53_CC: "closed captions (CEA-608/708) inside the pictures are not carried over",
     Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata is not carried over, since it was made for the pictures as they were",
     Type.DOVI_METADATA: "Dolby Vision metadata is not carried over; only its base layer is restored",
     Type.DOVI_RPU_BUFFER: "Dolby Vision metadata is not carried over; only its base layer is restored",

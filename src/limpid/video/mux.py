@@ -16,6 +16,7 @@ import av
 
 from limpid.durable.files import clear_temporary, discard, exists_error, is_disk_error, publish, temporary_name
 from limpid.types import Clip, InputError, OutputError, OutputSpec, Timeline, Window
+from limpid.video.closed_captions import CAPTION_CODECS, CaptionSource, captioned
 from limpid.video.encode import add_video_stream
 from limpid.video.extras import TIMECODE_RATES
 from limpid.video.files import writing
@@ -201,7 +202,11 @@ def _fill(out: Any, film: _Film, clock: Clock, side: SideStreams | None, span: R
         packet.stream, packet.pts, packet.dts = target, 0, 0
         out.mux(packet)
     make = encoded_packets if is_lossless_stand_in(film.segments[0], spec) else joined_packets
-    pictures = _timed(make(film.segments, spec, clock, video), film.on_progress)
+    packets = make(film.segments, spec, clock, video)
+    if film.timeline.closed_captions and spec.codec in CAPTION_CODECS:
+        captions = CaptionSource(film.clip, film.timeline, film.part)
+        packets = captioned(packets, captions, spec.codec, clock.pts, video)
+    pictures = _timed(packets, film.on_progress)
     for _, packet in heapq.merge(pictures, others, key=lambda item: item[0]):
         mux_packet(out, packet, side)
 

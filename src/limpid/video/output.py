@@ -16,6 +16,7 @@ import av
 import numpy as np
 
 from limpid.types import Clip, ColorTags, OutputError, OutputSpec, SettingsError, Timeline
+from limpid.video.closed_captions import CAPTION_CODECS
 from limpid.video.encode import FrameEncoder, add_video_stream, check_preset
 from limpid.video.extras import carried
 from limpid.video.picture import encodable_color
@@ -93,6 +94,8 @@ def resolve_output(
         notes.append(f"the transparency of the source is left out: {kind} has none (ffv1, prores and png do)")
     extras, lost = carried(clip, target.codec, target.container)
     notes.extend(lost)
+    if timeline.closed_captions and target.codec not in CAPTION_CODECS:
+        notes.append(f"closed captions (CEA-608/708) inside the pictures are not carried over into {target.codec}")
     wide, high = _even_size(target.codec, width, height, alpha, notes)
     _check_size(target.codec, wide, high)
     _check_clock(target, timeline)

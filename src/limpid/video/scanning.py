@@ -156,6 +156,7 @@ class _Pass:
             interlaced=interlaced,
             seekable=clean and _seeking_is_sound(self),
             damaged=self.damaged,
+            closed_captions=Type.A53_CC in self.kinds,
             warnings=(*self.clip.warnings, *self._losses(), *self._repairs(), *self._oddities(interlaced, deinterlace)),
         )
 

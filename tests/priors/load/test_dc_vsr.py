@@ -38,7 +38,13 @@ def test_convert_and_verify(official: Path, folder: Path) -> None:
     assert installed("dc-vsr", folder) == folder and verify_weights(folder) == []
     card = read_card(folder)
     assert card.random and not card.notes and "unet_ema/diffusion_pytorch_model.safetensors" in card.sources
-    assert sorted(path.name for path in folder.iterdir()) == ["image_encoder", "limpid.json", "model_index.json", "unet", "vae"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "image_encoder",
+        "limpid.json",
+        "model_index.json",
+        "unet",
+        "vae",
+    ]
     theirs = load_file(official / "unet_ema" / "diffusion_pytorch_model.safetensors")
     ours = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
     assert theirs.keys() == ours.keys() and torch.equal(theirs["conv_in.weight"], ours["conv_in.weight"])
