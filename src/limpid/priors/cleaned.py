@@ -90,7 +90,8 @@ class CleanedPrior:
         placed = cleaner.to(prior.device, prior.dtype).to(memory_format=_LAYOUT)  # type: ignore[call-overload]
         self.cleaning = Cleaning(cleaner=placed.eval().requires_grad_(False), share=share)
         self.prior = prior
-        self.scale, self.latent_channels, self.warnings = prior.scale, prior.latent_channels, prior.warnings
+        self.config, self.warnings = prior.config, prior.warnings
+        self.scale, self.latent_channels = prior.scale, prior.latent_channels
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return self.prior.latent_size(height, width)
