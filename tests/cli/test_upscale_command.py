@@ -46,6 +46,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "seed": 7,
         "strength": 0.5,
         "detail": 0.25,
+        "denoise": 0.5,
         "color": "adain",
         "device": "cpu",
         "runtime": "torch",

@@ -161,7 +161,8 @@ def test_images_have_the_pixels_of_the_command_line(comfy: Comfy, film: Path, tm
     (images,) = comfy.run("LimpidUpscaleImages", images=images_of(film), **EXACT).args
     assert images.shape == (12, 128, 192, 3) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1
-    assert np.array_equal((images * 255).round().byte().numpy(), pixels_of(tmp_path / "out"))
+    # A value half way between two steps may be rounded either way.
+    assert np.abs(images.numpy() * 255.0 - pixels_of(tmp_path / "out")).max() <= 0.5 + 1e-4
 
 
 def test_the_path_of_a_file_does_as_well_and_names_are_in_the_input_folder(
