@@ -7,7 +7,6 @@ the frames as they are, 1 adds the whole of what it would change.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from limpid.bounded import check_fields, cut, json_object, parse_json
 from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.method import Direct, DirectFrame
-from limpid.priors.tiny import TinyCondition, TinyPrior
+from limpid.priors.tiny import TinyCondition, TinyPrior, fill, save_weights
 from limpid.types import Prediction, Scene, Step, WeightsError
 
 _MOST_BLOCKS, _MOST_CHANNELS = 64, 1024
@@ -124,10 +123,7 @@ class _CleanedDirect:
 
 def save_cleaner(cleaner: Cleaner, path: Path) -> None:
     """Write weights (float32) with the configuration in the header."""
-    from safetensors.torch import save_file
-
-    state = {name: value.detach().float().contiguous().cpu() for name, value in cleaner.state_dict().items()}
-    save_file(state, path, metadata={"cleaner": json.dumps(asdict(cleaner.config))})
+    save_weights(cleaner, path, "cleaner", asdict(cleaner.config))
 
 
 def read_cleaner_config(path: Path) -> CleanerConfig:
@@ -145,11 +141,6 @@ def read_cleaner_config(path: Path) -> CleanerConfig:
 
 def load_cleaner(path: Path) -> Cleaner:
     """Read a network written by `save_cleaner`. Raises WeightsError."""
-    from safetensors.torch import load_file
-
     cleaner = Cleaner(read_cleaner_config(path))
-    try:
-        cleaner.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit its own header: {cut(' '.join(str(error).split()), 200)}") from error
+    fill(cleaner, path)
     return cleaner

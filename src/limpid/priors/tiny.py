@@ -17,7 +17,7 @@ field of view is exactly one frame a side per shift.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -313,11 +313,25 @@ class TinyPrior:
 def save_tiny(network: TinyNetwork, path: Path, **notes: str | float) -> None:
     """Write weights (float32) with the configuration and the notes in the header, all in one entry: several would
     stand in any order, and equal weights should be equal files."""
+    save_weights(network, path, "config", {**asdict(network.config), **({"notes": notes} if notes else {})})
+
+
+def save_weights(network: nn.Module, path: Path, entry: str, form: Mapping[str, Any]) -> None:
+    """Write the weights of a network of ours, as float32; ``entry`` of the header says of which form it is."""
     from safetensors.torch import save_file
 
     state = {name: value.detach().float().contiguous().cpu() for name, value in network.state_dict().items()}
-    header = {**asdict(network.config), **({"notes": notes} if notes else {})}
-    save_file(state, path, metadata={"config": json.dumps(header)})
+    save_file(state, path, metadata={entry: json.dumps(form)})
+
+
+def fill(network: nn.Module, path: Path) -> None:
+    """Give a network of the form in the header its weights. Raises WeightsError where they do not fit it."""
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit its own header: {cut(' '.join(str(error).split()), 200)}") from error
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -353,13 +367,8 @@ def trained_schedule(path: Path) -> dict[str, float]:
 
 def load_tiny(path: Path) -> TinyNetwork:
     """Read a network written by `save_tiny`."""
-    from safetensors.torch import load_file
-
     network = TinyNetwork(read_tiny_config(path))
-    try:
-        network.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit its own header: {cut(' '.join(str(error).split()), 200)}") from error
+    fill(network, path)
     return network
 
 

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from limpid.methods.tiny_ends import CLEAN_FILE
 from limpid.priors.cleaned import Cleaner, CleanerConfig, load_cleaner, save_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.frequencies import low_part
 from limpid.train.losses.pixels import charbonnier, frame_difference, multi_scale_gradient
-from limpid.train.objectives.tiny_vivid import taught_mixture
+from limpid.train.objectives.tiny_vivid import held_to_truth, taught_mixture
 from limpid.train.stage import Stage, Start
 from limpid.types import SettingsError
 
@@ -95,7 +94,7 @@ class TinyCleaningLearner:
 def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:
     """``b t 3 h w``, of the LR frames' size, not clipped. Raises SettingsError for clips without a teacher."""
     mixed = taught_mixture(batch, objective.teacher_share)
-    held = mixed + low_part(batch.hr.flatten(0, 1) - mixed, objective.truth_sigma_px)
+    held = held_to_truth(mixed, batch.hr.flatten(0, 1), objective.truth_sigma_px)
     return F.avg_pool2d(held, batch.hr.shape[-1] // batch.lr.shape[-1]).reshape(batch.lr.shape)
 
 

@@ -97,7 +97,7 @@ def vivid_target(objective: TinyVivid, batch: ClipBatch) -> Tensor:
     o, truth = objective, batch.hr.flatten(0, 1)
     mixed = taught_mixture(batch, o.teacher_share)
     fine, wanted = fine_part(mixed, o.fine_sigma_px), fine_part(truth, o.fine_sigma_px)
-    target = mixed + low_part(truth - mixed, o.truth_sigma_px) + (fine_gain(o, fine, wanted) - 1) * fine
+    target = held_to_truth(mixed, truth, o.truth_sigma_px) + (fine_gain(o, fine, wanted) - 1) * fine
     return target.reshape(batch.hr.shape)
 
 
@@ -106,6 +106,11 @@ def taught_mixture(batch: ClipBatch, teacher_share: float) -> Tensor:
     if batch.teacher is None:
         raise SettingsError("these clips come without a teacher's frames: limpid train prepare --teacher MODEL")
     return torch.lerp(batch.hr.flatten(0, 1), batch.teacher.flatten(0, 1), teacher_share)
+
+
+def held_to_truth(mixed: Tensor, truth: Tensor, sigma_px: float) -> Tensor:
+    """The mixture with what a Gaussian blur of the truth keeps in place of its own."""
+    return mixed + low_part(truth - mixed, sigma_px)
 
 
 _PLACE_PX = 8.0

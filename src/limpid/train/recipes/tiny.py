@@ -19,9 +19,7 @@ def tiny_denoiser() -> Recipe:
         clips=ClipSpec(frames=5, crop_px=160, degradation="light"),
         steps=6000,
         batch=6,
-        optimizer=Optimizer(
-            rate=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
-        ),
+        optimizer=_optimizer(1e-3),
         average=0.999,
         source="ours",
     )
@@ -53,9 +51,7 @@ def tiny_vivid() -> Recipe:
         clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", teacher=True),
         steps=12_000,
         batch=3,
-        optimizer=Optimizer(
-            rate=3.5e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
-        ),
+        optimizer=_optimizer(3.5e-4),
         average=0.999,
         source="ours",
     )
@@ -96,9 +92,7 @@ def tiny_clean() -> Recipe:
         clips=ClipSpec(frames=6, crop_px=192, degradation="worn", teacher=True),
         steps=6000,
         batch=4,
-        optimizer=Optimizer(
-            rate=1e-3, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
-        ),
+        optimizer=_optimizer(1e-3),
         average=0.999,
         source="ours",
     )
@@ -124,3 +118,9 @@ def small_tiny_clean() -> Recipe:
         average=0.9,
     )
     return Recipe(name="tiny/clean", summary="a still smaller one, for tests", stages=(stage,))
+
+
+def _optimizer(rate: float) -> Optimizer:
+    return Optimizer(
+        rate=rate, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
+    )
