@@ -255,7 +255,8 @@ def _check_end(result: Result, run: land.Command, code: int) -> None:
     result.said += f"[{code}] {run.messages[-400:]}"
     if early and code in (-signal.SIGINT, -signal.SIGTERM, 130, 143):  # before it had its own way to end
         return
-    if code < 0 or code == 70 or "Traceback" in run.messages:
+    in_words = any(line.startswith("limpid: ") for line in run.said)
+    if code < 0 or code == 70 or "Traceback" in run.messages or not in_words:
         result.faults.append(f"it ended with {code}")
 
 
@@ -290,7 +291,7 @@ def _left(place: Field, shared: set[Path], *, own: bool) -> list[str]:
 def _now_left(place: Field, shared: set[Path], own: bool) -> list[str]:
     processes = land.processes_of(place.folder)
     if place.nodes is not None:
-        mine = [words for words in processes.values() if words.startswith("ray::Worker") or "limpid" in words]
+        mine = [words for words in processes.values() if words.startswith(land.ACTOR) or "limpid" in words]
         mine = [words for words in mine if "cluster_nodes.py" not in words]
     else:
         mine = list(processes.values())

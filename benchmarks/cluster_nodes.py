@@ -24,6 +24,8 @@ from typing import Any
 
 STORE_BYTES = 128 << 20
 PATIENCE_S = 120.0
+ACTOR = "ray::Worker"
+"""How the words of a worker of Limpid begin."""
 
 
 def surroundings(folder: Path) -> dict[str, str]:
@@ -81,7 +83,7 @@ def _belongs(place: Path, folder: bytes) -> bool:
 
 def actors(folder: Path) -> list[int]:
     """Workers of Limpid."""
-    return [pid for pid, words in processes_of(folder).items() if words.startswith("ray::Worker")]
+    return list(_beginning(ACTOR, processes_of(folder)))
 
 
 def raylets(folder: Path) -> list[int]:
@@ -99,12 +101,16 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def gone(folder: Path, seconds: float = 30.0) -> dict[int, str]:
-    """What is left of the processes of a folder after that time, at most; empty is good."""
+def gone(folder: Path, seconds: float = 30.0, *, only: str = "") -> dict[int, str]:
+    """What is left after that time, at most, of a folder's processes whose words begin like that; empty is good."""
     until = time.monotonic() + seconds
-    while (left := processes_of(folder)) and time.monotonic() < until:
+    while (left := _beginning(only, processes_of(folder))) and time.monotonic() < until:
         time.sleep(0.2)
     return left
+
+
+def _beginning(words: str, processes: dict[int, str]) -> dict[int, str]:
+    return {pid: each for pid, each in processes.items() if each.startswith(words)}
 
 
 # ------------------------------------------------------------------------------------------------------------ commands

@@ -112,6 +112,7 @@ def test_a_killed_head_goes_on_by_the_same_command(tmp_path: Path, film: Path, a
         assert first.until(is_segment)
         land.kill(first.process.pid)
         first.wait()
+        assert not land.gone(folder, only=land.ACTOR)
         second = land.upscale(folder, *words)
         assert second.wait() == 0, second.messages
         assert second.named("resume")
@@ -137,5 +138,6 @@ def test_a_killed_node(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes
     assert run.until(is_segment)
     land.kill(nodes.raylets[1])
     assert run.wait() == 0, run.messages
+    assert not land.gone(nodes.folder, only=land.ACTOR)
     assert sha256_of(tmp_path / "a.mp4") == alone
     assert committed(run) == list(range(run.named("segment")[0]["of"]))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,6 +84,78 @@ def test_places_are_counted_rarely_and_kept_while_nobody_knows_them(door: Door) 
     door.is_open, clock.now = False, 2 * LOOK_AGAIN_S
     assert crew.wanted() == 3
     assert counted == [0, LOOK_AGAIN_S]
+
+
+@dataclass
+class Books:
+    """A Ray whose book-keeper does what it is told to when it is asked; it is told of the kind of actor as Ray is."""
+
+    answer: Callable[[], Any] = lambda: None
+    kinds: int = 0
+    exceptions: Any = field(
+        default_factory=lambda: SimpleNamespace(RaySystemError=type("A", (Exception,), {}), RpcError=EOFError)
+    )
+
+    def remote(self, **options: Any) -> Callable[[type], Any]:
+        self.kinds += 1
+        actor = SimpleNamespace(remote=lambda slot: self.answer())
+        return lambda kind: SimpleNamespace(options=lambda **more: actor)
+
+    def kill(self, actor: Any) -> None:
+        self.answer()
+
+
+@pytest.fixture
+def never() -> Iterator[Callable[[], None]]:
+    """Waits until the test has ended, as Ray does for a book-keeper that is gone."""
+    end = threading.Event()
+
+    def wait() -> None:
+        end.wait()
+
+    yield wait
+    end.set()
+
+
+def crew_that_waits_for(ray: Books, door: Door) -> RayCrew:
+    """Time passes whenever it is asked for; nobody listens from the fourth second on."""
+    clock = Clock()
+
+    def later() -> float:
+        clock.now += 1
+        door.is_open = clock.now < 4
+        return clock.now
+
+    return RayCrew(ray, lambda: [Place(slot=Slot())], [Pillar("head:6379", 3, clock=later)], clock=clock)
+
+
+def test_who_waits_for_a_book_keeper_that_is_gone_is_told(door: Door, never: Callable[[], None]) -> None:
+    ray = Books()
+    crew = crew_that_waits_for(ray, door)
+    name = crew.hire()
+    ray.answer = never
+    with pytest.raises(ClusterLostError, match="nothing listens at head:6379"):
+        crew.hire()
+    crew.dismiss(name)  # returns
+    counting = crew_that_waits_for(ray, door)
+    counting.places = never  # type: ignore[assignment]
+    with pytest.raises(ClusterLostError, match="nothing listens at head:6379"):
+        counting.wanted()
+
+
+def test_a_cluster_is_told_the_kind_of_actor_once(door: Door) -> None:
+    ray = Books()
+    crew = RayCrew(ray, lambda: [Place(slot=Slot())] * 3)
+    assert [crew.hire() for _ in range(3)] == ["worker 1", "worker 2", "worker 3"]
+    assert ray.kinds == 1
+
+
+def test_a_book_keeper_that_answers_with_an_error_is_lost() -> None:
+    def fail() -> None:
+        raise EOFError("the connection was closed\nand more")
+
+    with pytest.raises(ClusterLostError, match="EOFError: the connection was closed"):
+        RayCrew(Books(fail), lambda: [Place(slot=Slot())]).hire()
 
 
 def test_listens() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from limpid.cluster.actor import Slot, Worker
 from limpid.cluster.crew import Answer, ClusterLostError, WorkerLostError
@@ -18,6 +21,9 @@ _NEVER_RETRY = {"max_restarts": 0, "max_task_retries": 0}
 """What is lost is the head's to decide: it knows what is durable."""
 LOOK_AGAIN_S = 2.0
 """Machines come and go; so often they are counted."""
+_GLANCE_S = 0.2
+"""So often we look after the cluster while it is asked something."""
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +113,24 @@ class RayCrew:
         """Whoever knows the places is not asked for each answer of a worker, and not while it is away."""
         now = self.clock()
         if now - self._known[0] >= LOOK_AGAIN_S and self._stands():
-            self._known = now, self.places()
+            self._known = now, self._asked(self.places)
         return self._known[1]
 
     def _stands(self) -> bool:
         return all(pillar.stands() for pillar in self.pillars)
+
+    def _asked(self, ask: Callable[[], _Found]) -> _Found:
+        """What the cluster's book-keeper says. Raises ClusterLostError where it is away for too long.
+
+        Ray waits for it without end, or ends this process without a word: so somebody else waits while we look.
+        """
+        answer = _elsewhere(ask)
+        while not wait([answer], _GLANCE_S).done:
+            self._stands()
+        try:
+            return answer.result()
+        except (self.ray.exceptions.RaySystemError, self.ray.exceptions.RpcError, ConnectionError) as error:
+            raise ClusterLostError(_short(error)) from error
 
     def hire(self) -> str:
         places = list(self._places())
@@ -120,11 +139,16 @@ class RayCrew:
             if place in free:
                 free.remove(place)
         place = (free or places)[0]
-        make = self.ray.remote(concurrency_groups={"results": 1}, **_NEVER_RETRY)(Worker)
-        actor = make.options(num_cpus=place.num_cpus, num_gpus=place.num_gpus).remote(place.slot)
+        make = self._worker.options(num_cpus=place.num_cpus, num_gpus=place.num_gpus)
+        actor = self._asked(lambda: make.remote(place.slot))
         name = f"worker {next(self._names)}"
         self._actors[name], self._taken[name] = actor, place
         return name
+
+    @cached_property
+    def _worker(self) -> Any:
+        """The kind of actor: one, which is told to the cluster only once."""
+        return self.ray.remote(concurrency_groups={"results": 1}, **_NEVER_RETRY)(Worker)
 
     def call(self, name: str, method: str, *arguments: Any) -> Answer:
         actor = self._actors.get(name)
@@ -154,11 +178,25 @@ class RayCrew:
         self._taken.pop(name, None)
         if actor is not None:
             with contextlib.suppress(Exception):
-                self.ray.kill(actor)
+                self._asked(lambda: self.ray.kill(actor))
 
     def close(self) -> None:
         for name in list(self._actors):
             self.dismiss(name)
+
+
+def _elsewhere(ask: Callable[[], _Found]) -> Future[_Found]:
+    """What is asked in a thread that nobody has to wait for."""
+    answer: Future[_Found] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="limpid-ask", daemon=True).start()
+    return answer
 
 
 def _short(error: BaseException) -> str:
