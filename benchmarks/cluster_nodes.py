@@ -189,12 +189,15 @@ def run_limpid(folder: Path, *words: str) -> tuple[int, str]:
 
 
 class Nodes:
-    """A cluster of so many nodes, each with one processor core, in a process of its own."""
+    """A cluster of so many nodes, each with one processor core, in a process of its own.
 
-    def __init__(self, folder: Path, count: int, cpus: int = 1) -> None:
+    ``unlike``: on all nodes but the first one PyTorch does without the vector instructions of the processor.
+    """
+
+    def __init__(self, folder: Path, count: int, cpus: int = 1, *, unlike: bool = False) -> None:
         self.folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(count), str(cpus)],
+            [sys.executable, __file__, str(count), str(cpus), str(int(unlike))],
             env=surroundings(folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -230,14 +233,15 @@ class Nodes:
             kill(self._process.pid)
 
 
-def serve(count: int, cpus: int) -> None:
+def serve(count: int, cpus: int, unlike: int) -> None:
     """A cluster until standard input ends."""
     from ray.cluster_utils import Cluster
 
     each = {"num_cpus": cpus, "object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args={**each, "include_dashboard": False})
+    others = {**each, "env_vars": {"ATEN_CPU_CAPABILITY": "default"}} if unlike else each
     for _ in range(count - 1):
-        cluster.add_node(**each)
+        cluster.add_node(**others)
 
     def tell() -> None:
         nodes = [cluster.head_node, *cluster.worker_nodes]
@@ -253,4 +257,4 @@ def serve(count: int, cpus: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(*map(int, sys.argv[1:]))

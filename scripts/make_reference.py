@@ -19,12 +19,13 @@ from unittest.mock import patch
 
 import limpid
 from limpid.checkpoints.manifest import ENTRIES
+from limpid.choices import Group
 from limpid.cli.main import COMMANDS, main
 from limpid.cli.parser import HELP_WIDTH
 from limpid.methods import METHODS, SUMMARIES
 from limpid.metrics import METRICS
 from limpid.options.declare import Declared, declared
-from limpid.settings import Group, Settings
+from limpid.settings import Settings
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 HEAD = "<!-- Written by scripts/make_reference.py; do not edit. -->\n\n"

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "limpid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = [
-    {"types", "bounded", "options", "spellings", "choices", "codec_names", "settings", "lazy"},
+    {"types", "bounded", "options", "spellings", "choices", "codec_names", "machine_options", "settings", "lazy"},
     {"durable", "viewer"},
     {"runtimes"},
     {"tiling", "color", "checkpoints", "plan", "presets"},

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limpid.choices import Group
 from limpid.options.declare import declared
-from limpid.settings import Group, Settings, schema
+from limpid.settings import Settings, schema
 from limpid.spellings import parse_preview, parse_time
 from limpid.types import SettingsError
 
@@ -108,6 +109,7 @@ def test_the_journal_key_holds_what_shows_nowhere_else() -> None:
     assert left_out == {
         *("preset_name", "device", "threads", "preview", "detect_cuts", "fps", "scale", "height"),
         *("weights", "caption", "caption_model", "offload", "runtime", "workers", "cluster", "encoder"),
+        *("mixed", "wait_s"),
         "attention_kernel",  # of the machine, like device and runtime
     }
     key = Settings(fps=Fraction(25), crf=20, steps=3).key()

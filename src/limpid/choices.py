@@ -1,7 +1,8 @@
-"""Words that options of a run can be, as types; see `limpid.settings`."""
+"""Words that options of a run can be, as types, and the headings of options; see `limpid.settings`."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 Color = Literal["wavelet", "adain", "none"]
@@ -19,3 +20,17 @@ AttentionName = Literal["none", "sap", "tap", "sap+tap"]
 ImageEmbedding = Literal["zero", "clip"]
 AskedOffload = Literal["auto", "none", "model", "group"]
 AttentionKernel = Literal["auto", "flash", "efficient", "math", "cudnn"]
+
+
+class Group(StrEnum):
+    """Headings of options, in the order in which they are shown."""
+
+    RESULT = "the result"
+    PRIOR = "what large models are told"
+    TIME = "how large models keep frames together"
+    ENCODING = "encoding"
+    READING = "reading the input"
+    MACHINE = "the machine"
+
+
+RESULT, PRIOR, TIME, ENCODING, READING, MACHINE = Group

@@ -1,45 +1,32 @@
 """What a user can choose for one run: `Settings`, one frozen dataclass that checks itself.
 
 It is the only table of options: the command line, the JSON Schema and the refusals come from what is said of each field
-here, see `limpid.options`. Nothing here imports torch or PyAV. Whether a choice fits the method, the machine or the
-input is checked where those are known (`limpid.run.prepare`); here only what is wrong by itself is refused.
+here and of those of the machine in `limpid.machine_options`, see `limpid.options`. Nothing here imports torch or PyAV.
+Whether a choice fits the method, the machine or the input is checked where those are known (`limpid.run.prepare`); here
+only what is wrong by itself is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
 from limpid import choices
+from limpid.choices import ENCODING, PRIOR, READING, RESULT, TIME
 from limpid.codec_names import CODEC_NAMES, ENCODER_NAMES
+from limpid.machine_options import MachineOptions
 from limpid.options.declare import Needs, option
 from limpid.options.schema import schema_of
-from limpid.options.table import Options
-from limpid.spellings import CLUSTER_NAMES, DEVICE_NAMES, WORKER_NAMES, parse_consistency, parse_preview, parse_steps
+from limpid.spellings import parse_consistency, parse_preview, parse_steps
 
 MAX_HEIGHT = 16384
 MAX_NOISE_LEVEL = 350
 """Rows of the noise-level embedding of the SD x4 upscaler that were trained."""
 
 
-class Group(StrEnum):
-    """Headings of options, in the order in which they are shown."""
-
-    RESULT = "the result"
-    PRIOR = "what large models are told"
-    TIME = "how large models keep frames together"
-    ENCODING = "encoding"
-    READING = "reading the input"
-    MACHINE = "the machine"
-
-
-RESULT, PRIOR, TIME, ENCODING, READING, MACHINE = Group
-
-
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(MachineOptions):
     """The options of one run. Everything here can change the result; where files go is said to `limpid.upscale` itself.
 
     Raises:
@@ -99,32 +86,6 @@ class Settings(Options):
     """Share of what tiny's cleaner would change of the frames before the network sees them."""
     color: choices.Color | None = option(
         None, RESULT, "engine", "how colours are held to the input's (default: the method's own way)"
-    )
-    device: str = option(
-        "auto",
-        MACHINE,
-        "always",
-        "auto, cpu, mps, cuda, cuda:N, vulkan or vulkan:N",
-        metavar="NAME",
-        in_key=False,
-        pattern=DEVICE_NAMES,
-    )
-    """"auto" takes cuda, then mps, then cpu; on Vulkan devices only networks in ncnn run."""
-    runtime: choices.Runtime = option(
-        "auto", MACHINE, "engine", "what computes the network (default: the fastest here)", in_key=False
-    )
-    """"auto" looks into the table of measurements that ``limpid doctor`` shows."""
-    dtype: choices.DType = option("auto", MACHINE, "always", "number format of the network")
-    """"auto" takes bfloat16 where the machine is fast at it."""
-    tile_px: int | None = option(
-        None, MACHINE, "engine", "edge of a tile in input pixels (default: from the free memory)", least=16
-    )
-    segment_frames: int | None = option(
-        None, MACHINE, "always", "frames of a segment, the unit kept after a crash", least=1
-    )
-    """None: 2 s or more."""
-    window_frames: int | None = option(
-        None, MACHINE, "engine", "frames seen at once (default: the method's own)", least=1
     )
     weights: str | None = option(
         None, PRIOR, "method", "weights of the method (default: see limpid weights list)", metavar="PATH", in_key=False
@@ -355,37 +316,6 @@ class Settings(Options):
         True, READING, "files", "look for scene cuts, which nothing crosses (default: yes)", in_key=False
     )
     """False takes the input as one shot."""
-    offload: choices.AskedOffload = option(
-        "auto", MACHINE, "engine", "keep only one network, or a few layers, on the device at a time", in_key=False
-    )
-    """"auto" decides by the device's memory."""
-    attention_kernel: choices.AttentionKernel = option(
-        "auto", MACHINE, "engine", "PyTorch's attention kernel", in_key=False
-    )
-    compile: bool = option(False, MACHINE, "engine", "torch.compile the denoiser: a slow start, then faster")
-    workers: str | None = option(
-        None,
-        MACHINE,
-        "files",
-        "spread over workers: auto, a number, or GPUs (cuda:0,cuda:1)",
-        metavar="auto|N|NAMES",
-        in_key=False,
-        pattern=WORKER_NAMES,
-    )
-    """None: this process computes by itself. Needs the extra ``limpid[ray]``."""
-    cluster: str | None = option(
-        None,
-        MACHINE,
-        "files",
-        "a Ray cluster: HOST:PORT, or auto",
-        metavar="ADDRESS",
-        in_key=False,
-        pattern=CLUSTER_NAMES,
-    )
-    threads: int | None = option(
-        None, MACHINE, "always", "processor threads (default: all that may be used)", least=1, most=256, in_key=False
-    )
-    """Threads of computing and of the encoder; of each worker, where there are several."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

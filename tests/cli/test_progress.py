@@ -71,6 +71,11 @@ def test_paths_are_shown_on_one_line() -> None:
     assert shown("bad\udcff") == "bad\\udcff"
 
 
+def test_who_waits_for_workers_is_told_for_how_long() -> None:
+    event = {"event": "waiting", "workers": 4, "s": 25, "most_s": 600}
+    assert sentence(event) == "  waiting for the first of 4 workers: 25 s of 600 s"
+
+
 def test_events_without_words_are_silent() -> None:
     assert sentence({"event": "segment", "index": 0}) is None
     assert sentence({"event": "something new"}) is None

@@ -89,6 +89,7 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "attention_kernel": "math",
         "workers": "2",
         "cluster": "auto",
+        "wait_s": 600,
     }
     options = [part for name, value in values.items() for part in ("--" + name.replace("_", "-"), str(value))]
     ran = cli(
@@ -98,15 +99,16 @@ def test_every_option_arrives(cli: Cli, fake: Any, film: Path) -> None:
         "--no-detect-cuts",
         "--released",
         "--compile",
+        "--mixed",
         "--overwrite",
         "--keep-work",
         "--work-dir",
         "w",
     )
     assert ran.code == 0, ran.err
-    assert fake.calls[0]["settings"] == Settings(**values, detect_cuts=False, released=True, compile=True)
+    assert fake.calls[0]["settings"] == Settings(**values, detect_cuts=False, released=True, compile=True, mixed=True)
     assert fake.calls[0]["overwrite"] and fake.calls[0]["keep_work"] and fake.calls[0]["work_dir"] == "w"
-    assert {f.name for f in fields(Settings)} - set(values) == {"height", "detect_cuts", "released", "compile"}
+    assert {f.name for f in fields(Settings)} - set(values) == {"height", "detect_cuts", "released", "compile", "mixed"}
 
 
 def test_options_may_stand_between_the_names(cli: Cli, fake: Any, film: Path, tmp_path: Path) -> None:

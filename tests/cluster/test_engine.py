@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import crews
@@ -17,7 +18,8 @@ from limpid.cluster import engine
 from limpid.cluster.orders import WorkerCard
 from limpid.cuts.local import Local
 from limpid.durable.files import sha256_of
-from limpid.types import Interrupted, LimpidError, OutputError, ResourceError, WeightsError
+from limpid.run.journal import Journal
+from limpid.types import Interrupted, LimpidError, OutputError, ResourceError, SettingsError, WeightsError
 
 CUT = {"segment_frames": 4, "threads": 1, "dtype": "float32"}
 Start = Callable[..., list[dict[str, Any]]]
@@ -106,7 +108,7 @@ def test_workers_that_are_all_of_other_versions_are_refused(start: Start, tmp_pa
     assert not (tmp_path / "a.mp4").exists()
 
 
-def interrupted(start: Start, tmp_path: Path) -> Path:
+def interrupted(start: Start, tmp_path: Path, **about: Any) -> Path:
     """A run of which one segment is finished; its folder."""
 
     def stop(event: dict[str, Any]) -> None:
@@ -114,7 +116,7 @@ def interrupted(start: Start, tmp_path: Path) -> Path:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        start(on_event=stop)
+        start(on_event=stop, **about)
     (home,) = [path for path in tmp_path.iterdir() if path.name.startswith(".") and path.is_dir()]
     return home
 
@@ -140,6 +142,87 @@ def test_a_change_of_settings_begins_anew_on_any_machine(start: Start, tmp_path:
     events = start(change_card=changed(machine={"model": "card B"}), crf=30)
     assert any("settings.crf" in sentence for sentence in warnings(events))
     assert events[-1]["event"] == "done"
+
+
+CARD_B = {"model": "card B"}
+
+
+def test_unlike_machines_are_let_in_and_the_sidecar_says_which_made_which_shots(start: Start, tmp_path: Path) -> None:
+    """Threads of one process are alike, whatever they say they are: the bytes are those of a run without workers."""
+    change = changed("worker 2", machine=CARD_B, versions={"torch": "1.0+cpu", "numpy": "1.0"})
+    events = start(change_card=change, mixed=True)
+    assert warnings(events) == []
+    record = json.loads((tmp_path / "a.mp4.limpid.json").read_text())
+    assert record["settings"]["mixed"]
+    assert sum(row["frames"] for row in record["kinds"]) == 20
+    assert sorted(shot for row in record["kinds"] for shot in row["shots"]) == [0]
+    upscale(tmp_path / "film.mp4", tmp_path / "b.mp4", **CUT)
+    assert sha256_of(tmp_path / "a.mp4") == sha256_of(tmp_path / "b.mp4")
+    assert "kinds" not in json.loads((tmp_path / "b.mp4.limpid.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (changed("worker 2", versions={"limpid": "0.0.1"}), "limpid (0.0.1, not "),
+        (changed("worker 2", versions={"av": "0.0.1"}), "av (0.0.1, not "),
+        (lambda name, card: replace(card, weights="f" * 64) if name == "worker 2" else card, "weights (ffff"),
+    ],
+    ids=["limpid", "av", "weights"],
+)
+def test_other_versions_and_weights_are_refused_whatever_may_be_mixed(
+    start: Start, change: Change, difference: str
+) -> None:
+    (sentence,) = warnings(start(change_card=change, mixed=True))
+    assert difference in sentence
+    assert "--mixed" not in sentence
+
+
+@pytest.mark.parametrize("option", [{"mixed": True}, {"wait_s": 600}])
+def test_options_on_workers_are_refused_without_any(tmp_path: Path, option: dict[str, Any]) -> None:
+    clip = media.make_video(tmp_path / "film.mp4", width=32, height=24, frames=2)
+    with pytest.raises(SettingsError, match="has no effect without workers; add --workers or --cluster"):
+        upscale(clip, tmp_path / "a.mp4", **option)
+
+
+def test_a_refusal_says_where_mixed_would_help(start: Start) -> None:
+    (sentence,) = warnings(start(change_card=changed("worker 2", machine=CARD_B), count=3))
+    assert sentence.endswith("or say --mixed, which gives it shots of its own")
+
+
+def test_a_run_goes_on_with_mixed_and_not_without_it_afterwards(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of machines like this one, then of others only, which make its shot again."""
+    monkeypatch.setattr("limpid.cluster.mixed.AWAY_S", -1.0)
+    home = interrupted(start, tmp_path)
+    first = Journal.read(home)
+    assert first is not None
+    change = changed(machine=CARD_B, versions={"torch": "1.0"})
+    with pytest.raises(ResourceError, match="or say --mixed"):
+        start(change_card=change)
+    interrupted(start, tmp_path, change_card=change, mixed=True)
+    again = Journal.read(home)
+    assert again is not None
+    assert again.key == first.key
+    assert [facts["machine"]["model"] for facts in again.kinds.values()] == ["card B"]
+    with pytest.raises(ResourceError, match=r"are of unlike machines \(card B.*--mixed, or delete"):
+        start()
+    events = start(change_card=change, mixed=True)
+    assert any(event["event"] == "resume" for event in events)
+    (row,) = json.loads((tmp_path / "a.mp4.limpid.json").read_text())["kinds"]
+    assert (row["machine"]["model"], row["shots"], row["frames"]) == ("card B", [0], 20)
+
+
+def test_nobody_answers_for_as_long_as_was_asked(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(10_000))
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
+    events: list[dict[str, Any]] = []
+    with pytest.raises(ResourceError, match=r"no worker answered within 17 s: 0 were .*--wait-s"):
+        start(count=0, wait_s=17, on_event=events.append)
+    told = [event for event in events if event["event"] == "waiting"]
+    assert [event["most_s"] for event in told] == [17] * len(told)
+    assert len(told) >= 2
 
 
 def test_a_worker_that_cannot_work_at_all_is_told_of(start: Start) -> None:

@@ -5,6 +5,7 @@ Every run is a process of its own, as users start it; see `benchmarks/cluster_ch
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,21 @@ def test_what_segments_hand_on_over_two_nodes(tmp_path: Path, nodes: land.Nodes)
         run = land.upscale(nodes.folder, Path(clip), tmp_path / output, *words, *where)
         assert run.wait() == 0, run.messages
     assert sha256_of(tmp_path / "many.mkv") == sha256_of(tmp_path / "alone.mkv")
+
+
+def test_unlike_nodes_share_a_film_by_its_shots(tmp_path: Path, film: Path) -> None:
+    """Two nodes of which one computes without vector instructions, as on an old processor."""
+    with land.short_folder() as folder:
+        unlike = land.Nodes(folder, 2, unlike=True)
+        run = land.upscale(
+            folder, film, tmp_path / "a.mp4", *CUT, "--dtype=float32", "--cluster", unlike.address, "--mixed"
+        )
+        assert run.wait() == 0, run.messages
+        unlike.close()
+    kinds = json.loads((tmp_path / "a.mp4.limpid.json").read_text())["kinds"]
+    assert sorted(shot for kind in kinds for shot in kind["shots"]) == [0, 1, 2]
+    assert len({kind["machine"]["model"] for kind in kinds}) == len(kinds)
+    assert ("kinds of machines made this" in run.messages) == (len(kinds) > 1)
 
 
 def test_a_killed_actor_on_two_nodes(tmp_path: Path, film: Path, alone: str, nodes: land.Nodes) -> None:

@@ -37,6 +37,8 @@ class SumOfNeighbours:
     """Each frame becomes its number plus the sum of what a halo of 2 shows of its shot: wrong halos are seen."""
 
     before: Callable[[Chunk], None] = lambda chunk: None
+    tint: float = 0.0
+    """Added to each frame: what another kind of machine does."""
     times: Times = field(default_factory=Times)
     warnings: tuple[str, ...] = ()
 
@@ -47,7 +49,7 @@ class SumOfNeighbours:
         out = []
         for i in range(segment.core.start, segment.core.stop):
             near = [j for j in range(i - 2, i + 3) if segment.shot_start <= j < segment.shot_stop]
-            out.append(values[i] + sum(values[j] for j in near))
+            out.append(values[i] + sum(values[j] for j in near) + self.tint)
         chunk.carry_out["sum"] = chunk.carry_in.get("sum", torch.zeros(1)) + sum(out)
         carried = float(chunk.carry_in["sum"]) if "sum" in chunk.carry_in else 0.0
         return (torch.tensor(out) + carried)[:, None, None, None].expand(-1, 3, 2, 3)
@@ -98,7 +100,9 @@ class _FakeFilm:
     def __post_init__(self) -> None:
         self.machine = MACHINE
         self.method = SimpleNamespace(cuts=self.crew.cuts)
-        self.restorer = SumOfNeighbours(before=lambda chunk: self.crew.before(self.name, chunk))
+        self.restorer = SumOfNeighbours(
+            before=lambda chunk: self.crew.before(self.name, chunk), tint=self.crew.tint(self.name)
+        )
 
     def job(self, unit: UnitOrder, spool: Spool, ledger: Journal, teller: Teller) -> RunJob:
         return RunJob(
@@ -155,6 +159,8 @@ class ThreadCrew:
     carries: bool = False
     before: Callable[[str, Chunk], None] = lambda name, chunk: None
     """Called with the name of the worker before each chunk; what it raises the worker raises."""
+    tint: Callable[[str], float] = lambda name: 0.0
+    """What a worker of that name adds to each frame."""
     change_card: Callable[[str, WorkerCard], WorkerCard] = lambda name, card: card
     shuffled: random.Random | None = None
     """Answers are heard in an order of its own, and not always all of them."""

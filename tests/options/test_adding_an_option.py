@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import pytest
 
+from limpid.choices import Group
 from limpid.cli.options import add_settings, given_settings
 from limpid.options.declare import Needs, option
 from limpid.options.schema import schema_of
-from limpid.settings import Group, Settings
+from limpid.settings import Settings
 from limpid.types import SettingsError
 
 
@@ -53,7 +54,7 @@ def test_it_checks_itself_and_goes_through_json() -> None:
     ):
         with pytest.raises(SettingsError, match=words):
             Wider(**bad)
-    with pytest.raises(SettingsError, match=r"'xyz' is not an option; .*, threads, warmth, flavour"):
+    with pytest.raises(SettingsError, match=r"'xyz' is not an option; .*, detect_cuts, warmth, flavour"):
         Wider().replace(xyz=1)
     with pytest.raises(SettingsError, match=r"'warm' is not an option; did you mean warmth\?"):
         Wider().replace(warm=1)

@@ -125,14 +125,16 @@ def test_every_job_is_divided_where_the_owner_says_so(tmp_path: Path, monkeypatc
     asked: list[str | None] = []
     monkeypatch.setattr("limpid.serve.running.check_cluster", asked.append)
     assert not config(tmp_path).divides
-    made = config(tmp_path, workers="2", cluster="head:6379")
+    made = config(tmp_path, workers="2", cluster="head:6379", mixed=True, wait_s=600)
     assert (made.workers, made.cluster, made.divides, asked) == ("2", "head:6379", True, ["head:6379"])
     row: Any = {"settings": '{"crf": 30}', "input": "/a.mp4", "output": "/b.mp4", "overwrite": 0, "kind": "upscale"}
     attendant = Attendant(config=made, database=None, hub=None)  # type: ignore[arg-type]
     words = attendant._command(row, None)
-    assert {"--workers=2", "--cluster=head:6379", "--crf=30", "--json"} <= set(words)
+    assert {"--workers=2", "--cluster=head:6379", "--mixed", "--wait-s=600", "--crf=30", "--json"} <= set(words)
     with pytest.raises(SettingsError, match="workers"):
         config(tmp_path, workers="-1")
+    with pytest.raises(SettingsError, match="mixed has no effect without workers"):
+        config(tmp_path, mixed=True)
     monkeypatch.undo()
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None)
     with pytest.raises(SettingsError, match=r"pip install 'limpid-video\[ray\]'"):

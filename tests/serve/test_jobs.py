@@ -183,7 +183,9 @@ def test_settings_of_a_waiting_job_can_be_changed(client: Client, films: Path) -
     assert client.patch(f"/jobs/{job}", {"settings": {}}).code in ("state", "output")
 
 
-@pytest.mark.parametrize("settings", [{"cluster": "203.0.113.1:6379"}, {"workers": "2"}])
+@pytest.mark.parametrize(
+    "settings", [{"cluster": "203.0.113.1:6379"}, {"workers": "2"}, {"mixed": True}, {"wait_s": 9}]
+)
 def test_a_job_cannot_choose_the_machines_that_compute_it(
     client: Client, films: Path, settings: dict[str, str]
 ) -> None:

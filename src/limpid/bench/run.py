@@ -65,7 +65,7 @@ class Bench:
     frames: int | None = None
     """The first frames of each clip; None: all."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Any] = field(default_factory=dict)
     """``workers`` and ``cluster`` of every method: another start of the same run may say otherwise."""
     not_run: Mapping[str, str] = field(default_factory=dict)
     """Methods that cannot be run here, and why; shown in the report."""

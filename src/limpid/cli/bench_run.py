@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpid.cli.parser import Parser
 from limpid.cli.words import clock_time, shown
+from limpid.machine_options import PLACES
 from limpid.types import SettingsError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def run_parser(action: str, *, usage: str, description: str, required: bool = Tr
     how.add_argument("--device", metavar="NAME", help="as for limpid upscale")
     how.add_argument("--workers", metavar="auto|N|NAMES", help="as for limpid upscale, for the methods that it has")
     how.add_argument("--cluster", metavar="ADDRESS", help="as for limpid upscale")
+    how.add_argument("--mixed", action="store_true", default=None, help="as for limpid upscale")
+    how.add_argument("--wait-s", metavar="N", type=int, help="as for limpid upscale")
     how.add_argument("--incomplete", action="store_true", help="run also when clips or frames of the set are missing")
     how.add_argument("--retry-failed", action="store_true", help="do rows again that failed in an earlier start")
     how.add_argument("--discard", action="store_true", help="keep the numbers only, not the upscaled clips")
@@ -55,14 +58,16 @@ def run_settings(options: argparse.Namespace) -> dict[str, Any]:
     return {**{name: value for name, value in given.items() if value is not None}, **changed}
 
 
-def run_places(options: argparse.Namespace) -> dict[str, str]:
+def run_places(options: argparse.Namespace) -> dict[str, Any]:
     """Which machines compute; the numbers of a run are the same wherever that is. Raises a `LimpidError`."""
-    places = {name: value for name in ("workers", "cluster") if (value := getattr(options, name)) is not None}
+    places = {name: value for name in PLACES if (value := getattr(options, name)) is not None}
     if places:
         from limpid.cluster.reach import check_cluster
         from limpid.settings import Settings
 
-        check_cluster(Settings().replace(**places).cluster)
+        settings = Settings().replace(**places)
+        settings.check_places()
+        check_cluster(settings.cluster)
     return places
 
 

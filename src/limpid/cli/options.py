@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from limpid.bounded import fraction, quoted
+from limpid.choices import Group
 from limpid.options.declare import Declared, declared
 from limpid.presets import LOOKS, load_preset, set_by_preset, with_preset
-from limpid.settings import Group, Settings
+from limpid.settings import Settings
 
 KIND_WORDS = {
     int: "a whole number",

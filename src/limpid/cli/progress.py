@@ -93,6 +93,8 @@ class BarReporter:
                 self.crew = ""
             case "workers" if event["workers"]:
                 self.crew = f"; {crew_text(event['workers'])}"
+            case "waiting":
+                self.progress.update(self.task, says=(sentence(event) or "").strip())
             case "progress":
                 says = counts(event) + self.crew
                 self.progress.update(self.task, completed=event["done"], total=event["total"], says=says)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from limpid.cli.parser import Parser, parse
+from limpid.machine_options import WAIT_S
 from limpid.types import SettingsError
 
 USAGE = "limpid serve [--root DIR]... [options]"
@@ -35,6 +36,8 @@ def make_parser() -> Parser:
     parser.add_argument("--at-once", type=int, metavar="N", help="jobs at the same time (default: one per device)")
     parser.add_argument("--workers", metavar="auto|N|NAMES", help="divide every job, as limpid upscale --workers does")
     parser.add_argument("--cluster", metavar="ADDRESS", help="compute every job on a Ray cluster")
+    parser.add_argument("--mixed", action="store_true", help="let unlike workers in, as limpid upscale --mixed does")
+    parser.add_argument("--wait-s", type=int, default=WAIT_S, metavar="N", help="seconds to wait for the first worker")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     return parser
 
@@ -59,5 +62,7 @@ def command(arguments: list[str]) -> int:
         at_once=options.at_once,
         workers=options.workers,
         cluster=options.cluster,
+        mixed=options.mixed,
+        wait_s=options.wait_s,
     )
     return serve(config, open_browser=not options.no_browser)

@@ -138,6 +138,11 @@ def _range(values: list[float], form: str) -> str:
     return least if least == most else f"{least} to {most}"
 
 
+def _waiting(event: Event) -> str:
+    count = event["workers"]
+    return f"  waiting for the first of {count} worker{'s' * (count != 1)}: {event['s']} s of {event['most_s']} s"
+
+
 def _workers(event: Event) -> str | None:
     workers = event["workers"]
     if not workers:
@@ -176,6 +181,7 @@ SENTENCES: dict[str, Callable[[Event], str | None]] = {
     "rung": _rung,
     "warning": lambda event: f"warning: {one_line(event['message'])}",
     "note": lambda event: f"note: {one_line(event['message'])}",
+    "waiting": _waiting,
     "workers": _workers,
     "times": _times,
     "done": _done,

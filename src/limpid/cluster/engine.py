@@ -15,7 +15,9 @@ from limpid.cluster.actor import Slot
 from limpid.cluster.ahead import Ahead
 from limpid.cluster.crew import Crew
 from limpid.cluster.cutting import UnitMaker
+from limpid.cluster.facts import SAME_VERSIONS
 from limpid.cluster.head import RunHead
+from limpid.cluster.mixed import MixedShots
 from limpid.cluster.orders import FilmOrder
 from limpid.cluster.placement import Board, lines_of, side_by_side
 from limpid.cluster.places import (
@@ -49,10 +51,10 @@ from limpid.run.session import Session
 from limpid.settings import Settings
 from limpid.types import ResourceError
 
-PATIENCE_S = 60
-"""How long nobody may answer before a run gives up; where a cluster grows on demand, see docs/cluster.md."""
 GATHER_S = 5
 """How long others are waited for once the first worker is there."""
+TELL_S = 5.0
+"""While nobody is there, it is said so often that somebody is waited for."""
 LOST_AFTER_S = 20.0
 """How long what knows the workers of a cluster may be away: clusters can start it again."""
 NEVER_BACK_S = 3.0
@@ -66,6 +68,7 @@ def is_elsewhere(settings: Settings) -> bool:
 
 def check_engine(method: Method, settings: Settings) -> None:
     """Raises a `LimpidError` for what cannot be computed, as far as that is known before the input is read."""
+    settings.check_places()
     if is_elsewhere(settings):
         check_cluster(settings.cluster)  # nothing else is known of machines that were not asked yet
     else:
@@ -108,10 +111,19 @@ class Workers:
         crew, each = self._hire(settings, threads)
         self.stack.callback(crew.close)
         facts, like = expected_facts(method, settings, former)
-        self._roster = Roster(crew=crew, settings=settings, threads=each, warn=self.teller.warn, facts=facts, like=like)
+        self._roster = Roster(
+            crew=crew,
+            settings=settings,
+            threads=each,
+            warn=self.teller.warn,
+            facts=facts,
+            like=like,
+            mixed=settings.mixed,
+        )
         self._gather()
         card = self._roster.settle()
-        return Machine(**card.machine)
+        goes_on = former is not None and settings.mixed and goes_on_with(former, method, settings)
+        return Machine(**former_machine(former) if former is not None and goes_on else card.machine)
 
     def _hire(self, settings: Settings, threads: int | None) -> tuple[Crew, int | None]:
         address = cluster_address(settings.cluster)
@@ -145,6 +157,7 @@ class Workers:
     def _gather(self) -> None:
         """Wait for the workers that are expected, for a while."""
         roster, began, first = self.roster, time.monotonic(), None
+        patience_s, told = self.settings.wait_s, began
         while True:
             self.interrupts.check()
             roster.fill()
@@ -156,18 +169,24 @@ class Workers:
                 first = first or now
                 if not roster.coming or now - first > GATHER_S:
                     return
-            elif now - began > PATIENCE_S:
+            elif now - began > patience_s:
                 raise ResourceError(
-                    f"no worker answered within {PATIENCE_S} s: {len(roster.coming)} were asked for; look at "
-                    "limpid cluster status, or ask for fewer --workers"
+                    f"no worker answered within {patience_s} s: {len(roster.coming)} were asked for; look at "
+                    "limpid cluster status, ask for fewer --workers, or wait longer with --wait-s"
                 )
+            elif now - told >= TELL_S:
+                told = now
+                self.teller.tell("waiting", workers=len(roster.coming), s=round(now - began), most_s=patience_s)
 
     def budget(self, machine: Machine, most: int | None) -> Budget:
         return self.roster.budget()
 
     def side_by_side(self, plan: Plan, method: Method) -> str | None:
         lines = lines_of(plan, method.cuts, carries=method.carries)
-        return side_by_side(lines, max(len(self.roster.present), 1))[1]
+        why = side_by_side(lines, max(len(self.roster.present), 1))[1]
+        kinds = len({member.kind for member in self.roster.present})
+        shots = len({segment.shot for segment in plan.segments})
+        return why if kinds < 2 else f"{why}; {kinds} kinds of machines, which have shots of their own: {shots} shots"
 
     def run(self, session: Session, journal: Journal, read: Read, teller: Teller, interrupts: Interrupts) -> None:
         if all(segment.index in journal.finished for segment in journal.plan.segments):
@@ -194,15 +213,26 @@ def expected_facts(method: Method, settings: Settings, former: Journal | None) -
     They have the versions and weights of this machine, which reads and joins. What a former run has finished is only
     of use to workers on the same kind of machine, so others are refused as long as nothing else has changed.
     """
-    facts: dict[str, Any] = {"versions": versions(), "weights": method.weights.digest()}
-    if former is None or not former.finished or not _same_but_for_machine(former, method, settings):
+    here = versions()
+    facts: dict[str, Any] = {"versions": here, "weights": method.weights.digest()}
+    if settings.mixed:
+        facts["versions"] = {name: here[name] for name in SAME_VERSIONS}
+    if settings.mixed or former is None or not goes_on_with(former, method, settings):
         return facts, "this machine"
-    facts["machine"] = {**former.facts["machine"], "threads": former.plan.threads}
+    facts["machine"] = former_machine(former)
     made = f"the one that made the {len(former.finished)} segments that are finished"
     return facts, f"{made}, or delete {former.folder} to begin anew"
 
 
-def _same_but_for_machine(former: Journal, method: Method, settings: Settings) -> bool:
+def former_machine(former: Journal) -> dict[str, Any]:
+    """The machine that the facts of a journal name."""
+    return {**former.facts["machine"], "threads": former.plan.threads}
+
+
+def goes_on_with(former: Journal, method: Method, settings: Settings) -> bool:
+    """Whether a former run has finished something that is of use to this one, if its machine does not matter."""
+    if not former.finished:
+        return False
     then = former.facts
     now = {
         "settings": json.loads(json.dumps(settings.key(), default=str)),
@@ -232,7 +262,8 @@ def _head(
     cuts = session.method.cuts
     return RunHead(
         roster=workers.roster,
-        board=Board(lines, finished=set(journal.finished)),
+        board=(board := Board(lines, finished=set(journal.finished))),
+        mixed=MixedShots(board=board, journal=journal, warn=teller.warn) if session.settings.mixed else None,
         maker=UnitMaker(
             journal=journal,
             lines=lines,
@@ -253,9 +284,12 @@ def _head(
 
 
 def chunks_lie_anywhere(session: Session) -> bool:
-    """Whether frames have the same bytes in any chunk: they go one by one, or numbers are exact enough."""
+    """Whether frames have the same bytes in any chunk: they go one by one, or numbers are exact enough.
+
+    Of unlike machines nothing is known before they come.
+    """
     machine = session.machine
-    exact = machine.dtype == "float32" and machine.runtime == "torch"
+    exact = machine.dtype == "float32" and machine.runtime == "torch" and not session.settings.mixed
     return session.method.cuts.exact and (exact or is_direct(session.method, session.settings))
 
 

@@ -10,6 +10,7 @@ from itertools import count
 from limpid.cluster.ahead import Ahead, Delivery
 from limpid.cluster.crew import WorkerLostError
 from limpid.cluster.cutting import UnitMaker
+from limpid.cluster.mixed import MixedShots
 from limpid.cluster.orders import FilmOrder, Lower, Trouble, Update
 from limpid.cluster.placement import MOST_FAILURES, Board, Unit
 from limpid.cluster.receive import Receiver, WrongPartError
@@ -47,8 +48,8 @@ class RunHead:
     meter: Meter
     interrupts: Interrupts
     times: Times
-    kind_of: Callable[[CrewMember], str] = lambda member: ""
-    """The kind of a worker's machine where shots are kept to one kind, else nothing."""
+    mixed: MixedShots | None = None
+    """Keeps shots to one kind of machine each, where workers may be unlike."""
     log: WorkLog = field(default_factory=WorkLog)
     """What each worker did."""
     _units: dict[str, list[tuple[int, Unit]]] = field(default_factory=dict)
@@ -69,6 +70,8 @@ class RunHead:
             self.roster.fill()
             self.roster.check_deserted()
             self.times.side_by_side = max(self.times.side_by_side, len(self.roster.present))
+            if self.mixed is not None:
+                self.mixed.look(self.roster.present)
             for member in self.roster.present:
                 self._employ(member)
             self._listen()
@@ -101,13 +104,24 @@ class RunHead:
         if not member.opened:
             self.roster.crew.call(member.name, "open", self.film)
             member.opened = True
+            if self.mixed is not None:
+                self.mixed.welcome(member)
             self.log.opened(member.name, member.card.node if member.card else member.name)
         workers = len(self.roster.present)
         while self.board.wants(member.name, workers):
-            unit = self.board.take(member.name, workers, self.kind_of(member))
+            unit = self._next_unit(member, workers)
             if unit is None:
                 return
             self._order(member, unit)
+
+    def _next_unit(self, member: CrewMember, workers: int) -> Unit | None:
+        if self.mixed is None:
+            return self.board.take(member.name, workers)
+        unit = self.board.take(member.name, workers, member.kind)
+        if unit is None and not self.board.units(member.name):
+            self._committed -= self.mixed.take_over(member.kind)
+            unit = self.board.take(member.name, workers, member.kind)
+        return unit
 
     def _order(self, member: CrewMember, unit: Unit) -> None:
         number, crew = next(self._numbers), self.roster.crew
@@ -132,10 +146,11 @@ class RunHead:
         """What a worker says; the parts that it sends are kept, and whole segments wait to be committed together."""
         try:
             update: Update = member.call.result()
+            kind = self.mixed.in_journal(member) if self.mixed is not None else None
             with self.times.measure("commit"):
                 for part in update.parts:
                     self._makers[part.index] = member.name
-                    self.receiver.take(part)
+                    self.receiver.take(part, kind)
         except (WorkerLostError, WrongPartError) as error:
             return error
         return update

@@ -8,8 +8,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from limpid.durable.files import digest_of
 from limpid.plan.memory import Budget
 from limpid.plan.segments import Plan, Rung
 from limpid.run.journal import Finished, differences
@@ -50,16 +52,27 @@ class WorkerCard:
         """What must be the same for the same bytes."""
         return {"machine": dict(self.machine), "versions": dict(self.versions), "weights": self.weights}
 
+    @cached_property
+    def kind(self) -> str:
+        """Hash of the facts: equal for machines that give the same bytes."""
+        return digest_of(self.facts)
+
+    def differs_in(self, facts: Mapping[str, Any]) -> list[str]:
+        """Names of the facts in which this worker is not as these say, ``versions.torch`` for instance."""
+        return [name for name in differences(facts, self.facts) if _at(facts, name) != {}]
+
     def unlike(self, facts: Mapping[str, Any]) -> list[str]:
-        """Names of the facts in which this worker differs from those that are named, with both values."""
+        """`differs_in` for people, with both values."""
+        return [
+            f"{name.split('.', 1)[-1]} ({_at(self.facts, name)}, not {_at(facts, name)})"
+            for name in self.differs_in(facts)
+        ]
 
-        def at(values: Mapping[str, Any], name: str) -> Any:
-            for part in name.split(".", 1):
-                values = values.get(part, {})
-            return values
 
-        found = [name for name in differences(facts, self.facts) if at(facts, name) != {}]
-        return [f"{name.split('.', 1)[-1]} ({at(self.facts, name)}, not {at(facts, name)})" for name in found]
+def _at(facts: Mapping[str, Any], name: str) -> Any:
+    for part in name.split(".", 1):
+        facts = facts.get(part, {})
+    return facts
 
 
 @dataclass(frozen=True, kw_only=True)

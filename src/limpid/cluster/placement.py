@@ -89,12 +89,17 @@ class Board:
     _out: dict[str, list[Unit]] = field(default_factory=dict)
     _owner: dict[int, str] = field(default_factory=dict)
     _kinds: dict[int, str] = field(default_factory=dict)
+    """Shot -> kind of the machines that make it, where kinds are told apart."""
     _failures: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._left = [[s for s in line.segments if s.index not in self.finished] for line in self.lines]
         self.num_left = sum(map(len, self._left))
         """Segments that nobody is at."""
+        self._lines_of: dict[int, list[int]] = {}
+        """Shot -> numbers of its lines."""
+        for number in range(len(self.lines)):
+            self._lines_of.setdefault(self._shot(number), []).append(number)
         self._order = sorted(range(len(self.lines)), key=self._rank)
         self._first = 0
         """Before this place of the order nothing is left."""
@@ -114,13 +119,30 @@ class Board:
 
     def shot_kinds(self) -> dict[int, str]:
         """Shot -> kind of the machines that make it."""
-        return {self.lines[number].segments[0].shot: kind for number, kind in self._kinds.items()}
+        return dict(self._kinds)
 
     def set_kind(self, shot: int, kind: str) -> None:
-        """A former run has made a part of this shot on machines of that kind."""
-        for number, line in enumerate(self.lines):
-            if line.segments[0].shot == shot:
-                self._kinds[number] = kind
+        """A part of this shot was made on machines of that kind, which have the rest of it, too."""
+        self._kinds[shot] = kind
+
+    def shots_kept_from(self, kind: str) -> dict[int, str]:
+        """Shots of which something is left that machines of this kind may not make -> the kind that may."""
+        shots = (self._shot(number) for number in self._open_lines())
+        return {shot: own for shot in shots if (own := self._kinds.get(shot, kind)) != kind}
+
+    def begin_again(self, shot: int) -> list[int]:
+        """Any kind of machine may make a shot, from its beginning: numbers of the segments that must be made again.
+
+        Nobody may be at it.
+        """
+        self._kinds.pop(shot, None)
+        again: list[int] = []
+        for number in self._lines_of[shot]:
+            made = tuple(s for s in self.lines[number].segments if s.index in self.finished)
+            self._give_back(Unit(line=number, segments=made))
+            again += [s.index for s in made]
+        self.finished.difference_update(again)
+        return again
 
     def wants(self, worker: str, workers: int) -> bool:
         """Whether a worker should have one more unit: the next one is sent while one is made, until they become few.
@@ -154,14 +176,13 @@ class Board:
         unit = Unit(line=number, segments=tuple(run))
         self._out.setdefault(worker, []).append(unit)
         if kind:
-            self._claim(number, kind)
+            self.set_kind(self._shot(number), kind)
         if line.in_order:
             self._owner[number] = worker
         return unit
 
-    def _claim(self, number: int, kind: str) -> None:
-        """A kind belongs to the whole shot, which may be several lines."""
-        self.set_kind(self.lines[number].segments[0].shot, kind)
+    def _shot(self, number: int) -> int:
+        return self.lines[number].segments[0].shot
 
     def _fair(self, workers: int) -> int:
         """Large units at first, small ones at the end, so that all workers end at about the same time."""
@@ -181,7 +202,7 @@ class Board:
         return any(unit.line == number for units in self._out.values() for unit in units)
 
     def _may(self, worker: str, number: int, kind: str) -> bool:
-        if kind and self._kinds.get(number, kind) != kind:
+        if kind and self._kinds.get(self._shot(number), kind) != kind:
             return False
         free = self._owner.get(number, worker) == worker and not self._returns(number)
         return free or not self.lines[number].in_order
@@ -204,6 +225,12 @@ class Board:
         for unit in self._out.pop(worker, []):
             self._give_back(unit)
         self._owner = {line: owner for line, owner in self._owner.items() if owner != worker}
+        self._kinds = {shot: kind for shot, kind in self._kinds.items() if self._is_begun(shot)}
+
+    def _is_begun(self, shot: int) -> bool:
+        """Whether something of a shot is durable, or somebody is at it."""
+        mine = self._lines_of[shot]
+        return any(self._returns(n) or any(s.index in self.finished for s in self.lines[n].segments) for n in mine)
 
     def _give_back(self, unit: Unit) -> None:
         if unit.segments:

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from limpid.bounded import quoted
@@ -36,8 +36,8 @@ class Receiver:
     """All of it is there, and was compared."""
     _syncing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(SYNCED_AT_ONCE))
 
-    def take(self, part: SentPart) -> None:
-        """Keep a part; a segment that is whole with it waits for `commit`.
+    def take(self, part: SentPart, kind: str | None = None) -> None:
+        """Keep a part; a segment that is whole with it waits for `commit`. ``kind``: of the machine, for the journal.
 
         Parts of a segment that is there already are dropped. Raises WrongPartError for what cannot be, OutputError
         when the disk is full.
@@ -48,7 +48,7 @@ class Receiver:
             self._write(part)
             if part.done is not None:
                 self._check_whole(part.done)
-                self._whole[part.index] = part.done
+                self._whole[part.index] = replace(part.done, kind=kind)
 
     def commit(self) -> list[Finished]:
         """Make all whole segments durable: together, because a disk takes about as long for many as for one."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from limpid.cluster.crew import Answer, Crew, WorkerLostError
+from limpid.cluster.facts import is_same_everywhere
 from limpid.cluster.orders import Update, WorkerCard
-from limpid.durable.files import digest_of
 from limpid.plan.memory import USABLE_PART, Budget
 from limpid.settings import Settings
 from limpid.types import LimpidError, ResourceError
@@ -37,7 +37,7 @@ class CrewMember:
 
     @property
     def kind(self) -> str:
-        return digest_of(self.card.facts) if self.card else ""
+        return self.card.kind if self.card else ""
 
 
 @dataclass
@@ -52,6 +52,8 @@ class Roster:
     """What workers must be like, as far as that is known: more of it once the first ones were asked."""
     like: str = "the others"
     """Whose facts these are, in words."""
+    mixed: bool = False
+    """Whether unlike machines are let in, as far as the facts go."""
     warn: Callable[[str], None] = lambda sentence: None
     clock: Callable[[], float] = time.monotonic
     members: dict[str, CrewMember] = field(default_factory=dict)
@@ -88,7 +90,8 @@ class Roster:
         assert member.card is not None
         if self.facts is None or not (unlike := member.card.unlike(self.facts)):
             return
-        self.refuse(member, refusal(member.card, unlike, self.like))
+        may_mix = not any(is_same_everywhere(name) for name in member.card.differs_in(self.facts))
+        self.refuse(member, refusal(member.card, unlike, self.like, may_mix=may_mix))
 
     def refuse(self, member: CrewMember, sentence: str, error: Exception | None = None) -> None:
         """Do without a worker and without another in its place. Raises where nobody else is there or comes."""
@@ -122,13 +125,14 @@ class Roster:
         self.crew.dismiss(name)
 
     def settle(self) -> WorkerCard:
-        """Decide what workers must be like: as most of those who are there. Others are refused."""
+        """The card of most of those who are there. Unless workers may be unlike, others are refused from now on."""
         counts = Counter(member.kind for member in self.present)
         kind = counts.most_common(1)[0][0]
         card = next(member.card for member in self.present if member.kind == kind and member.card)
-        self.facts, self.like = card.facts, "the others"
-        for member in self.present:
-            self._check(member)
+        if not self.mixed:
+            self.facts, self.like = card.facts, "the others"
+            for member in self.present:
+                self._check(member)
         return card
 
     def budget(self) -> Budget:
@@ -155,9 +159,9 @@ def share_of(card: WorkerCard, workers: int) -> Budget:
     return replace(budget, host=min(budget.host, usable))
 
 
-def refusal(card: WorkerCard, unlike: list[str], like: str) -> str:
-    """Why a worker is not used."""
+def refusal(card: WorkerCard, unlike: list[str], like: str, *, may_mix: bool) -> str:
+    """Why a worker is not used. ``may_mix``: whether ``--mixed`` would let it in."""
     return (
         f"the worker on {card.node} is not used, because its results could differ: {', '.join(unlike)}; "
-        f"make it like {like}"
+        f"make it like {like}{', or say --mixed, which gives it shots of its own' * may_mix}"
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limpid import __version__
+from limpid.cluster.facts import is_same_everywhere
 from limpid.cluster.ray_import import check_ray
 from limpid.cluster.reach import check_address
 from limpid.cluster.start import running_cluster
@@ -257,6 +258,9 @@ def _outsiders(group: Sequence[tuple[NodeStatus, Mapping[str, str]]]) -> list[st
     for node, values in group:
         names = differences(usual, values)
         said = ", ".join(f"{name} ({values.get(name)}, not {usual.get(name)})" for name in names)
+        but = "" if any(is_same_everywhere(f"versions.{name}") for name in names) else "; with --mixed it would"
         if names:
-            sentences.append(f"{node.name}: it would not be used together with the others, because it differs: {said}")
+            sentences.append(
+                f"{node.name}: it would not be used together with the others, because it differs: {said}{but}"
+            )
     return sentences

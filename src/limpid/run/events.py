@@ -16,6 +16,8 @@ event                 further keys
 ``rung``              ``tile_px chunk_frames window_frames``: memory ran out, the run goes on with these
 ``warning``           ``message``: something about the result or the input that the user should know
 ``note``              ``message``: something that was decided, sizes rounded to even for instance
+``waiting``           ``workers s most_s``: so many workers were asked for, none has answered for ``s`` of ``most_s``
+                      seconds
 ``workers``           ``workers``: of each worker that is there ``name node there frames fps idle``, ``idle`` being the
                       share of its time without work or frames; every few seconds, and at the end also of those gone
 ``times``             ``decode network finish encode wait_for_frames wait_for_encoder transfer commit idle``: seconds

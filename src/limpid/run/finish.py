@@ -12,6 +12,7 @@ from limpid.plan.segments import Plan
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Read
 from limpid.run.journal import Journal, PublishedResult
+from limpid.run.kinds import kinds_made, kinds_text
 from limpid.run.places import Places
 from limpid.run.resume import make_plan_and_estimate
 from limpid.run.session import Session
@@ -60,6 +61,8 @@ def join_segments(session: Session, journal: Journal, teller: Teller, *, resumed
         for note in notes:
             teller.note(note)
         published = PublishedResult.of(part)
+        if len(kinds := _kinds(session, journal)) > 1:
+            teller.note(kinds_text(kinds))
         teller.stage("finish")
         reports.append(_report(session, journal.plan, journal.estimate, teller, resumed=resumed))
         text = _sidecar(session, journal, teller, reports[0], published)
@@ -105,6 +108,11 @@ def finish_former(session: Session, former: Journal | None, teller: Teller) -> R
     return _report(session, plan, {}, teller, resumed=len(plan.segments))
 
 
+def _kinds(session: Session, journal: Journal) -> tuple[dict[str, Any], ...]:
+    """Which kinds of machines made which shots, where they may be unlike."""
+    return kinds_made(journal) if session.settings.mixed else ()
+
+
 def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report, published: PublishedResult) -> str:
     return sidecar_text(
         source=session.places.source,
@@ -118,6 +126,7 @@ def _sidecar(session: Session, journal: Journal, teller: Teller, report: Report,
         warnings=report.warnings,
         run={"key": journal.key, **asdict(published)},
         **({"workers": report.workers} if report.workers else {}),
+        **({"kinds": kinds} if (kinds := _kinds(session, journal)) else {}),
         **session.sidecar_facts(journal.plan),
     )
 

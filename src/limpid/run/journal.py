@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from limpid.bounded import MAX_FIELD, check_fields, json_object, parse_json, quoted, read_regular, whole_number
+from limpid.bounded import MAX_FIELD, check_fields, json_object, parse_json, quoted, read_regular, text, whole_number
 from limpid.durable.files import digest_of, fsync_path, open_own, remove, sha256_of, size_of
 from limpid.plan.segments import Plan, Rung
 
@@ -53,6 +53,8 @@ class Finished:
     sha256: str
     carry: str | None = None
     carry_sha256: str | None = None
+    kind: str | None = None
+    """Kind of machine that made it, see `Journal.kinds`; None: the one that the facts name."""
 
     @classmethod
     def of(cls, index: int, path: Path, frames: int, carry: Path | None) -> Finished:
@@ -79,6 +81,10 @@ class Finished:
             raise ValueError(f"{quoted(self.carry)} is not what segment {self.index} hands on")
         if not all(_SHA256.fullmatch(digest) for digest in (self.sha256, self.carry_sha256 or self.sha256)):
             raise ValueError("a hash is none")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {name: value for name, value in asdict(self).items() if name != "kind" or value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +122,8 @@ class Journal:
     finished: dict[int, Finished] = field(default_factory=dict)
     lowered: list[tuple[int, Rung]] = field(default_factory=list)
     """Since which frame chunks are cut finer, because memory ran out there; in the order in which it did."""
+    kinds: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Kinds of machines that make segments besides the one of the facts: by their hash, what they are."""
     published: PublishedResult | None = None
     _check: str = ""
     """Over all lines so far."""
@@ -125,7 +133,7 @@ class Journal:
 
     @property
     def key(self) -> str:
-        """Bytes are promised to be the same for one key and plan."""
+        """Bytes are promised to be the same for one key and plan, and one `kind_of_shots` where there are several."""
         return digest_of(self.facts)
 
     @classmethod
@@ -168,13 +176,21 @@ class Journal:
         journal = cls(folder=folder, facts=facts, plan=plan, estimate=estimate, _check=check)
         for line in lines[1:]:
             journal._take(line)
+        journal.kind_of_shots()
         return journal
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if "segment" in line:
             done = Finished(**json_object(line["segment"]))
             done.check(self.plan)
+            if done.kind is not None and done.kind not in self.kinds:
+                raise ValueError(f"segment {done.index} is of a machine that is not known")
             self.finished[done.index] = done
+        elif "kind" in line:
+            self.kinds[text(line["kind"])] = json_object(line["facts"], ("machine", "versions"))
+        elif "again" in line:
+            for index in line["again"]:
+                self.finished.pop(whole_number(index, most=MAX_FIELD), None)
         elif "rung" in line:
             frame, rung = whole_number(line["frame"], most=MAX_FIELD), Rung(**json_object(line["rung"]))
             check_rung(rung)
@@ -195,19 +211,43 @@ class Journal:
 
     def add_finished(self, done: Finished) -> Finished:
         """`add_segment` where hashes are known."""
-        self._append({"segment": asdict(done)})
+        self._append({"segment": done.to_dict()})
         self.finished[done.index] = done
         return done
 
     def add_all_finished(self, all_done: Sequence[Finished]) -> None:
         """`add_finished` for several, in their order; all of them are durable afterwards."""
-        self._append(*({"segment": asdict(done)} for done in all_done))
+        self._append(*({"segment": done.to_dict()} for done in all_done))
         self.finished.update({done.index: done for done in all_done})
 
     def add_rung(self, rung: Rung, frame: int) -> None:
         """Say, before it is tried, what chunks are cut by from this frame on, where memory ran out."""
         self._append({"rung": rung.to_dict(), "frame": frame})
         self.lowered.append((frame, rung))
+
+    def add_kind(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Say what another kind of machine is, before anything that it made is added."""
+        if kind not in self.kinds:
+            self._append({"kind": kind, "facts": dict(facts)})
+            self.kinds[kind] = facts
+
+    def make_again(self, indices: Sequence[int]) -> None:
+        """Say that finished segments do not count any more; what is made in their place may differ."""
+        self._append({"again": list(indices)})
+        for index in indices:
+            self.finished.pop(index, None)
+
+    def kind_of_shots(self) -> dict[int, str | None]:
+        """Shot of which something is finished -> kind of the machines that made it, None: the one of the facts.
+
+        Raises ValueError where a shot is of two kinds.
+        """
+        found: dict[int, str | None] = {}
+        for index, done in self.finished.items():
+            shot = self.plan.segments[index].shot
+            if found.setdefault(shot, done.kind) != done.kind:
+                raise ValueError(f"shot {shot} is of two kinds of machines")
+        return found
 
     def add_published(self, published: PublishedResult) -> None:
         """Say that the result is whole and gets its name now. What has these bytes under that name is ours."""

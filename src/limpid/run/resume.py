@@ -14,6 +14,7 @@ from limpid.run.estimate import Estimate
 from limpid.run.events import Meter, Teller
 from limpid.run.feed import Read
 from limpid.run.journal import Journal, PublishedResult, differences
+from limpid.run.kinds import refuse_mixture
 from limpid.run.places import exists
 from limpid.run.session import Session
 from limpid.run.sidecar import peek
@@ -102,6 +103,7 @@ def resume_or_begin(
 ) -> Journal:
     """The journal to go on with: the former one when every fact agrees, otherwise a new one with a new plan."""
     if former is not None and former.key == session.key and _fits(former, session, teller):
+        refuse_mixture(former, mixed=session.settings.mixed)
         drop_damaged(former, teller)
         left = 1 - sum(done.frames for done in former.finished.values()) / len(former.plan.frames)
         session.check_space(Estimate(**former.estimate), teller, left=left)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.bounded import cut, json_object, quoted, read_json, text
+from limpid.machine_options import PLACES
 from limpid.settings import Settings
 from limpid.types import InputError, SettingsError
 
@@ -16,7 +17,7 @@ _FORMAT = 1
 MAX_BYTES = 16 << 20
 _FILES = ("weights", "caption_model")
 """Settings that may name a file or folder."""
-_WHERE = ("workers", "cluster")
+_WHERE = PLACES
 """Where an output was computed; a sidecar may come from anyone, and must not send a film to a cluster of theirs."""
 
 

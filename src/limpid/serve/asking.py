@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limpid.durable.apart import check_apart
+from limpid.machine_options import PLACES
 from limpid.presets import with_preset
 from limpid.run.places import (
     Places,
@@ -32,8 +33,6 @@ from limpid.types import LimpidError
 
 _FILE_SETTINGS = ("weights", "prompts", "caption_model")
 """Settings that can name a file: it must lie inside the roots, too."""
-_PLACE_SETTINGS = ("workers", "cluster")
-"""Settings that say which machines compute: who runs the server decides that, not who asks it."""
 _TEXT_OF_PROMPTS = re.compile(r"\s*\d+\s*:")
 
 
@@ -47,8 +46,8 @@ def settings_of(roots: Roots, given: Mapping[str, Any], preset: str | None) -> S
         settings = Settings.from_dict(with_preset({**given, "preset_look": preset or None}))
     except LimpidError as error:
         raise refused(error, "settings") from None
-    for name in _PLACE_SETTINGS:
-        if getattr(settings, name) is not None:
+    for name in PLACES:  # who runs the server decides that, not who asks it
+        if getattr(settings, name) != getattr(Settings(), name):
             raise Refusal(
                 422, "settings", f"{name}: a job cannot choose the machines that compute it", field="settings"
             )

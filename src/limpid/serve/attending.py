@@ -56,7 +56,7 @@ class Attendant:
 
     def _command(self, row: sqlite3.Row, device: str | None) -> list[str]:
         settings = Settings.from_dict(json.loads(row["settings"]))
-        settings = settings.replace(workers=self.config.workers, cluster=self.config.cluster)
+        settings = settings.replace(**self.config.places)
         if device is not None and settings.device == "auto":
             settings = settings.replace(device=device)
         is_preview = row["kind"] == "preview"

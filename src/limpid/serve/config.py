@@ -7,6 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
+
+from limpid.machine_options import PLACES, WAIT_S
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PORT = 8765
@@ -57,6 +60,10 @@ class ServeConfig:
     """``--workers`` of every job."""
     cluster: str | None = None
     """``--cluster`` of every job."""
+    mixed: bool = False
+    """``--mixed`` of every job."""
+    wait_s: int = WAIT_S
+    """``--wait-s`` of every job."""
     command: tuple[str, ...] = (sys.executable, "-m", "limpid")
     """What runs ``limpid``; tests put something smaller here."""
     advisor: tuple[str, ...] = (sys.executable, "-m", "limpid.serve.advisor")
@@ -68,6 +75,11 @@ class ServeConfig:
     """How long a video in a watch folder must not have grown."""
     grace_s: float = 20.0
     """How long a process may take to stop before it is killed."""
+
+    @property
+    def places(self) -> dict[str, Any]:
+        """The options of every job that say which machines compute it."""
+        return {name: getattr(self, name) for name in PLACES}
 
     @property
     def divides(self) -> bool:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from limpid import __version__
+from limpid.choices import Group
 from limpid.serve.core import core_of
 from limpid.serve.guard import client_address
 from limpid.serve.jobs import counts_by_state, queue_of
@@ -18,7 +19,7 @@ from limpid.serve.models import HealthView, as_component, errors
 from limpid.serve.refusals import Refusal
 from limpid.serve.screen import can_show_folder
 from limpid.serve.tokens import COOKIE
-from limpid.settings import Group, schema
+from limpid.settings import schema
 from limpid.video.names import STILL_SUFFIXES, VIDEO_SUFFIXES
 
 API_VERSION = 1

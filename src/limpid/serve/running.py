@@ -9,16 +9,17 @@ import ssl
 import sys
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import uvicorn
 
 from limpid.cluster.reach import check_cluster
 from limpid.durable.files import output_error
 from limpid.durable.lock import acquire
+from limpid.machine_options import WAIT_S
 from limpid.serve.app import close_streams, make_app
 from limpid.serve.config import ServeConfig, default_state, is_loopback
 from limpid.serve.tokens import LEAST_CHARACTERS, kept_token
@@ -39,9 +40,12 @@ def make_config(
     at_once: int | None = None,
     workers: str | None = None,
     cluster: str | None = None,
+    mixed: bool = False,
+    wait_s: int = WAIT_S,
 ) -> ServeConfig:
     """What the options mean. Raises SettingsError for those that cannot be; makes the state's folder."""
-    _check_workers(workers, cluster)
+    places: dict[str, Any] = {"workers": workers, "cluster": cluster, "mixed": mixed, "wait_s": wait_s}
+    _check_places(places)
     folder = _state_folder(state or default_state())
     if not 0 <= port <= 65535:
         raise SettingsError(f"--port is {port}; it must be 0 or more and at most 65535")
@@ -64,17 +68,16 @@ def make_config(
         certfile=certificate,
         keyfile=key,
         at_once=at_once,
-        workers=workers,
-        cluster=cluster,
+        **places,
     )
 
 
-def _check_workers(workers: str | None, cluster: str | None) -> None:
+def _check_places(places: Mapping[str, Any]) -> None:
     """Raises SettingsError or ResourceError for workers that no job could have."""
-    if workers is None and cluster is None:
-        return
-    Settings().replace(workers=workers, cluster=cluster)
-    check_cluster(cluster)
+    settings = Settings().replace(**places)
+    settings.check_places()
+    if settings.workers is not None or settings.cluster is not None:
+        check_cluster(settings.cluster)
 
 
 def _state_folder(state: Path) -> Path:
