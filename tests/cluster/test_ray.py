@@ -1,6 +1,7 @@
 """Runs on a real Ray: the same bytes on one and two nodes, whoever is killed, and nothing left behind.
 
-Every run is a process of its own, as users start it; see `benchmarks/cluster_chaos.py` for many more.
+Every run is a process of its own, as users start it; see `benchmarks/cluster_chaos.py` and
+`benchmarks/cluster_same_bytes.py` for many more.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import cluster_nodes as land
+import cluster_same_bytes as same
 import media
 import numpy as np
 import pytest
 
-from limpid.convert.convert import convert_weights
-from limpid.convert.random_weights import make_random_weights
 from limpid.durable.files import sha256_of
 
 pytestmark = [
@@ -29,6 +30,17 @@ pytestmark = [
 ]
 
 CUT = ("--segment-frames", "8")
+LARGE = ("upscale-a-video", "dc-vsr")
+"""Of two families of networks; the benchmark has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeRuns:
+    """A film, and what to type for each large method and the hash of what that makes without Ray."""
+
+    film: Path
+    words: dict[str, tuple[str, ...]]
+    truths: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +91,23 @@ def test_one_worker_of_a_running_cluster(tmp_path: Path, film: Path, alone: str,
     assert 0 <= times["outside_network"] < 1
 
 
-def test_what_segments_hand_on_over_two_nodes(tmp_path: Path, nodes: land.Nodes) -> None:
-    """A large method with small random weights, three shots, each with segments in order."""
-    name = "upscale-a-video"
-    official = make_random_weights(name, "tiny", tmp_path / "official")
-    weights = str(convert_weights(name, official, tmp_path / "weights"))
-    clip = media.make_video(
-        tmp_path / "film.mp4", width=16, height=16, frames=22, draw=lambda i: media.shot_picture(i, 16, 16, [9, 16])
-    )
-    words = ("--method", name, "--weights", weights, "--steps", "2", "--segment-frames", "6", "--codec", "ffv1")
-    for output, where in (("alone.mkv", ()), ("many.mkv", ("--cluster", nodes.address))):
-        run = land.upscale(nodes.folder, Path(clip), tmp_path / output, *words, *where)
-        assert run.wait() == 0, run.messages
-    assert sha256_of(tmp_path / "many.mkv") == sha256_of(tmp_path / "alone.mkv")
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> LargeRuns:
+    """What runs of large methods without Ray make."""
+    film = same.make_film(tmp_path_factory.mktemp("large") / "film.mp4")
+    words = {method: same.words_of(method, film.parent) for method in LARGE}
+    with land.short_folder() as folder:
+        return LargeRuns(film=film, words=words, truths=same.truths_of(folder, film, words))
+
+
+@pytest.mark.parametrize("method", LARGE)
+def test_what_segments_hand_on_over_two_nodes(method: str, tmp_path: Path, large: LargeRuns, nodes: land.Nodes) -> None:
+    """A large method with small random weights, two shots, each with its segments in order."""
+    words = (*large.words[method], "--cluster", nodes.address, "--workers", "2")
+    run = land.upscale(nodes.folder, large.film, tmp_path / "many.mkv", *words)
+    assert run.wait() == 0, run.messages
+    assert sha256_of(tmp_path / "many.mkv") == large.truths[method]
+    assert len(committed(run)) >= 4
 
 
 def test_unlike_nodes_share_a_film_by_its_shots(tmp_path: Path, film: Path) -> None:
