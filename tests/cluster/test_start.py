@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from limpid import upscale
-from limpid.cluster import reach, start
+from limpid.cluster import ray_crew, reach, start
+from limpid.cluster.crew import ClusterLostError
 from limpid.types import ResourceError, SettingsError
 
 
@@ -65,3 +68,50 @@ def test_a_cluster_that_lets_nobody_in_is_a_sentence(
     monkeypatch.setattr(start, "import_ray", lambda own: ray)
     with pytest.raises(ResourceError, match=sentence), start.running_cluster("head:6379"):
         pass
+
+
+@pytest.fixture
+def stuck_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A Ray that never starts, and that nobody may end; what it starts with, to be called instead."""
+    end = threading.Event()
+
+    def init(**about: object) -> None:
+        end.wait()
+
+    def shutdown() -> None:
+        raise AssertionError("it would wait for ever")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init, shutdown=shutdown)
+    monkeypatch.setattr(start, "import_ray", lambda own: ray)
+    yield shutdown
+    end.set()
+
+
+def test_a_cluster_that_is_gone_while_it_lets_us_in_is_told(
+    stuck_ray: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_crew, "listens", lambda address, seconds: False)
+    monkeypatch.setattr(start, "_LOST_AFTER_S", -1)
+    ended: list[object] = []
+    monkeypatch.setattr(start.atexit, "unregister", ended.append)
+    with pytest.raises(ClusterLostError, match="nothing listens at head:6379"), start.running_cluster("head:6379"):
+        pass
+    assert ended == [stuck_ray]
+
+
+@pytest.mark.parametrize(
+    "seen", [[{}, {7: True}, {}], [{}, {7: True, 8: True}, {7: True, 8: False}], [{5: False}, {5: False, 7: False}]]
+)
+def test_a_part_of_ray_that_ends_while_it_starts_is_told(
+    seen: list[dict[int, bool]], stuck_ray: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what is there one after the other, alive or not; 5 belongs to a cluster before."""
+    now = iter(seen)
+    monkeypatch.setattr(start, "_parts", lambda: next(now))
+    monkeypatch.setattr(start, "_short_base", lambda: tmp_path)
+    ended: list[object] = []
+    monkeypatch.setattr(start.atexit, "unregister", ended.append)
+    with pytest.raises(ResourceError, match="does not start here: a part of it has ended"), start.own_cluster(1):
+        pass
+    assert ended == [stuck_ray]
+    assert not list(tmp_path.iterdir())

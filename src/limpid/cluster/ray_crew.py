@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -16,13 +14,12 @@ from typing import Any, TypeVar
 
 from limpid.cluster.actor import Slot, Worker
 from limpid.cluster.crew import Answer, ClusterLostError, WorkerLostError
+from limpid.cluster.watched import watched
 
 _NEVER_RETRY = {"max_restarts": 0, "max_task_retries": 0}
 """What is lost is the head's to decide: it knows what is durable."""
 LOOK_AGAIN_S = 2.0
 """Machines come and go; so often they are counted."""
-_GLANCE_S = 0.2
-"""So often we look after the cluster while it is asked something."""
 _Found = TypeVar("_Found")
 
 
@@ -120,15 +117,9 @@ class RayCrew:
         return all(pillar.stands() for pillar in self.pillars)
 
     def _asked(self, ask: Callable[[], _Found]) -> _Found:
-        """What the cluster's book-keeper says. Raises ClusterLostError where it is away for too long.
-
-        Ray waits for it without end, or ends this process without a word: so somebody else waits while we look.
-        """
-        answer = _elsewhere(ask)
-        while not wait([answer], _GLANCE_S).done:
-            self._stands()
+        """What the cluster's book-keeper says. Raises ClusterLostError where it is away for too long."""
         try:
-            return answer.result()
+            return watched(ask, self._stands)
         except (self.ray.exceptions.RaySystemError, self.ray.exceptions.RpcError, ConnectionError) as error:
             raise ClusterLostError(_short(error)) from error
 
@@ -183,20 +174,6 @@ class RayCrew:
     def close(self) -> None:
         for name in list(self._actors):
             self.dismiss(name)
-
-
-def _elsewhere(ask: Callable[[], _Found]) -> Future[_Found]:
-    """What is asked in a thread that nobody has to wait for."""
-    answer: Future[_Found] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(ask())
-        except Exception as error:  # noqa: BLE001 - told to whoever waits
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="limpid-ask", daemon=True).start()
-    return answer
 
 
 def _short(error: BaseException) -> str:

@@ -32,16 +32,22 @@ def check_cluster(cluster: str | None) -> None:
         check_address(address)
 
 
+def place_of(address: str) -> tuple[str, int] | None:
+    """Host and port of an address; None for forms that only Ray understands."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdigit() and int(port) < 1 << 16 else None
+
+
 def check_address(address: str) -> None:
     """Raises ResourceError unless what listens at ``HOST:PORT`` speaks as Ray does, all within `LET_IN_S`.
 
     Other forms, ``auto`` for instance, are left to Ray, which looks on this machine for what they stand for.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not (host and port.isdigit() and int(port) < 1 << 16):
+    place = place_of(address)
+    if place is None:
         return
     try:
-        trouble = _greet(host.strip("[]"), int(port))
+        trouble = _greet(*place)
     except TimeoutError:
         trouble = f"it says nothing within {LET_IN_S:.0f} s"
     except ssl.SSLError as error:

@@ -6,21 +6,28 @@ to anyone, and dies with this process, however that ends.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from limpid.bounded import quoted
+from limpid.cluster.crew import ClusterLostError
 from limpid.cluster.folders import make_folder
 from limpid.cluster.guard import GUARD_MARK, guard
+from limpid.cluster.ray_crew import Pillar
 from limpid.cluster.ray_import import import_ray
-from limpid.cluster.reach import NO_ANSWER
+from limpid.cluster.reach import NO_ANSWER, place_of
+from limpid.cluster.watched import watched
 from limpid.durable.files import discard
 from limpid.types import ResourceError
 
@@ -28,6 +35,7 @@ STORE_BYTES = 192 << 20
 """Memory of an own cluster's object store: the frames and segments that are on their way, with room to spare."""
 _LOST_AFTER_S = 20
 _PREFIX = "limpid-ray-"
+_NEEDED = {"gcs_server", "raylet"}
 
 
 @dataclass(frozen=True)
@@ -53,17 +61,22 @@ def own_cluster(num_cpus: int) -> Iterator[Connection]:
         yield Connection(ray, None)
         return
     folder, lock = make_folder(_short_base(), _PREFIX)
-    watch = guard(folder)
+    watch, end, ended = guard(folder), ray.shutdown, threading.Event()
     try:
         with _marked(folder):
-            _start(ray, folder, num_cpus)
+            try:
+                _start(ray, folder, num_cpus, ended)
+            except _StuckError:
+                end = partial(_never_end, ray)
+                raise
         yield Connection(ray, folder)
     finally:
         with _without_signals():
-            ray.shutdown()
+            end()
             discard(folder)
             watch.close()
             lock.close()
+            ended.set()
 
 
 @contextlib.contextmanager
@@ -76,24 +89,58 @@ def _marked(folder: Path) -> Iterator[None]:
         del os.environ[GUARD_MARK]
 
 
-def _start(ray: Any, folder: Path, num_cpus: int) -> None:
+class _StuckError(ResourceError):
+    """Ray waits for a part of itself that has ended."""
+
+
+def _start(ray: Any, folder: Path, num_cpus: int, ended: threading.Event) -> None:
+    begin = partial(
+        ray.init,
+        address="local",
+        num_cpus=num_cpus,
+        num_gpus=0,  # a worker is told which one it has
+        include_dashboard=False,
+        object_store_memory=STORE_BYTES,
+        log_to_driver=False,
+        configure_logging=False,
+        logging_level="ERROR",
+        namespace="limpid",
+        _temp_dir=str(folder),
+        _system_config={"gcs_rpc_server_reconnect_timeout_s": _LOST_AFTER_S},
+    )
     try:
         with _without_signals():
-            ray.init(
-                address="local",
-                num_cpus=num_cpus,
-                num_gpus=0,  # a worker is told which one it has
-                include_dashboard=False,
-                object_store_memory=STORE_BYTES,
-                log_to_driver=False,
-                configure_logging=False,
-                logging_level="ERROR",
-                namespace="limpid",
-                _temp_dir=str(folder),
-                _system_config={"gcs_rpc_server_reconnect_timeout_s": _LOST_AFTER_S},
-            )
+            watched(begin, _Parts().look, stay=ended)
+    except _StuckError:
+        raise
     except Exception as error:  # whatever Ray raises where it does not start
         raise ResourceError(f"Ray does not start on this machine: {_first_line(error)}") from error
+
+
+@dataclass
+class _Parts:
+    """Processes of Ray that this one starts, of those that it waits for while it starts."""
+
+    former: set[int] = field(default_factory=lambda: set(_parts()))
+    """Processes of a cluster before."""
+    seen: set[int] = field(default_factory=set)
+
+    def look(self) -> None:
+        """Raises _StuckError where one has ended."""
+        now = {pid: alive for pid, alive in _parts().items() if pid not in self.former}
+        if self.seen - now.keys() or not all(now.values()):
+            raise _StuckError("Ray does not start here: a part of it has ended; the same command tries again")
+        self.seen |= now.keys()
+
+
+def _parts() -> dict[int, bool]:
+    """Those processes, and whether each is alive."""
+    found = {}
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.name() in _NEEDED:
+                found[child.pid] = child.status() != psutil.STATUS_ZOMBIE
+    return found
 
 
 @contextlib.contextmanager
@@ -103,15 +150,20 @@ def running_cluster(address: str) -> Iterator[Connection]:
     if ray.is_initialized():  # by whoever called us, who also ends it
         yield Connection(ray, None)
         return
+    begin = partial(
+        ray.init,
+        address=address,
+        namespace="limpid",
+        log_to_driver=False,
+        configure_logging=False,
+        logging_level="ERROR",
+    )
     try:
         with _without_signals():
-            ray.init(
-                address=address,
-                namespace="limpid",
-                log_to_driver=False,
-                configure_logging=False,
-                logging_level="ERROR",
-            )
+            watched(begin, _looks_after(address))
+    except ClusterLostError:
+        _never_end(ray)
+        raise
     except Exception as error:
         raise ResourceError(_why_not(address, error)) from error
     try:
@@ -119,6 +171,18 @@ def running_cluster(address: str) -> Iterator[Connection]:
     finally:
         with _without_signals():
             ray.shutdown()
+
+
+def _looks_after(address: str) -> Callable[[], object]:
+    """Raises ClusterLostError where nothing listens there any more; knows nothing of ``auto`` and the like."""
+    if place_of(address) is None:
+        return lambda: None
+    return Pillar(address.removeprefix("ray://"), _LOST_AFTER_S).stands
+
+
+def _never_end(ray: Any) -> None:
+    """Not even at the end of this process: who ends Ray waits for whoever is stuck while it starts."""
+    atexit.unregister(ray.shutdown)
 
 
 def _why_not(address: str, error: BaseException) -> str:
