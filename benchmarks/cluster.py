@@ -1,13 +1,12 @@
-"""What workers cost and bring: speed with one and two, what a head can keep busy, and memory against length.
+"""What workers cost and bring: speed with one and two, and what a head can keep busy.
 
     python benchmarks/cluster.py speed             # on two quiet processor cores
     python benchmarks/cluster.py scale             # 64 workers that sleep, in threads; 1,000 shots
     python benchmarks/cluster.py commits           # the same without sleep: what the head does in a minute
-    python benchmarks/cluster.py length            # memory of head and object store for ten times the film
 
 `scale` and `commits` drive the head of a run with workers in threads of this process, because 64 processes with PyTorch
 do not fit on a small machine; all else, the frames' way included, is that of a run. Each ends with exit code 1 when it
-misses its bar.
+misses its bar. Memory against length: `benchmarks/cluster_length.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from memory import make_clip
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
 
-SPEEDUP_BAR, OVERHEAD_BAR, BUSY_BAR, COMMITS_BAR, GROWTH_BAR = 1.85, 1.05, 0.95, 10_000, 1.05
+SPEEDUP_BAR, OVERHEAD_BAR, BUSY_BAR, COMMITS_BAR = 1.85, 1.05, 0.95, 10_000
 
 # --------------------------------------------------------------------------------------------------------------- speed
 
@@ -213,56 +212,6 @@ def commits(options: argparse.Namespace) -> bool:
     return rate >= COMMITS_BAR
 
 
-# -------------------------------------------------------------------------------------------------------------- length
-
-MEASURED = """
-import json, os, resource, sys, threading, time
-from pathlib import Path
-import limpid
-
-store = 0
-
-def told(path, name):
-    line = next(line for line in path.read_text().splitlines() if line.startswith(name + ":"))
-    return line.split()[1]
-
-def watch():  # shared memory that the node has touched: never given back, so its largest use
-    global store
-    while True:
-        time.sleep(0.2)
-        for path in Path("/proc").glob("[0-9]*/status"):
-            try:
-                if told(path, "Name") == "raylet" and int(told(path, "PPid")) == os.getpid():
-                    store = max(store, int(told(path, "RssShmem")) * 1024)
-            except (OSError, StopIteration):
-                continue
-
-threading.Thread(target=watch, daemon=True).start()
-limpid.upscale(sys.argv[1], sys.argv[2], workers="1", threads=1, segment_frames=10)
-print(json.dumps({"store": store, "head": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
-"""
-
-
-def measured(folder: Path, frames: int) -> dict[str, int]:
-    clip = folder / f"{frames}.mkv"
-    make_clip(clip, frames, 160, 90)
-    command = [sys.executable, "-c", MEASURED, str(clip), str(folder / "out.mkv")]
-    done = subprocess.run(command, env=land.surroundings(folder), stdout=subprocess.PIPE, text=True, check=True)
-    (folder / "out.mkv").unlink()
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    mib = {name: round(found[name] / 2**20, 1) for name in ("head", "store")}
-    print(f"{frames:6d} frames: head {mib['head']} MiB, object store {mib['store']} MiB", flush=True)
-    return found
-
-
-def length(options: argparse.Namespace) -> bool:
-    with land.short_folder() as folder:
-        short, long = (measured(folder, options.frames * times) for times in (1, 10))
-    growth = {name: long[name] / short[name] for name in ("head", "store")}
-    print(", ".join(f"{name} {value:.3f}x" for name, value in growth.items()), "for ten times the length")
-    return max(growth.values()) <= GROWTH_BAR
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(required=True)
@@ -270,7 +219,6 @@ def main() -> None:
         ("speed", speed, {"frames": 480, "turns": 2, "segment-frames": 16}),
         ("scale", scale, {"shots": 1000, "segments": 4, "workers": 64}),
         ("commits", commits, {"shots": 1000, "segments": 4, "workers": 8}),
-        ("length", length, {"frames": 300}),
     ):
         kind = kinds.add_parser(name)
         kind.set_defaults(work=work)

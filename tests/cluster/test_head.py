@@ -13,8 +13,10 @@ import pytest
 import torch
 from heads import FRAMES, alone, hashes, read, run_head
 
-from limpid.cluster.orders import WorkerCard
-from limpid.cluster.roster import Roster
+from limpid.cluster.head import RunHead
+from limpid.cluster.orders import Update, WorkerCard
+from limpid.cluster.placement import Unit
+from limpid.cluster.roster import CrewMember, Roster
 from limpid.cuts.base import Cuts
 from limpid.cuts.blended import Blended
 from limpid.cuts.local import Local
@@ -66,6 +68,18 @@ def test_nothing_is_computed_twice(tmp_path: Path, free: bool, monkeypatch: pyte
     journal = run_head(tmp_path / "many", crew, free=free, length=5 if free else 6, chunk=8 if free else 4)
     assert len(journal.plan.segments) > 12
     assert sorted(made) == list(range(FRAMES))
+
+
+def test_a_worker_has_half_made_its_unit_when_it_says_so(tmp_path: Path) -> None:
+    segments = heads.make_journal(tmp_path).plan.segments[:2]
+    head = RunHead.__new__(RunHead)
+    head._units = {"a": [(7, Unit(line=0, segments=segments))]}
+    member = CrewMember(name="a", call=None, since=0.0)  # type: ignore[arg-type]
+    said = {(7, 6): False, (7, 7): True, (6, 14): False, (None, 0): False}
+    for (unit, frames), half in said.items():
+        member.said = Update(unit=unit, frames=frames)
+        assert head._is_half_made(member) == half
+    assert not head._is_half_made(replace(member, name="b"))
 
 
 @pytest.mark.parametrize(("cuts", "carries"), CUTS, ids=["local", "blended", "carrying"])

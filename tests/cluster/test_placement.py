@@ -64,6 +64,31 @@ def test_units_are_large_at_first_and_small_at_the_end() -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_workers_that_are_equally_fast_get_the_same_and_end_together() -> None:
+    """Half of what is left in a unit for each, then half of the rest, down to units that are worth their halo."""
+    board = Board(lines_of(plan_of([(0, 300)]), Local(reach_frames=2), carries=False, free_cuts=True), least_frames=25)
+    sizes = []
+    while (unit := board.take("ab"[len(sizes) % 2], 2)) is not None:
+        sizes.append(len(unit.segments))
+    assert sizes == [8, 8, 4, 4, 3, 3]
+
+
+def test_a_single_worker_has_nobody_to_balance_with() -> None:
+    lines = lines_of(plan_of([(0, 300)]), Local(reach_frames=2), carries=False, free_cuts=True)
+    board, sizes = Board(lines, most_segments=12), []
+    while (unit := board.take("a", 1)) is not None:
+        sizes.append(len(unit.segments))
+    assert sizes == [12, 12, 6]
+
+
+def test_the_next_unit_is_sent_when_half_of_one_is_made() -> None:
+    board = Board(lines_of(plan_of([(0, 300)]), Local(reach_frames=2), carries=False, free_cuts=True))
+    assert board.wants("a", 2, half_made=False), "without a unit there is no half"
+    assert board.take("a", 2) is not None
+    assert not board.wants("a", 2, half_made=False)
+    assert board.wants("a", 2, half_made=True)
+
+
 def test_units_meet_where_chunks_do_if_there_is_such_a_place_near_by() -> None:
     """Chunks begin at 0, 10, 18, 26 and so on, segments at 0, 6, 12: together at 18, 42, 66, every fourth segment."""
     plan, cuts = plan_of([(0, 300)], length=6), Local(reach_frames=2)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from limpid.cluster.facts import SAME_VERSIONS
 from limpid.cluster.head import RunHead
 from limpid.cluster.mixed import MixedShots
 from limpid.cluster.orders import FilmOrder
-from limpid.cluster.placement import Board, lines_of, side_by_side
+from limpid.cluster.placement import MOST_SEGMENTS, Board, Line, lines_of, side_by_side
 from limpid.cluster.places import (
     CPU_GROUP,
     AskedWorkers,
@@ -53,6 +53,9 @@ from limpid.types import ResourceError
 
 GATHER_S = 5
 """How long others are waited for once the first worker is there."""
+WORTH_HALOS = 10
+"""The least length of a unit of a local method, in halos. Both its halos together take about as long as one halo of
+frames that are computed whole, so that a tenth is lost at most."""
 TELL_S = 5.0
 """While nobody is there, it is said so often that somebody is waited for."""
 LOST_AFTER_S = 20.0
@@ -262,7 +265,7 @@ def _head(
     cuts = session.method.cuts
     return RunHead(
         roster=workers.roster,
-        board=(board := Board(lines, finished=set(journal.finished))),
+        board=(board := board_of(journal, lines)),
         mixed=MixedShots(board=board, journal=journal, warn=teller.warn) if session.settings.mixed else None,
         maker=UnitMaker(
             journal=journal,
@@ -280,6 +283,20 @@ def _head(
         interrupts=interrupts,
         times=session.restorer.times,
         log=workers.log,
+    )
+
+
+def board_of(journal: Journal, lines: Sequence[Line]) -> Board:
+    """What is left of a plan. Units of local methods are as long as a chunk, and hardly shorter than `WORTH_HALOS`."""
+    plan, finished = journal.plan, set(journal.finished)
+    if not plan.local:
+        return Board(lines, finished=finished)
+    in_chunk = plan.rung.chunk_frames // len(plan.segments[0].core)
+    return Board(
+        lines,
+        finished=finished,
+        most_segments=max(MOST_SEGMENTS, in_chunk),
+        least_frames=WORTH_HALOS * plan.halo_frames,
     )
 
 

@@ -108,11 +108,17 @@ class RunHead:
                 self.mixed.welcome(member)
             self.log.opened(member.name, member.card.node if member.card else member.name)
         workers = len(self.roster.present)
-        while self.board.wants(member.name, workers):
+        while self.board.wants(member.name, workers, half_made=self._is_half_made(member)):
             unit = self._next_unit(member, workers)
             if unit is None:
                 return
             self._order(member, unit)
+
+    def _is_half_made(self, member: CrewMember) -> bool:
+        """Whether a worker says that it has made half of the first unit that it was ordered."""
+        number, unit = next(iter(self._units.get(member.name, ())), (None, None))
+        made = member.said.frames if member.said.unit == number else 0
+        return unit is not None and 2 * made >= sum(len(segment.core) for segment in unit.segments)
 
     def _next_unit(self, member: CrewMember, workers: int) -> Unit | None:
         if self.mixed is None:

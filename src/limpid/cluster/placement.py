@@ -86,6 +86,10 @@ class Board:
     finished: set[int] = field(default_factory=set)
     """Numbers of segments that are durable."""
     most_segments: int = MOST_SEGMENTS
+    least_frames: int = 1
+    """Units that are shorter than this are not worth the frames around them that are computed for them."""
+    _batch: tuple[int, int] = (0, 0)
+    """How many more units are of one length, and that length: see `_fair`."""
     _out: dict[str, list[Unit]] = field(default_factory=dict)
     _owner: dict[int, str] = field(default_factory=dict)
     _kinds: dict[int, str] = field(default_factory=dict)
@@ -144,18 +148,19 @@ class Board:
         self.finished.difference_update(again)
         return again
 
-    def wants(self, worker: str, workers: int) -> bool:
+    def wants(self, worker: str, workers: int, *, half_made: bool = True) -> bool:
         """Whether a worker should have one more unit: the next one is sent while one is made, until they become few.
 
         What depends on another segment is not sent ahead, and a line is not put off for another one: only who makes
-        the end of a line is given the beginning of the next.
+        the end of a line is given the beginning of the next. ``half_made``: whether the worker says that of its unit;
+        before, it is too early to know whether it is the one that should have the next.
         """
         units = self._out.get(worker, ())
         if len(units) != 1:
             return not units
         number = units[0].line
         if not self.lines[number].in_order:
-            return self.num_left >= 2 * workers
+            return half_made and self.num_left >= workers
         return not self._left[number] and sum(1 for _ in itertools.islice(self._open_lines(), workers)) == workers
 
     def take(self, worker: str, workers: int, kind: str = "") -> Unit | None:
@@ -168,7 +173,8 @@ class Board:
         if number is None:
             return None
         line, left = self.lines[number], self._left[number]
-        count = self.most_segments if line.in_order else self._fair(workers)
+        least = math.ceil(self.least_frames / len(left[0].core))
+        count = self.most_segments if line.in_order else max(self._fair(workers), least)
         run = _following(left, count if line.in_order else 2 * count)
         run = run if line.in_order else _up_to_joint(run, count, line.joints)
         del left[: len(run)]
@@ -185,8 +191,18 @@ class Board:
         return self.lines[number].segments[0].shot
 
     def _fair(self, workers: int) -> int:
-        """Large units at first, small ones at the end, so that all workers end at about the same time."""
-        return max(1, min(self.most_segments, math.ceil(self.num_left / (2 * max(workers, 1)))))
+        """Large units at first, small ones at the end, so that all workers end at about the same time.
+
+        Half of what is left is cut into a unit for each worker, then half of the rest (Flynn Hummel, Schonberg and
+        Flynn 1992, "Factoring"): workers that are equally fast get the same and end together.
+        """
+        if workers <= 1:
+            return self.most_segments
+        left, length = self._batch
+        if left == 0:
+            left, length = workers, max(1, min(self.most_segments, math.ceil(self.num_left / (2 * workers))))
+        self._batch = left - 1, length
+        return length
 
     def _choose(self, worker: str, kind: str) -> int | None:
         mine = [n for n, owner in self._owner.items() if owner == worker and self._left[n] and not self._returns(n)]

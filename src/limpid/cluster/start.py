@@ -34,6 +34,13 @@ from limpid.types import ResourceError
 STORE_BYTES = 192 << 20
 """Memory of an own cluster's object store: the frames and segments that are on their way, with room to spare."""
 _LOST_AFTER_S = 20
+_QUIET = {
+    "enable_metrics_collection": False,
+    "task_events_report_interval_ms": 0,
+    "event_stats": False,
+    "raylet_report_resources_period_milliseconds": 1000,
+}
+"""What Ray measures of itself takes a part of a core; nobody looks at it in a cluster that ends with the command."""
 _PREFIX = "limpid-ray-"
 _NEEDED = {"gcs_server", "raylet"}
 
@@ -106,7 +113,7 @@ def _start(ray: Any, folder: Path, num_cpus: int, ended: threading.Event) -> Non
         logging_level="ERROR",
         namespace="limpid",
         _temp_dir=str(folder),
-        _system_config={"gcs_rpc_server_reconnect_timeout_s": _LOST_AFTER_S},
+        _system_config={"gcs_rpc_server_reconnect_timeout_s": _LOST_AFTER_S, **_QUIET},
     )
     try:
         with _without_signals():
