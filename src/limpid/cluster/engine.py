@@ -287,14 +287,13 @@ def _head(
 
 
 def board_of(journal: Journal, lines: Sequence[Line]) -> Board:
-    """What is left of a plan. Units of local methods are as long as a chunk, and hardly shorter than `WORTH_HALOS`."""
-    plan, finished = journal.plan, set(journal.finished)
-    if not plan.local:
-        return Board(lines, finished=finished)
+    """What is left of a plan. Where segments share chunks, units are as long as one, and hardly shorter than
+    `WORTH_HALOS`; where they share none, a unit is a segment, or the next ones of a shot."""
+    plan = journal.plan
     in_chunk = plan.rung.chunk_frames // len(plan.segments[0].core)
     return Board(
         lines,
-        finished=finished,
+        finished=set(journal.finished),
         most_segments=max(MOST_SEGMENTS, in_chunk),
         least_frames=WORTH_HALOS * plan.halo_frames,
     )
