@@ -91,7 +91,7 @@ def test_a_cluster_that_is_gone_while_it_lets_us_in_is_told(
     stuck_ray: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_crew, "listens", lambda address, seconds: False)
-    monkeypatch.setattr(start, "_LOST_AFTER_S", -1)
+    monkeypatch.setattr(start, "_NOT_IN_AFTER_S", -1)
     ended: list[object] = []
     monkeypatch.setattr(start.atexit, "unregister", ended.append)
     with pytest.raises(ClusterLostError, match="nothing listens at head:6379"), start.running_cluster("head:6379"):

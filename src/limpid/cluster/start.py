@@ -41,6 +41,8 @@ _QUIET = {
     "raylet_report_resources_period_milliseconds": 1000,
 }
 """What Ray measures of itself takes a part of a core; nobody looks at it in a cluster that ends with the command."""
+_NOT_IN_AFTER_S = 3.0
+"""How long nobody may listen while a cluster lets us in: nothing is lost yet, and Ray may end us without a word."""
 _PREFIX = "limpid-ray-"
 _NEEDED = {"gcs_server", "raylet"}
 
@@ -184,7 +186,7 @@ def _looks_after(address: str) -> Callable[[], object]:
     """Raises ClusterLostError where nothing listens there any more; knows nothing of ``auto`` and the like."""
     if place_of(address) is None:
         return lambda: None
-    return Pillar(address.removeprefix("ray://"), _LOST_AFTER_S).stands
+    return Pillar(address.removeprefix("ray://"), _NOT_IN_AFTER_S).stands
 
 
 def _never_end(ray: Any) -> None:
