@@ -3,7 +3,7 @@
     python benchmarks/sheets.py CLIPS OUT [--clip NAME:FRAME:TOP:LEFT ...] [--models DIR] [--blind] [--quality 85]
 
 Each clip gives OUT/NAME.jpg: bicubic, animevideov3 (if its files are at hand), and `tiny` at detail 0, the
-default, detail 1, and denoise 1; TOP and LEFT of the crop are in pixels of the result.
+default, detail 1, and denoise 0; TOP and LEFT of the crop are in pixels of the result.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def real_row(lr: np.ndarray, models: Path | None) -> Row:
         ("detail 0", {"detail": 0.0}),
         ("default", {}),
         ("detail 1", {"detail": 1.0}),
-        ("denoise 1", {"denoise": 1.0}),
+        ("denoise 0", {"denoise": 0.0}),
     )
     for name, how in ways:
         row[name] = list(limpid.restore(iter(lr), fps=25, **how))[SHOWN]

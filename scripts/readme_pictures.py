@@ -3,7 +3,7 @@
     python scripts/readme_pictures.py CLIPS docs/images [--weights FILE]
 
 CLIPS is a folder with the clips named below. Three are sharp and are degraded first, as `benchmarks/quality.py` does;
-two are taken as they are, the strongly compressed one with denoise 1.
+two are taken as they are, one of them strongly compressed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Part:
     top: int
     sharp: bool
     """Whether the clip is sharp, and is degraded first."""
-    denoise: float = 0.0
 
 
 PARTS = (
@@ -43,7 +42,7 @@ PARTS = (
     Part("bunny", "hr_bigbuckbunny_1280x720.mp4", 60, 250, 30, True),
     Part("film", "hr_tearsofsteel_long_800x332.webm", 700, 60, 60, True),
     Part("telescope", "lr_nasa_320x180.mp4", 40, 560, 60, False),
-    Part("park", "ladder_seeking_384x288_375k.mp4", 16, 760, 330, False, denoise=1.0),
+    Part("park", "ladder_seeking_384x288_375k.mp4", 16, 760, 330, False),
 )
 
 
@@ -58,7 +57,7 @@ def lr_frames(folder: Path, part: Part) -> np.ndarray:
 
 def picture(lr: np.ndarray, part: Part, weights: str | None) -> np.ndarray:
     """Both halves side by side, with a white line between."""
-    options = {"denoise": part.denoise} if weights is None else {"weights": weights}
+    options = {} if weights is None else {"weights": weights}
     restored = list(limpid.restore(iter(lr), fps=25, **options))[SHOWN]
     size = (restored.shape[1], restored.shape[0])
     plain = cv2.resize(lr[SHOWN], size, interpolation=cv2.INTER_CUBIC)

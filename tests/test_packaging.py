@@ -53,7 +53,7 @@ def test_the_wheel_has_weights_and_types_and_nothing_else(wheel: zipfile.ZipFile
 
 
 def test_the_weights_are_small(wheel: zipfile.ZipFile) -> None:
-    for name in ("tiny", "tiny_vivid", "tiny_clean"):
+    for name in ("tiny", "tiny_vivid", "tiny_clean", "tiny_vivid_clean"):
         assert wheel.getinfo(f"limpid/weights/{name}.safetensors").file_size <= 8_000_000
     assert Path(str(wheel.filename)).stat().st_size <= 16_000_000
 

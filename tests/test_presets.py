@@ -84,8 +84,8 @@ def test_presets_by_content_are_plain_values_that_differ_from_the_defaults(name:
 
 def test_what_is_said_besides_wins_even_when_it_is_the_default(tmp_path: Path) -> None:
     changes = with_preset({"preset_look": "old-tape", "deinterlace": "auto"})
-    assert changes == {"detail": 0.25, "denoise": 0.5, "deinterlace": "auto", "preset_name": "old-tape"}
-    assert set_by_preset(Settings(**changes)) == {"detail": 0.25, "denoise": 0.5}
+    assert changes == {"detail": 0.25, "deinterlace": "auto", "preset_name": "old-tape"}
+    assert set_by_preset(Settings(**changes)) == {"detail": 0.25}
     assert with_preset({"crf": 3}) == {"crf": 3}
 
 

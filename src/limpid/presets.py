@@ -66,8 +66,8 @@ LOOKS = {
         ),
         Preset(
             name="old-tape",
-            description="tapes as they were captured: all frames are two fields, and noise is taken away",
-            settings={"detail": 0.25, "denoise": 0.5, "deinterlace": "on"},
+            description="tapes as they were captured: all frames are two fields, and detail would be noise",
+            settings={"detail": 0.25, "deinterlace": "on"},
         ),
         Preset(
             name="screen",

@@ -79,7 +79,7 @@ class Settings(MachineOptions):
         None,
         RESULT,
         "method",
-        "1 takes blocks and noise of strong compression away (default: the method's own)",
+        "1 takes blocks and noise away, 0 leaves them (default: the method's own)",
         least=0,
         most=1,
     )

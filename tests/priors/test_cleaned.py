@@ -12,7 +12,15 @@ import torch
 import limpid
 from limpid.methods import TINY_WEIGHTS
 from limpid.methods.tiny import tiny
-from limpid.priors.cleaned import CleanedPrior, Cleaner, CleanerConfig, Cleaning, load_cleaner, save_cleaner
+from limpid.priors.cleaned import (
+    CleanedPrior,
+    Cleaner,
+    CleanerConfig,
+    Cleaning,
+    changes_in_torch,
+    load_cleaner,
+    save_cleaner,
+)
 from limpid.priors.tiny import load_tiny
 from limpid.priors.tiny_ncnn import placed_tiny
 from limpid.types import Placement, WeightsError
@@ -31,37 +39,42 @@ def random_frames(count: int, height: int, width: int) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
+def cleaned(cleaner: Cleaner, lr: torch.Tensor, share: float = 1.0) -> torch.Tensor:
+    return torch.stack(list(Cleaning(changes=changes_in_torch(cleaner), share=share)(lr)))
+
+
 def test_share_is_how_far_frames_are_moved(cleaner: Cleaner) -> None:
     lr = 0.3 + 0.4 * random_frames(2, 12, 10)
     change = cleaner(lr)
     for share in (0.0, 0.4, 1.0):
-        assert torch.allclose(Cleaning(cleaner=cleaner, share=share)(lr), (lr + share * change).clamp(0, 1), atol=1e-6)
+        assert torch.allclose(cleaned(cleaner, lr, share), (lr + share * change).clamp(0, 1), atol=1e-6)
 
 
 def test_one_frame_by_itself_has_the_bits_it_has_among_others(cleaner: Cleaner) -> None:
-    cleaning, lr = Cleaning(cleaner=cleaner, share=1.0), random_frames(3, 20, 24)
-    assert all(torch.equal(cleaning(frame), among) for frame, among in zip(lr, cleaning(lr), strict=True))
+    lr = random_frames(3, 20, 24)
+    among = cleaned(cleaner, lr)
+    assert all(torch.equal(cleaned(cleaner, lr[n : n + 1])[0], among[n]) for n in range(3))
 
 
 def test_nothing_depends_on_pixels_beyond_the_radius(cleaner: Cleaner) -> None:
-    cleaning, r = Cleaning(cleaner=cleaner, share=1.0), CONFIG.radius_px
+    r = CONFIG.radius_px
     lr = random_frames(1, 2 * r + 1, 2 * r + 1)
     for far, reached in ((r, True), (r + 1, False)):
         canvas = torch.nn.functional.pad(lr, (1, 1, 1, 1))
         other = canvas.clone()
         other[..., r + 1 - far, r + 1] += 0.5
-        same = torch.equal(cleaning(canvas)[..., r + 1, r + 1], cleaning(other)[..., r + 1, r + 1])
+        same = torch.equal(cleaned(cleaner, canvas)[..., r + 1, r + 1], cleaned(cleaner, other)[..., r + 1, r + 1])
         assert same is not reached
 
 
 def test_both_ways_to_pixels_see_the_cleaned_frames(cleaner: Cleaner) -> None:
     plain = placed_tiny(load_tiny(TINY_WEIGHTS), CPU)
-    prior, lr = CleanedPrior(plain, cleaner, 0.7), random_frames(2, 16, 20)
-    cleaned = prior.cleaning(lr)
-    assert not torch.equal(cleaned, lr)
-    assert torch.equal(prior.condition(lr).lr, plain.condition(cleaned).lr)
+    cleaning, lr = Cleaning(changes=changes_in_torch(cleaner), share=0.7), random_frames(2, 16, 20)
+    prior, clean = CleanedPrior(plain, cleaning), cleaned(cleaner, lr, 0.7)
+    assert not torch.equal(clean, lr)
+    assert torch.equal(prior.condition(lr).lr, plain.condition(clean).lr)
     step = tiny().make_schedule(1)[0]
-    ours, wanted = prior.direct(step)(iter(lr)), plain.direct(step)(iter(cleaned))
+    ours, wanted = prior.direct(step)(iter(lr)), plain.direct(step)(iter(clean))
     for mine, other in zip(ours, wanted, strict=True):
         assert torch.equal(mine.picture(None), other.picture(None))
 

@@ -60,7 +60,7 @@ def tiny(
     """
     path, names = weights_file(weights), _names(consistency)
     ends, config, trained = find_ends(path, detail, denoise), read_tiny_config(path), trained_schedule(path)
-    cleaner = None if ends.cleaner is None else read_cleaner_config(ends.cleaner)
+    cleaner = None if ends.cleaner is None else read_cleaner_config(ends.cleaner.first)
     return Method(
         name="tiny",
         summary=SUMMARIES["tiny"],
@@ -101,11 +101,12 @@ def _cuts(config: TinyConfig, names: frozenset[str], cleaner: CleanerConfig | No
 
 
 def _cost(config: TinyConfig, names: frozenset[str], cleaner: CleanerConfig | None) -> Cost:
-    more = cleaner.work_bytes_per_px if cleaner else 0
+    """A cleaner is through with a frame before the network has it, and knows one at a time: what counts is the larger
+    of both where frames go one by one; elsewhere what it returns, the change and the cleaned frames."""
     return Cost(
         latent_bytes_per_px=4 * config.latent_channels // config.patch_px**2,
-        work_bytes_per_px=256 + more,
-        direct_bytes_per_px=0 if names else 1024 + more,
+        work_bytes_per_px=256 + (2 * 12 if cleaner else 0),
+        direct_bytes_per_px=0 if names else max(1024, cleaner.work_bytes_per_px if cleaner else 0),
     )
 
 

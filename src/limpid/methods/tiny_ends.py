@@ -1,81 +1,114 @@
-"""The files of tiny: two ends of equal shape, between which `detail` chooses, and a cleaner for `denoise`."""
+"""The files of tiny: two ends of equal shape, between which `detail` chooses, each with a cleaner for `denoise`."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
+
+import torch
 
 from limpid.method import Prior
-from limpid.priors.cleaned import CleanedPrior, load_cleaner
-from limpid.priors.tiny import load_between, load_tiny
+from limpid.priors.cleaned import CleanedPrior, Cleaner, Cleaning, load_cleaner
+from limpid.priors.cleaned_ncnn import placed_cleaner
+from limpid.priors.tiny import TinyNetwork, load_tiny
 from limpid.priors.tiny_ncnn import placed_tiny
 from limpid.types import Placement, SettingsError, WeightsError
 
 TINY_FILE = "tiny.safetensors"
 VIVID_FILE = "tiny_vivid.safetensors"
 CLEAN_FILE = "tiny_clean.safetensors"
-"""Where they lie beside `TINY_FILE`, `detail` leads to the first, and `denoise` is the share of the second."""
-TINY_DETAIL = 0.68
+VIVID_CLEAN_FILE = "tiny_vivid_clean.safetensors"
+"""Where they lie beside `TINY_FILE`, `detail` leads to the second, and `denoise` is the share of a cleaner before it:
+the third, or the fourth before the vivid end."""
+TINY_DETAIL = 0.55
 """Where people look best at it (docs/tiny-look.md); 0 is the least error, 1 the most detail."""
-TINY_DENOISE = 0.0
-"""Clean footage loses texture by it."""
+TINY_DENOISE = 1.0
+"""As the ends were trained. Less leaves more of the damage, and of the detail that the cleaner brings."""
+
+_Network = TypeVar("_Network", TinyNetwork, Cleaner)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Between:
+    """A file, or a place on the line from it to a second of equal shape."""
+
+    first: Path
+    second: Path | None = None
+    share: float = 0.0
+
+    def load(self, load: Callable[[Path], _Network]) -> _Network:
+        """The network whose weights lie there; exact at the ends. Raises `WeightsError` for networks of two shapes."""
+        if self.second is None or self.share == 0:
+            return load(self.first)
+        if self.share == 1:
+            return load(self.second)
+        network, other = load(self.first), load(self.second)
+        if network.config != other.config:
+            raise WeightsError(
+                f"{self.first} and {self.second} are networks of different shapes: nothing lies between them"
+            )
+        with torch.no_grad():
+            for here, there in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+                here.lerp_(there, self.share)
+        return network
+
+    def hashes(self) -> list[str]:
+        """Hashes of what is read, and how it is mixed; at the ends that of the file, as if there were no other."""
+        if self.second is None or self.share == 0:
+            return [_sha256(self.first)]
+        if self.share == 1:
+            return [_sha256(self.second)]
+        return [_sha256(self.first), _sha256(self.second), repr(self.share)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ends:
-    """The weights that run: one file, or a place on the line to a second; and how much a cleaner before them does."""
+    """The weights that run: those of the network, and of the cleaner before it with how much it does."""
 
-    faithful: Path
-    vivid: Path | None = None
-    clean: Path | None = None
-    detail: float = 0.0
+    network: Between
+    clean: Between | None = None
     denoise: float = 0.0
 
     @property
     def chosen(self) -> dict[str, float]:
         """What of it can be chosen, for the sidecar."""
-        there = {"detail": (self.vivid, self.detail), "denoise": (self.clean, self.denoise)}
-        return {name: value for name, (path, value) in there.items() if path is not None}
+        detail = {} if self.network.second is None else {"detail": self.network.share}
+        return detail if self.clean is None else {**detail, "denoise": self.denoise}
 
     @property
-    def cleaner(self) -> Path | None:
-        """The cleaner's file, where it does anything."""
+    def cleaner(self) -> Between | None:
+        """The cleaner, where it does anything."""
         return self.clean if self.denoise > 0 else None
 
     def load(self, placement: Placement) -> Prior:
         """Raises `WeightsError` for files that do not fit each other."""
-        if self.vivid is None:
-            network = load_tiny(self.faithful)
-        else:
-            network = load_between(self.faithful, self.vivid, self.detail)
-        prior = placed_tiny(network, placement)
-        return prior if self.cleaner is None else CleanedPrior(prior, load_cleaner(self.cleaner), self.denoise)
+        prior = placed_tiny(self.network.load(load_tiny), placement)
+        if self.cleaner is None:
+            return prior
+        changes = placed_cleaner(self.cleaner.load(load_cleaner), placement)
+        return CleanedPrior(prior, Cleaning(changes=changes, share=self.denoise))
 
     def digest(self) -> str:
-        """Hash of what runs: at the ends of detail that of the file, as if there were no other."""
-        if self.vivid is None or self.detail == 0:
-            parts = [_sha256(self.faithful)]
-        elif self.detail == 1:
-            parts = [_sha256(self.vivid)]
-        else:
-            parts = [_sha256(self.faithful), _sha256(self.vivid), repr(self.detail)]
+        """Hash of what runs; of a file alone where no other has a part in it."""
+        parts = self.network.hashes()
         if self.cleaner is not None:
-            parts.append(f"{_sha256(self.cleaner)} {self.denoise!r}")
+            parts.append(" ".join([*self.cleaner.hashes(), repr(self.denoise)]))
         return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def find_ends(path: Path, detail: float | None, denoise: float | None) -> Ends:
     """Raises SettingsError where something was chosen, and its end is not beside ``path``."""
-    vivid, clean = (_beside(path, name) for name in (VIVID_FILE, CLEAN_FILE))
+    vivid, clean, vivid_clean = (_beside(path, name) for name in (VIVID_FILE, CLEAN_FILE, VIVID_CLEAN_FILE))
     _refuse_without(path, VIVID_FILE if vivid is None else None, detail=detail)
     _refuse_without(path, CLEAN_FILE if clean is None else None, denoise=denoise)
+    share = 0.0 if vivid is None else TINY_DETAIL if detail is None else float(detail)
     return Ends(
-        faithful=path,
-        vivid=vivid,
-        clean=clean,
-        detail=0.0 if vivid is None else TINY_DETAIL if detail is None else float(detail),
+        network=Between(first=path, second=vivid, share=share),
+        clean=None if clean is None else Between(first=clean, second=vivid_clean if vivid else None, share=share),
         denoise=0.0 if clean is None else TINY_DENOISE if denoise is None else float(denoise),
     )
 

@@ -7,7 +7,8 @@ the frames as they are, 1 adds the whole of what it would change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,31 +65,44 @@ class Cleaner(nn.Module):
         return out
 
 
+Changes = Callable[[Iterator[Tensor]], Iterator[Tensor]]
+"""Frames ``3 h w`` in [0, 1] -> what a cleaner would add to each; a frame has the same bits whatever comes with it."""
+
+
+def changes_in_torch(cleaner: Cleaner) -> Changes:
+    """One by one: how many come at once must not change the bits, nor the memory."""
+    placed = cleaner.to(memory_format=_LAYOUT).eval().requires_grad_(False)  # type: ignore[call-overload]
+    like = placed.enter.weight
+    return lambda frames: (placed(frame[None].to(like).contiguous(memory_format=_LAYOUT))[0] for frame in frames)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cleaning:
     """A cleaner at work: frames are moved by ``share``, 0 to 1, of what it would change."""
 
-    cleaner: Cleaner
+    changes: Changes
     share: float
 
     @torch.no_grad()
-    def __call__(self, lr: Tensor) -> Tensor:
-        """LR frames ``t 3 h w`` or one, ``3 h w``, float32 in [0, 1] -> as many, cleaned, in [0, 1]."""
-        weight = self.cleaner.enter.weight
-        frames = lr.to(weight).view(-1, *lr.shape[-3:])
-        # One by one: how many come at once must not change the bits, nor the memory.
-        change = torch.cat([self.cleaner(frame[None].contiguous(memory_format=_LAYOUT)) for frame in frames])
-        return lr.to(weight.device).add(change.view(lr.shape).to(lr.dtype), alpha=self.share).clamp_(0, 1)
+    def __call__(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """LR frames ``3 h w``, float32 in [0, 1] -> as many, cleaned, in [0, 1]."""
+        waiting: deque[Tensor] = deque()
+        for change in self.changes(_noted(frames, waiting)):
+            frame = waiting.popleft().to(change.device)
+            yield frame.add(change.to(frame.dtype), alpha=self.share).clamp_(0, 1)
+
+
+def _noted(frames: Iterable[Tensor], waiting: deque[Tensor]) -> Iterator[Tensor]:
+    for frame in frames:
+        waiting.append(frame)
+        yield frame
 
 
 class CleanedPrior:
     """The prior of `tiny` behind a cleaner (a `limpid.method.Prior`, with its way past latents)."""
 
-    def __init__(self, prior: TinyPrior, cleaner: Cleaner, share: float) -> None:
-        """``cleaner``: is put on the prior's device, in its number format; in ncnn's runs that is float32."""
-        placed = cleaner.to(prior.device, prior.dtype).to(memory_format=_LAYOUT)  # type: ignore[call-overload]
-        self.cleaning = Cleaning(cleaner=placed.eval().requires_grad_(False), share=share)
-        self.prior = prior
+    def __init__(self, prior: TinyPrior, cleaning: Cleaning) -> None:
+        self.prior, self.cleaning = prior, cleaning
         self.config, self.warnings = prior.config, prior.warnings
         self.scale, self.latent_channels = prior.scale, prior.latent_channels
 
@@ -97,7 +111,7 @@ class CleanedPrior:
 
     def condition(self, lr: Tensor, scene: Scene | None = None) -> TinyCondition:
         """That of the cleaned frames."""
-        return self.prior.condition(self.cleaning(lr), scene)
+        return self.prior.condition(torch.stack(list(self.cleaning(lr))), scene)
 
     def encode(self, condition: TinyCondition) -> Tensor:
         return self.prior.encode(condition)
@@ -118,7 +132,7 @@ class _CleanedDirect:
     direct: Direct
 
     def __call__(self, frames: Iterable[Tensor]) -> Iterator[DirectFrame]:
-        return self.direct(self.cleaning(frame) for frame in frames)
+        return self.direct(self.cleaning(frames))
 
 
 def save_cleaner(cleaner: Cleaner, path: Path) -> None:

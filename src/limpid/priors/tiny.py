@@ -370,19 +370,3 @@ def load_tiny(path: Path) -> TinyNetwork:
     network = TinyNetwork(read_tiny_config(path))
     fill(network, path)
     return network
-
-
-def load_between(faithful: Path, vivid: Path, detail: float) -> TinyNetwork:
-    """The network whose weights lie at ``detail`` on the line from one file (0) to the other (1); exact at the ends.
-
-    Raises `WeightsError` for networks of different shapes.
-    """
-    if detail in (0, 1):
-        return load_tiny(vivid if detail else faithful)
-    network, other = load_tiny(faithful), load_tiny(vivid)
-    if network.config != other.config:
-        raise WeightsError(f"{faithful} and {vivid} are networks of different shapes: nothing lies between them")
-    with torch.no_grad():
-        for here, there in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
-            here.lerp_(there, detail)
-    return network

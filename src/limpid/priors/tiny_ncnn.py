@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,8 +28,8 @@ from limpid.runtimes.network import NcnnNetwork
 from limpid.runtimes.writing import NcnnGraph
 from limpid.types import Placement
 
-_Work = Callable[[dict[str, Any]], list[Any]]
-"""What one part of the network makes of what it reads of a frame, by name."""
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 KEPT_LEVELS = 8
 """Noise levels whose networks are kept: one each, because the level is part of its weights."""
 
@@ -38,8 +38,7 @@ def placed_tiny(network: TinyNetwork, placement: Placement) -> TinyPrior:
     """The prior of `tiny`, its network in the runtime of the placement; the rest is PyTorch's in any case."""
     if placement.runtime == "torch":
         return TinyPrior(network, device=placement.device, dtype=placement.dtype, direct=direct_in_torch)
-    half = placement.dtype == torch.float16
-    where = Where(threads=placement.threads, vulkan=placement.vulkan, half=half)
+    where = Where.of(placement)
     return TinyPrior(
         network,
         device=placement.device,
@@ -58,6 +57,11 @@ class Where:
     threads: int = 1
     vulkan: int | None = None
     half: bool = False
+
+    @classmethod
+    def of(cls, placement: Placement) -> Where:
+        half = placement.dtype == torch.float16
+        return cls(threads=placement.threads, vulkan=placement.vulkan, half=half)
 
     @property
     def frames_at_once(self) -> int:
@@ -80,7 +84,7 @@ class TinyInNcnn:
     def __call__(self, lr: Tensor, z: Tensor, sigma: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Mean and spread of one clip; ``sigma`` is one level."""
         network = self._at_level(float(sigma), min(frames, 2))
-        arrays = {"lr": _array(lr), "z": _array(z)}
+        arrays = {"lr": plain_array(lr), "z": plain_array(z)}
         given = ({name: network.mat(each[t], shared=True) for name, each in arrays.items()} for t in range(frames))
         out = list(self._through(network, given, ("mean", "spread")))
         mean, spread = (torch.from_numpy(np.stack([each[i] for each in out])) for i in (0, 1))
@@ -99,7 +103,7 @@ class ResidualsInNcnn:
         """Neighbouring LR frames in patch space, ``1 12 h w`` -> residuals ``h w 192``, a few frames behind."""
         first = list(islice(patches, 2))
         network = self._network(len(first))
-        given = ({"lr": network.mat(_array(each[0]))} for each in chain(first, patches))
+        given = ({"lr": network.mat(plain_array(each[0]))} for each in chain(first, patches))
         for (residual,) in self._through(network, given, ("mean",)):
             yield torch.from_numpy(residual).permute(1, 2, 0).contiguous()
 
@@ -117,22 +121,24 @@ class Through:
         self, network: NcnnNetwork, given: Iterator[dict[str, Any]], outputs: Sequence[str]
     ) -> Iterator[list[np.ndarray]]:
         """``given``: what the first part reads of each frame; gives arrays ``c h w`` of the last part's outputs."""
+        each = partial(in_order, self.pool, self.ahead)
         for block in self.mixing:
             names = [name.format(block) for name in ("x{}", "first{}", "second{}")]
-            given = _shifted(block, self._each(partial(network.run, outputs=names, packed=True), given))
-        return self._each(lambda each: [np.array(mat) for mat in network.run(each, outputs)], given)
+            given = _shifted(block, each(partial(network.run, outputs=names, packed=True), given))
+        return each(lambda frame: [np.array(mat) for mat in network.run(frame, outputs)], given)
 
-    def _each(
-        self, work: Callable[[dict[str, Any]], list[Any]], items: Iterator[dict[str, Any]]
-    ) -> Iterator[list[Any]]:
-        """What ``work`` makes of each, in order."""
-        waiting: deque[Future[list[Any]]] = deque()
-        for item in items:
-            waiting.append(self.pool.submit(work, item))
-            if len(waiting) > self.ahead:
-                yield waiting.popleft().result()
-        while waiting:
+
+def in_order(
+    pool: ThreadPoolExecutor, ahead: int, work: Callable[[_Item], _Made], items: Iterator[_Item]
+) -> Iterator[_Made]:
+    """What ``work`` makes of each, in their order, computed by the pool's threads up to ``ahead`` items early."""
+    waiting: deque[Future[_Made]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) > ahead:
             yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _shifted(block: int, parts: Iterator[list[Any]]) -> Iterator[dict[str, Any]]:
@@ -156,15 +162,15 @@ def tiny_graph(network: TinyNetwork, sigma: float, *, without_noise: bool = Fals
     if without_noise:
         bias = network.conv_lr.bias + network.conv_z.bias  # type: ignore[operator]
         graph.input("lr")
-        _convolution(graph, "lr", "x0", network.conv_lr, bias=bias)
+        add_convolution(graph, "lr", "x0", network.conv_lr, bias=bias)
     else:
         _add_entrance(graph, network, level)
     for n, block in enumerate(_blocks(network)):
         _add_block(graph, n, block, network.noise(noise_features(level)))
     last = f"x{len(network.blocks)}"
-    _convolution(graph, last, "mean", network.conv_out)
+    add_convolution(graph, last, "mean", network.conv_out)
     if not without_noise:
-        _convolution(graph, last, "spread", network.conv_spread)
+        add_convolution(graph, last, "spread", network.conv_spread)
     return graph
 
 
@@ -174,8 +180,8 @@ def _add_entrance(graph: NcnnGraph, network: TinyNetwork, level: Tensor) -> None
     scaled = network.conv_z.weight * (spread / (level**2 + spread**2))[None, :, None, None]
     for name in ("lr", "z"):
         graph.input(name)
-    _convolution(graph, "lr", "from_lr", network.conv_lr)
-    _convolution(graph, "z", "from_z", network.conv_z, weight=scaled)
+    add_convolution(graph, "lr", "from_lr", network.conv_lr)
+    add_convolution(graph, "z", "from_z", network.conv_z, weight=scaled)
     graph.sum("from_lr", "from_z", "x0")
 
 
@@ -184,8 +190,8 @@ def _add_block(graph: NcnnGraph, n: int, block: TinyBlock, noise: Tensor) -> Non
     if block.shift:
         x, mixed = _add_mixing(graph, n, block.shift)
     bias = block.conv1.bias + block.noise_bias(noise)[0]
-    _convolution(graph, mixed, f"h{n}", block.conv1, bias=bias, relu=True)
-    _convolution(graph, f"h{n}", f"r{n}", block.conv2)
+    add_convolution(graph, mixed, f"h{n}", block.conv1, bias=bias, relu=True)
+    add_convolution(graph, f"h{n}", f"r{n}", block.conv2)
     graph.sum(x, f"r{n}", f"x{n + 1}")
 
 
@@ -203,12 +209,13 @@ def _blocks(network: TinyNetwork) -> list[TinyBlock]:
     return list(network.blocks)  # type: ignore[arg-type]
 
 
-def _convolution(graph: NcnnGraph, reads: str, makes: str, layer: nn.Conv2d, **more: Any) -> None:
+def add_convolution(graph: NcnnGraph, reads: str, makes: str, layer: nn.Conv2d, **more: Any) -> None:
     """A layer of PyTorch's; ``more`` replaces its ``weight`` or ``bias``, or is for `NcnnGraph.convolution`."""
     given = {"weight": layer.weight, "bias": layer.bias, **more}
-    plain: dict[str, Any] = {n: _array(v) if isinstance(v, Tensor) else v for n, v in given.items()}
+    plain: dict[str, Any] = {n: plain_array(v) if isinstance(v, Tensor) else v for n, v in given.items()}
     graph.convolution(reads, makes, **plain)
 
 
-def _array(value: Tensor) -> np.ndarray:
+def plain_array(value: Tensor) -> np.ndarray:
+    """As ncnn reads it: float32 without gaps, on the processor."""
     return np.ascontiguousarray(value.detach().float().cpu().numpy())

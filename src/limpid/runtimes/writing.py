@@ -43,11 +43,21 @@ class NcnnGraph:
         self.add("Input", (), (name,))
 
     def convolution(
-        self, reads: str, makes: str, weight: np.ndarray, bias: np.ndarray, *, stride: int = 1, relu: bool = False
+        self,
+        reads: str,
+        makes: str,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        relu: bool = False,
     ) -> None:
         """``weight``: ``out in k k`` with an odd k, zeros around the picture."""
         count, _, kernel, _ = weight.shape
-        options = f"0={count} 1={kernel} 3={stride} 4={kernel // 2} 5=1 6={weight.size}" + (" 9=1" if relu else "")
+        around = dilation * (kernel // 2)
+        options = f"0={count} 1={kernel} 2={dilation} 3={stride} 4={around} 5=1 6={weight.size}"
+        options += " 9=1" if relu else ""
         self.add("Convolution", (reads,), (makes,), options)
         self.weights += [_FLOAT32, _bytes(weight), _bytes(bias)]
 

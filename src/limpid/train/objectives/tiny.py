@@ -72,6 +72,10 @@ class TinyLearner:
         """Time is mixed without parameters, so there is one kind."""
         return {"spatial": [name for name, _ in self.network.named_parameters()]}
 
+    def target(self, batch: ClipBatch) -> Tensor:
+        """The picture that is aimed at, ``b t 3 H W``."""
+        return batch.hr
+
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         relative = tiny_relative_error(self.objective, self.network, batch, random)
         return {"charbonnier": charbonnier(relative, self.objective.smooth).mean()}

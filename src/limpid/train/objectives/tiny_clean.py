@@ -23,7 +23,7 @@ from limpid.train.objectives.tiny_vivid import held_to_truth, taught_mixture
 from limpid.train.stage import Stage, Start
 from limpid.types import SettingsError
 
-_PER_UNIT = 16
+PER_UNIT = 16
 """Errors are counted in sixteenths of the range, where those of damaged frames are around 0.3."""
 
 
@@ -68,7 +68,7 @@ class TinyCleaningLearner:
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         o, inner = self.objective, slice(self.objective.border, -self.objective.border)
-        error = (self._cleaned(batch) - clean_target(o, batch))[..., inner, inner] * _PER_UNIT
+        error = (cleaned(self.cleaner, batch) - clean_target(o, batch))[..., inner, inner] * PER_UNIT
         none = torch.zeros_like(error)
         return {
             "charbonnier": charbonnier(error, o.smooth).mean(),
@@ -77,18 +77,25 @@ class TinyCleaningLearner:
         }
 
     def save(self, folder: Path) -> None:
-        save_cleaner(self.cleaner, folder / CLEAN_FILE)
+        save_cleaner_in(folder, self.cleaner)
 
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """The cleaned frames, enlarged bicubically."""
-        size, frames = batch.hr.shape[-2:], self._cleaned(batch).flatten(0, 1)
+        size, frames = batch.hr.shape[-2:], cleaned(self.cleaner, batch).flatten(0, 1)
         pictures = F.interpolate(frames, size=size, mode="bicubic").clamp(0, 1)
         return pictures.reshape(batch.hr.shape)
 
-    def _cleaned(self, batch: ClipBatch) -> Tensor:
-        frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        cleaned: Tensor = frames + self.cleaner(frames)
-        return cleaned.reshape(batch.lr.shape)
+
+def cleaned(cleaner: Cleaner, batch: ClipBatch) -> Tensor:
+    """The LR frames after the whole of what the cleaner would change, ``b t 3 h w``, not clipped."""
+    frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    changed: Tensor = frames + cleaner(frames)
+    return changed.reshape(batch.lr.shape)
+
+
+def save_cleaner_in(folder: Path, cleaner: Cleaner) -> None:
+    """Written where `find_ends` looks for it."""
+    save_cleaner(cleaner, folder / CLEAN_FILE)
 
 
 def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:

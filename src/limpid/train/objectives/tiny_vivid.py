@@ -65,6 +65,7 @@ class TinyVividLearner:
 
     def __init__(self, objective: TinyVivid, plain: TinyLearner) -> None:
         self.objective, self.plain = objective, plain
+        self.network = plain.network
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -73,10 +74,13 @@ class TinyVividLearner:
     def kinds(self) -> Mapping[str, Sequence[str]]:
         return self.plain.kinds()
 
+    def target(self, batch: ClipBatch) -> Tensor:
+        """As `TinyLearner.target`."""
+        return vivid_target(self.objective, batch)
+
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
-        o, config = self.objective, self.plain.network.config
-        aimed = replace(batch, hr=vivid_target(o, batch))
-        patches = tiny_relative_error(o.denoising, self.plain.network, aimed, random)
+        o, config = self.objective, self.network.config
+        patches = tiny_relative_error(o.denoising, self.network, replace(batch, hr=self.target(batch)), random)
         error = F.pixel_shuffle(patches, config.patch_px * config.scale)
         none = torch.zeros_like(error)
         return {

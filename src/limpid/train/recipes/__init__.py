@@ -20,6 +20,7 @@ RECIPES = {
     "tiny": ".tiny:tiny_denoiser",
     "tiny/vivid": ".tiny:tiny_vivid",
     "tiny/clean": ".tiny:tiny_clean",
+    "tiny/together": ".tiny:tiny_together",
     "tiny/few-step": ".few_step:tiny_few_step",
     "upscale-a-video/unet": ".upscaler_unet:upscale_a_video_unet",
     "upscale-a-video/vae": ".autoencoders:upscale_a_video_autoencoder",

@@ -1,11 +1,14 @@
-"""The recipes of the shipped model: its faithful end, from there its vivid one, and the cleaner before both."""
+"""The recipes of the shipped model: its faithful end, from there its vivid one, a cleaner, and both ends with it."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from limpid.priors.cleaned import CleanerConfig
 from limpid.priors.tiny import TinyConfig
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_clean import TinyCleaning
+from limpid.train.objectives.tiny_together import TinyTogether
 from limpid.train.objectives.tiny_vivid import TinyVivid
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
@@ -118,6 +121,62 @@ def small_tiny_clean() -> Recipe:
         average=0.9,
     )
     return Recipe(name="tiny/clean", summary="a still smaller one, for tests", stages=(stage,))
+
+
+def tiny_together() -> Recipe:
+    """Each end with a cleaner of its own; the second goes on from the first, so that the line between stays good."""
+    faithful = Stage(
+        name="faithful",
+        objective=TinyTogether(end=TinyDenoising(near_pure_noise=0.9, smooth=1.0), frame_weight=0.1, smooth=1.0),
+        trainable=("all",),
+        clips=ClipSpec(frames=7, crop_px=192, degradation="mixed"),
+        steps=12_000,
+        batch=3,
+        optimizer=_optimizer(4e-4),
+        average=0.999,
+        source="ours",
+    )
+    vivid = replace(
+        faithful,
+        name="vivid",
+        objective=TinyTogether(
+            end=TinyVivid(denoising=TinyDenoising(near_pure_noise=0.95, smooth=0.1), least_gain=0.6)
+        ),
+        clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", teacher=True),
+    )
+    return Recipe(
+        name="tiny/together",
+        summary="both ends of tiny, each trained as one network with the cleaner before it",
+        stages=(faithful, vivid),
+        small=small_tiny_together,
+        needs=(
+            "weights to go on from (--start; those that ship are src/limpid/weights/tiny.safetensors)",
+            "pairs of limpid train prepare --degradation mixed --teacher MODEL (docs/training-data.md)",
+        ),
+    )
+
+
+def small_tiny_together() -> Recipe:
+    """16 channels and two blocks behind 8 channels and one, 12 steps for each end."""
+    end = TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,)), near_pure_noise=0.9, smooth=1.0)
+    cleaner = CleanerConfig(channels=8, blocks=1)
+    faithful = Stage(
+        name="faithful",
+        objective=TinyTogether(end=end, cleaner=cleaner, frame_weight=0.1, smooth=1.0),
+        trainable=("all",),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed"),
+        steps=12,
+        batch=2,
+        optimizer=Optimizer(rate=1e-3),
+        average=0.9,
+    )
+    vivid = replace(
+        faithful,
+        name="vivid",
+        objective=TinyTogether(end=TinyVivid(denoising=replace(end, smooth=0.1)), cleaner=cleaner),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", teacher=True),
+    )
+    return Recipe(name="tiny/together", summary="a still smaller one, for tests", stages=(faithful, vivid))
 
 
 def _optimizer(rate: float) -> Optimizer:
