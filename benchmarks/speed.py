@@ -97,6 +97,17 @@ def _ready(width: int, height: int, dtype: str) -> tuple[Restorer, Chunk, int]:
     return restorer, Chunk(frames=frames, segment=segment, rung=sizes.rung(1000)[0]), sizes.cutting.halo_frames
 
 
+def end_to_end(video: Path, dtype: str, denoise: float | None, runs: int) -> float:
+    """Median of frames per second of the whole command."""
+    speeds = []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            report = limpid.upscale(video, Path(folder) / "out.mp4", dtype=dtype, device="cpu", denoise=denoise)
+            speeds.append(report.frames / (time.perf_counter() - began))
+    return statistics.median(speeds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, default=EXAMPLE)
@@ -110,8 +121,8 @@ def main() -> None:
     machine = choose_machine("cpu", args.dtype)
     torch.set_num_threads(machine.threads)
     print(f"{machine.model}, {machine.threads} threads, {machine.dtype}")
-    method = find_method("tiny")
-    prior = method.load(machine.placement())
+    method = find_method("tiny", Settings(denoise=0))
+    prior, cleaned = method.load(machine.placement()), find_method("tiny").load(machine.placement())
     (step,) = method.make_schedule(1)
     with torch.no_grad():
         peak = peak_flops(64, machine.torch_dtype, args.runs)
@@ -121,20 +132,17 @@ def main() -> None:
         direct = median_seconds(lambda: list(prior.direct(step)(iter(lr))), args.runs) / FRAMES  # type: ignore[attr-defined]
         denoise = median_seconds(lambda: prior.denoise(z, step, condition), args.runs) / FRAMES
         decode = median_seconds(lambda: prior.decode(z, condition), args.runs) / FRAMES
+        whole = median_seconds(lambda: list(cleaned.direct(step)(iter(lr))), args.runs) / FRAMES  # type: ignore[attr-defined]
     flops = network_flops(prior.network)  # type: ignore[attr-defined]
     print(f"convolution peak      {peak / 1e12:6.3f} TFLOP/s")
     print(f"network               {flops / denoise / 1e12:6.3f} TFLOP/s = {flops / denoise / peak:.0%} of the peak")
     print(f"network per frame     {denoise * 1e3:6.1f} ms ({flops / 1e9:.1f} GFLOP)")
     print(f"without latents       {direct * 1e3:6.1f} ms, {flops / direct / peak:.0%} of the peak")
+    print(f"with the cleaner      {whole * 1e3:6.1f} ms")
     print(f"decoder per frame     {decode * 1e3:6.1f} ms")
-    speeds = []
-    for _ in range(args.runs):
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            report = limpid.upscale(args.video, Path(folder) / "out.mp4", dtype=args.dtype, device="cpu")
-            speeds.append(report.frames / (time.perf_counter() - began))
-    print(f"limpid upscale        {statistics.median(speeds):6.2f} frames/s end to end (scan, encode, mux included)")
-    print(f"of the peak           {statistics.median(speeds) * flops / peak:.0%} in network arithmetic, end to end")
+    default, alone = (end_to_end(args.video, args.dtype, denoise, args.runs) for denoise in (None, 0.0))
+    print(f"limpid upscale        {default:6.2f} frames/s end to end (scan, encode, mux included)")
+    print(f"  --denoise 0         {alone:6.2f} frames/s, {alone * flops / peak:.0%} of the peak in network arithmetic")
 
 
 if __name__ == "__main__":
