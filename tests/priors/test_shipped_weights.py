@@ -10,17 +10,22 @@ from skimage import data
 from limpid.cuts.local import Local
 from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
 from limpid.methods import TINY_WEIGHTS, find_method
+from limpid.methods.tiny_ends import find_ends
 from limpid.metrics import psnr
+from limpid.priors.cleaned import load_cleaner
+from limpid.priors.tiny import load_tiny
 from limpid.types import Placement
 
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_limits_of_the_package() -> None:
-    assert TINY_WEIGHTS.stat().st_size <= 8_000_000
-    method = find_method("tiny")
-    prior = method.load(CPU)
-    assert sum(p.numel() for p in prior.network.parameters()) <= 3_000_000  # type: ignore[attr-defined]
+    files = sorted(TINY_WEIGHTS.parent.glob("tiny*.safetensors"))
+    assert len(files) == 4 and sum(file.stat().st_size for file in files) <= 10_000_000
+    ends, method = find_ends(TINY_WEIGHTS, None, None), find_method("tiny")
+    assert ends.cleaner is not None
+    networks = ends.network.load(load_tiny), ends.cleaner.load(load_cleaner)
+    assert sum(p.numel() for network in networks for p in network.parameters()) <= 3_000_000
     assert isinstance(method.cuts, Local) and method.cuts.reach_frames <= 4
 
 
