@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -77,7 +77,11 @@ class TinyLearner:
         return batch.hr
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
-        relative = tiny_relative_error(self.objective, self.network, batch, random)
+        return self.losses_to(self.target(batch), batch, random)
+
+    def losses_to(self, target: Tensor, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
+        """`losses` where the target is known."""
+        relative = tiny_relative_error(self.objective, self.network, replace(batch, hr=target), random)
         return {"charbonnier": charbonnier(relative, self.objective.smooth).mean()}
 
     def save(self, folder: Path) -> None:

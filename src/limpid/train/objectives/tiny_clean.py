@@ -77,7 +77,7 @@ class TinyCleaningLearner:
         }
 
     def save(self, folder: Path) -> None:
-        save_cleaner_in(folder, self.cleaner)
+        save_cleaner(self.cleaner, folder / CLEAN_FILE)
 
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """The cleaned frames, enlarged bicubically."""
@@ -91,11 +91,6 @@ def cleaned(cleaner: Cleaner, batch: ClipBatch) -> Tensor:
     frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     changed: Tensor = frames + cleaner(frames)
     return changed.reshape(batch.lr.shape)
-
-
-def save_cleaner_in(folder: Path, cleaner: Cleaner) -> None:
-    """Written where `find_ends` looks for it."""
-    save_cleaner(cleaner, folder / CLEAN_FILE)
 
 
 def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:

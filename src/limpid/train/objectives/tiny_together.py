@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.methods.tiny_ends import CLEAN_FILE
-from limpid.priors.cleaned import Cleaner, CleanerConfig
+from limpid.priors.cleaned import Cleaner, CleanerConfig, save_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import per_clip
 from limpid.train.losses.pixels import charbonnier, multi_scale_gradient
 from limpid.train.objectives.tiny import TinyDenoising, TinyLearner
-from limpid.train.objectives.tiny_clean import PER_UNIT, cleaned, save_cleaner_in, start_cleaner
+from limpid.train.objectives.tiny_clean import PER_UNIT, cleaned, start_cleaner
 from limpid.train.objectives.tiny_vivid import TinyVivid, TinyVividLearner
 from limpid.train.stage import Stage, Start
 
@@ -69,7 +69,8 @@ class TinyTogetherLearner:
         clean = cleaned(self.cleaner, batch)
         shares = self.shares(random).to(batch.lr)
         seen = replace(batch, lr=torch.lerp(batch.lr, clean, shares[:, None, None, None, None]))
-        return {**self.end.losses(player, seen, random), "frames": self._frame_loss(batch, clean, shares > 0)}
+        target = self.end.target(batch)
+        return {**self.end.losses_to(target, seen, random), "frames": self._frame_loss(target, clean, shares > 0)}
 
     def shares(self, random: ClipRandom) -> Tensor:
         """How much of the cleaner's change is made, for each clip, ``b``."""
@@ -79,17 +80,16 @@ class TinyTogetherLearner:
 
     def save(self, folder: Path) -> None:
         self.end.save(folder)
-        save_cleaner_in(folder, self.cleaner)
+        save_cleaner(self.cleaner, folder / CLEAN_FILE)
 
     def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
         """One step from pure noise behind the cleaner, as most people run it."""
         return self.end.preview(replace(batch, lr=cleaned(self.cleaner, batch).clamp(0, 1)), random)
 
-    def _frame_loss(self, batch: ClipBatch, clean: Tensor, counted: Tensor) -> Tensor:
+    def _frame_loss(self, target: Tensor, clean: Tensor, counted: Tensor) -> Tensor:
         """Loss of the cleaned frames of clips that the cleaner was used for; the others count 0."""
         o, inner = self.objective, slice(self.objective.border, -self.objective.border)
-        target = self.end.target(batch).flatten(0, 1)
-        small = F.avg_pool2d(target, target.shape[-1] // batch.lr.shape[-1]).reshape(batch.lr.shape)
+        small = F.avg_pool2d(target.flatten(0, 1), target.shape[-1] // clean.shape[-1]).reshape(clean.shape)
         error = (clean - small)[..., inner, inner] * PER_UNIT
         distance = per_clip(charbonnier(error, o.smooth))
         gradient = multi_scale_gradient(error, torch.zeros_like(error), scales=1)

@@ -79,8 +79,12 @@ class TinyVividLearner:
         return vivid_target(self.objective, batch)
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
+        return self.losses_to(self.target(batch), batch, random)
+
+    def losses_to(self, target: Tensor, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
+        """As `TinyLearner.losses_to`."""
         o, config = self.objective, self.network.config
-        patches = tiny_relative_error(o.denoising, self.network, replace(batch, hr=self.target(batch)), random)
+        patches = tiny_relative_error(o.denoising, self.network, replace(batch, hr=target), random)
         error = F.pixel_shuffle(patches, config.patch_px * config.scale)
         none = torch.zeros_like(error)
         return {

@@ -12,6 +12,10 @@ from limpid.train.objectives.tiny_together import TinyTogether
 from limpid.train.objectives.tiny_vivid import TinyVivid
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
+_SMALL_NETWORK = TinyConfig(channels=16, blocks=2, shifts=(1,))
+_SMALL_CLEANER = CleanerConfig(channels=8, blocks=1)
+"""Shapes of the small versions."""
+
 
 def tiny_denoiser() -> Recipe:
     """Light damage: what `tiny` is for. Heavier ranges make it blur what it could have kept."""
@@ -34,7 +38,7 @@ def small_tiny_denoiser() -> Recipe:
     """16 channels, two blocks, 12 steps."""
     stage = Stage(
         name="tiny",
-        objective=TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,))),
+        objective=TinyDenoising(config=_SMALL_NETWORK),
         trainable=("all",),
         clips=ClipSpec(frames=3, crop_px=64, degradation="light"),
         steps=12,
@@ -72,7 +76,7 @@ def tiny_vivid() -> Recipe:
 
 def small_tiny_vivid() -> Recipe:
     """16 channels, two blocks, 12 steps."""
-    denoising = TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,)), near_pure_noise=0.85, smooth=0.1)
+    denoising = TinyDenoising(config=_SMALL_NETWORK, near_pure_noise=0.85, smooth=0.1)
     stage = Stage(
         name="vivid",
         objective=TinyVivid(denoising=denoising),
@@ -112,7 +116,7 @@ def small_tiny_clean() -> Recipe:
     """8 channels, one block, 12 steps."""
     stage = Stage(
         name="clean",
-        objective=TinyCleaning(config=CleanerConfig(channels=8, blocks=1)),
+        objective=TinyCleaning(config=_SMALL_CLEANER),
         trainable=("all",),
         clips=ClipSpec(frames=3, crop_px=64, degradation="worn", teacher=True),
         steps=12,
@@ -158,11 +162,10 @@ def tiny_together() -> Recipe:
 
 def small_tiny_together() -> Recipe:
     """16 channels and two blocks behind 8 channels and one, 12 steps for each end."""
-    end = TinyDenoising(config=TinyConfig(channels=16, blocks=2, shifts=(1,)), near_pure_noise=0.9, smooth=1.0)
-    cleaner = CleanerConfig(channels=8, blocks=1)
+    end = TinyDenoising(config=_SMALL_NETWORK, near_pure_noise=0.9, smooth=1.0)
     faithful = Stage(
         name="faithful",
-        objective=TinyTogether(end=end, cleaner=cleaner, frame_weight=0.1, smooth=1.0),
+        objective=TinyTogether(end=end, cleaner=_SMALL_CLEANER, frame_weight=0.1, smooth=1.0),
         trainable=("all",),
         clips=ClipSpec(frames=3, crop_px=64, degradation="mixed"),
         steps=12,
@@ -173,7 +176,7 @@ def small_tiny_together() -> Recipe:
     vivid = replace(
         faithful,
         name="vivid",
-        objective=TinyTogether(end=TinyVivid(denoising=replace(end, smooth=0.1)), cleaner=cleaner),
+        objective=TinyTogether(end=TinyVivid(denoising=replace(end, smooth=0.1)), cleaner=_SMALL_CLEANER),
         clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", teacher=True),
     )
     return Recipe(name="tiny/together", summary="a still smaller one, for tests", stages=(faithful, vivid))
