@@ -168,5 +168,9 @@ def drop(page: Browser, path: Path) -> None:
 
 
 def unexpected(page: Browser) -> list[str]:
-    """What the console says, but for requests that nobody could answer while the server was dead."""
-    return [text for text in page.complaints() if not re.search("ERR_(CONNECTION|INCOMPLETE|EMPTY)", text)]
+    """What the console says, but for requests that nobody could answer while the server was dead.
+
+    Where the kill meets a request decides which of the transport's errors Chromium reports: before the connection
+    stands, while the body is being sent (a socket that is no longer connected), or within the answer.
+    """
+    return [text for text in page.complaints() if not re.search("ERR_(CONNECTION|SOCKET|INCOMPLETE|EMPTY)", text)]
