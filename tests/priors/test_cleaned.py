@@ -12,7 +12,9 @@ import torch
 import limpid
 from limpid.methods import TINY_WEIGHTS
 from limpid.methods.tiny import tiny
+from limpid.plan.segments import ALIGN_PX
 from limpid.priors.cleaned import (
+    BLOCK_PX,
     CleanedPrior,
     Cleaner,
     CleanerConfig,
@@ -27,12 +29,16 @@ from limpid.types import Placement, WeightsError
 
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 CONFIG = CleanerConfig(channels=8, blocks=2)
+TOLD = replace(CONFIG, grid_px=BLOCK_PX)
 
 
-@pytest.fixture
-def cleaner() -> Cleaner:
+@pytest.fixture(params=[CONFIG, TOLD], ids=["as it looks", "told of the blocks"])
+def cleaner(request: pytest.FixtureRequest) -> Cleaner:
     torch.manual_seed(0)
-    return Cleaner(CONFIG).requires_grad_(False)
+    made = Cleaner(request.param).requires_grad_(False)
+    if made.place is not None:
+        made.place.normal_(std=0.3)
+    return made
 
 
 def random_frames(count: int, height: int, width: int) -> torch.Tensor:
@@ -45,7 +51,7 @@ def cleaned(cleaner: Cleaner, lr: torch.Tensor, share: float = 1.0) -> torch.Ten
 
 def test_share_is_how_far_frames_are_moved(cleaner: Cleaner) -> None:
     lr = 0.3 + 0.4 * random_frames(2, 12, 10)
-    change = cleaner(lr)
+    change = cleaner(lr, cleaner.places(12, 10))
     for share in (0.0, 0.4, 1.0):
         assert torch.allclose(cleaned(cleaner, lr, share), (lr + share * change).clamp(0, 1), atol=1e-6)
 
@@ -65,6 +71,32 @@ def test_nothing_depends_on_pixels_beyond_the_radius(cleaner: Cleaner) -> None:
         other[..., r + 1 - far, r + 1] += 0.5
         same = torch.equal(cleaned(cleaner, canvas)[..., r + 1, r + 1], cleaned(cleaner, other)[..., r + 1, r + 1])
         assert same is not reached
+
+
+def test_it_is_told_the_place_of_each_pixel_in_its_block() -> None:
+    cleaner = Cleaner(TOLD).requires_grad_(False)
+    assert cleaner.place is not None
+    cleaner.place.copy_(torch.arange(8 * 64.0).reshape(8, 8, 8))
+    places = cleaner.places(19, 10)
+    assert places is not None and places.shape == (1, 8, 19, 10)
+    assert all(torch.equal(places[0, :, y, x], cleaner.place[:, y % 8, x % 8]) for y in range(19) for x in range(10))
+    assert Cleaner(CONFIG).places(19, 10) is None
+
+
+def test_what_is_known_of_the_places_is_added_before_the_first_bend() -> None:
+    torch.manual_seed(0)
+    plain, told = Cleaner(CONFIG).requires_grad_(False), Cleaner(TOLD).requires_grad_(False)
+    told.load_state_dict(plain.state_dict(), strict=False)
+    assert told.place is not None and plain.enter.bias is not None
+    lr, offset = random_frames(2, 16, 18), torch.randn(8)
+    assert torch.equal(told(lr), plain(lr))
+    told.place.copy_(offset[:, None, None].expand(8, 8, 8))
+    plain.enter.bias += offset
+    torch.testing.assert_close(told(lr, told.places(16, 18)), plain(lr))
+
+
+def test_pieces_of_a_picture_begin_at_blocks() -> None:
+    assert ALIGN_PX % BLOCK_PX == 0
 
 
 def test_both_ways_to_pixels_see_the_cleaned_frames(cleaner: Cleaner) -> None:
@@ -91,7 +123,7 @@ def test_tiles_have_the_bits_of_the_whole() -> None:
 def test_a_file_keeps_the_network(cleaner: Cleaner, tmp_path: Path) -> None:
     save_cleaner(cleaner, tmp_path / "c.safetensors")
     again = load_cleaner(tmp_path / "c.safetensors")
-    assert again.config == CONFIG
+    assert again.config == cleaner.config
     assert all(
         torch.equal(a, b) for a, b in zip(again.state_dict().values(), cleaner.state_dict().values(), strict=True)
     )
@@ -100,7 +132,9 @@ def test_a_file_keeps_the_network(cleaner: Cleaner, tmp_path: Path) -> None:
 def test_other_files_are_refused(cleaner: Cleaner, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no weights of a cleaner"):
         load_cleaner(TINY_WEIGHTS)
-    cleaner.config = replace(CONFIG, channels=16)
-    save_cleaner(cleaner, tmp_path / "c.safetensors")
-    with pytest.raises(WeightsError, match="does not fit its own header"):
-        load_cleaner(tmp_path / "c.safetensors")
+    odd = {"does not fit its own header": {"channels": 16}, "of this size is not known": {"grid_px": 7}}
+    for says, values in odd.items():
+        cleaner.config = replace(CONFIG, **values)
+        save_cleaner(cleaner, tmp_path / "c.safetensors")
+        with pytest.raises(WeightsError, match=says):
+            load_cleaner(tmp_path / "c.safetensors")

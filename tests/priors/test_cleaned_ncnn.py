@@ -8,7 +8,7 @@ import pytest
 import torch
 from ncnn_here import needs_ncnn, needs_vulkan
 
-from limpid.priors.cleaned import Cleaner, CleanerConfig
+from limpid.priors.cleaned import BLOCK_PX, Cleaner, CleanerConfig
 from limpid.priors.cleaned_ncnn import placed_cleaner
 from limpid.types import Placement
 
@@ -16,10 +16,13 @@ CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 NCNN = replace(CPU, runtime="ncnn")
 
 
-@pytest.fixture
-def cleaner() -> Cleaner:
+@pytest.fixture(params=[0, BLOCK_PX], ids=["as it looks", "told of the blocks"])
+def cleaner(request: pytest.FixtureRequest) -> Cleaner:
     torch.manual_seed(0)
-    return Cleaner(CleanerConfig(channels=16, blocks=2)).requires_grad_(False)
+    made = Cleaner(CleanerConfig(channels=16, blocks=2, grid_px=request.param)).requires_grad_(False)
+    if made.place is not None:
+        made.place.normal_(std=0.3)
+    return made
 
 
 def changes(cleaner: Cleaner, placement: Placement, frames: torch.Tensor) -> torch.Tensor:
@@ -41,6 +44,11 @@ def test_a_frame_has_its_bits_among_any_others_and_for_any_number_of_threads(cle
     assert torch.equal(whole, changes(cleaner, NCNN, frames))
     assert torch.equal(whole[2:4], changes(cleaner, NCNN, frames[2:4]))
     assert torch.equal(whole[3:4], changes(cleaner, NCNN, frames[3:4]))
+
+
+@needs_ncnn
+def test_no_frames_give_nothing(cleaner: Cleaner) -> None:
+    assert list(placed_cleaner(cleaner, NCNN)(iter(()))) == []
 
 
 @needs_vulkan

@@ -3,6 +3,11 @@
 The network behind has a quarter of the picture's positions to work at and most of its output to make; what a codec did
 is done at single LR pixels. So a small residual network of single frames goes first, and its share is a knob: 0 leaves
 the frames as they are, 1 adds the whole of what it would change.
+
+Codecs code blocks of 8x8 pixels, or halves and multiples of them, and their borders show. A convolution cannot tell a
+border from an edge of the scene, because it does not know where it is. So the network is told the place of each pixel
+in its block: what it has learned of each of the 64 places is added to its first layer. Frames are taken to be as they
+came out of the codec, with a block in the top left corner; in training some are not (`limpid.train.objectives`).
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +29,13 @@ from limpid.method import Direct, DirectFrame
 from limpid.priors.tiny import TinyCondition, TinyPrior, fill, save_weights
 from limpid.types import Prediction, Scene, Step, WeightsError
 
+BLOCK_PX = 8
+"""Side of the blocks of MPEG-2, MPEG-4, H.264 and JPEG; those of later codecs are multiples. Pieces of a picture begin
+at multiples of it, too (`limpid.plan.segments.ALIGN_PX`), so the place in a piece is that in the picture."""
 _MOST_BLOCKS, _MOST_CHANNELS = 64, 1024
 _LAYOUT = torch.channels_last
+_KEPT_SIZES = 1
+"""Sizes of pictures whose places are kept: the frames of a piece are alike, and kept ones take memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +44,8 @@ class CleanerConfig:
 
     channels: int = 48
     blocks: int = 5
+    grid_px: int = 0
+    """Side of the codec's blocks in which the network is told the place: `BLOCK_PX`, or 0 for one that is not."""
 
     @property
     def radius_px(self) -> int:
@@ -41,8 +54,8 @@ class CleanerConfig:
 
     @property
     def work_bytes_per_px(self) -> int:
-        """What one frame takes per LR pixel at most: three of its layers, float32."""
-        return 3 * 4 * self.channels
+        """What one frame takes per LR pixel at most: three of its layers, float32, and what is known of the places."""
+        return (4 if self.grid_px else 3) * 4 * self.channels
 
 
 class Cleaner(nn.Module):
@@ -56,9 +69,20 @@ class Cleaner(nn.Module):
         self.first = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.blocks))
         self.second = nn.ModuleList(nn.Conv2d(width, width, 3, padding=2, dilation=2) for _ in range(config.blocks))
         self.leave = nn.Conv2d(width, 3, 3, padding=1)
+        side = config.grid_px
+        self.place: nn.Parameter | None = nn.Parameter(torch.zeros(width, side, side)) if side else None
 
-    def forward(self, lr: Tensor) -> Tensor:
-        x = F.relu(self.enter(lr - 0.5), inplace=True)
+    def places(self, height: int, width: int) -> Tensor | None:
+        """What is added to the first layer of a picture with a block in its top left corner, ``1 c h w``."""
+        if self.place is None:
+            return None
+        side = self.config.grid_px
+        return self.place.repeat(1, -(-height // side), -(-width // side))[None, :, :height, :width]
+
+    def forward(self, lr: Tensor, places: Tensor | None = None) -> Tensor:
+        """``places``: of each picture or of all, as `places` gives them; None where nothing is known of the blocks."""
+        x = self.enter(lr - 0.5)
+        x = F.relu(x if places is None else x.add_(places), inplace=True)
         for first, second in zip(self.first, self.second, strict=True):
             x = second(F.relu(first(x), inplace=True)).add_(x)
         out: Tensor = self.leave(x)
@@ -73,7 +97,17 @@ def changes_in_torch(cleaner: Cleaner) -> Changes:
     """One by one: how many come at once must not change the bits, nor the memory."""
     placed = cleaner.to(memory_format=_LAYOUT).eval().requires_grad_(False)  # type: ignore[call-overload]
     like = placed.enter.weight
-    return lambda frames: (placed(frame[None].to(like).contiguous(memory_format=_LAYOUT))[0] for frame in frames)
+
+    @lru_cache(_KEPT_SIZES)
+    def places(height: int, width: int) -> Tensor | None:
+        whole = placed.places(height, width)
+        return None if whole is None else whole.contiguous(memory_format=_LAYOUT)
+
+    def change(frame: Tensor) -> Tensor:
+        out: Tensor = placed(frame[None].to(like).contiguous(memory_format=_LAYOUT), places(*frame.shape[-2:]))[0]
+        return out
+
+    return lambda frames: map(change, frames)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +180,7 @@ def read_cleaner_config(path: Path) -> CleanerConfig:
         header: dict[str, Any] = json_object(parse_json((SafetensorsFile(path).file.metadata() or {})["cleaner"]))
         config = CleanerConfig(**header)
         check_fields(config, most=_MOST_CHANNELS)
-        if config.blocks > _MOST_BLOCKS or config.channels < 1:
+        if config.blocks > _MOST_BLOCKS or config.channels < 1 or config.grid_px not in (0, BLOCK_PX):
             raise ValueError("a network of this size is not known")
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} has no weights of a cleaner that can be used: {cut(str(error), 200)}") from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import chain, islice
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,17 +31,22 @@ class ChangesInNcnn:
 
     def __init__(self, cleaner: Cleaner, where: Where) -> None:
         self._network = cache(partial(where.network, cleaner_graph(cleaner)))
+        self._cleaner = cleaner
         self._pool, self._ahead = ThreadPoolExecutor(where.frames_at_once), where.frames_at_once
 
     def __call__(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
         """Frames ``3 h w`` in [0, 1] -> what is to be added to each, a few frames behind."""
         first = list(islice(frames, 2))
+        if not first:
+            return iter(())
         network = self._network(len(first))
-        return in_order(self._pool, self._ahead, partial(_change, network), chain(first, frames))
+        places = self._cleaner.places(*first[0].shape[-2:])
+        known = {} if places is None else {"places": network.mat(plain_array(places[0]))}
+        return in_order(self._pool, self._ahead, partial(_change, network, known), chain(first, frames))
 
 
-def _change(network: NcnnNetwork, frame: Tensor) -> Tensor:
-    (made,) = network.run({"lr": network.mat(plain_array(frame - 0.5))}, ["change"])
+def _change(network: NcnnNetwork, known: Mapping[str, Any], frame: Tensor) -> Tensor:
+    (made,) = network.run({"lr": network.mat(plain_array(frame - 0.5)), **known}, ["change"])
     return torch.from_numpy(np.array(made))
 
 
@@ -50,7 +55,13 @@ def cleaner_graph(cleaner: Cleaner) -> NcnnGraph:
     """The network as ncnn reads it; its frames are around 0."""
     graph = NcnnGraph()
     graph.input("lr")
-    add_convolution(graph, "lr", "x0", cleaner.enter, relu=True)
+    if cleaner.place is None:
+        add_convolution(graph, "lr", "x0", cleaner.enter, relu=True)
+    else:
+        graph.input("places")
+        add_convolution(graph, "lr", "entered", cleaner.enter)
+        graph.sum("entered", "places", "placed")
+        graph.relu("placed", "x0")
     blocks = zip(cleaner.first, cleaner.second, strict=True)
     for n, (first, second) in enumerate(blocks):
         add_convolution(graph, f"x{n}", f"h{n}", cast(nn.Conv2d, first), relu=True)

@@ -64,6 +64,9 @@ class NcnnGraph:
     def sum(self, first: str, second: str, makes: str) -> None:
         self.add("BinaryOp", (first, second), (makes,), "0=0")
 
+    def relu(self, reads: str, makes: str) -> None:
+        self.add("ReLU", (reads,), (makes,))
+
     def slice(self, reads: str, parts: Sequence[tuple[str, int]]) -> None:
         """Divides channels into parts of a name and a number of channels each; the last takes what is left."""
         sizes = [str(count) for _, count in parts[:-1]] + ["-233"]

@@ -33,12 +33,17 @@ class ClipSpec:
     (all of RealBasicVSR's pipeline), or the name of a pipeline of `limpid.degrade.PIPELINES`."""
     captions: bool = False
     """Whether captions are used where the data has them; without, prompts are empty."""
+    lr_align_px: int = 1
+    """Parts of prepared pairs begin at multiples of this on the LR side, which flips keep: for networks that are told
+    where a codec's blocks lie. Clips that are degraded as they are cut begin at a block anyway."""
     teacher: bool = False
     """Whether clips come with what a teacher made of their LR side: only prepared pairs can have that."""
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.crop_px < self.scale or self.crop_px % self.scale:
             raise ValueError(f"a clip of {self.frames} frames of {self.crop_px} px cannot be shrunk {self.scale} times")
+        if self.lr_align_px < 1 or self.crop_px // self.scale % self.lr_align_px:
+            raise ValueError(f"a clip of {self.crop_px // self.scale} LR pixels is no multiple of {self.lr_align_px}")
         if not 1 <= self.strides[0] <= self.strides[1]:
             raise ValueError(f"temporal strides {self.strides} must be a range of numbers from 1")
 

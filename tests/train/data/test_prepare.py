@@ -70,6 +70,13 @@ def test_parts_of_pairs_belong_together(everything: Path, tmp_path: Path) -> Non
         assert again.sample(number).key == sample.key
 
 
+def test_parts_of_pairs_begin_at_blocks_where_that_is_asked_for(made: Path) -> None:
+    aligned = open_clips(made, replace(SPEC, crop_px=32, lr_align_px=8), seed=8)
+    places = [aligned.sample(number).key.rsplit(" at ", 1)[1] for number in range(30)]
+    assert {int(side) % 32 for place in places for side in place.split(",")} == {0}
+    assert len(set(places)) > 1
+
+
 def test_facts(made: Path) -> None:
     facts = json.loads((made / "prepared.json").read_text())
     assert facts["complete"] and facts["degradation"] == "light" and facts["keep_out"] == ["a"] and facts["seed"] == 3

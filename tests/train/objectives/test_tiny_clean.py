@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from limpid.methods.tiny_ends import CLEAN_FILE
-from limpid.priors.cleaned import load_cleaner
+from limpid.priors.cleaned import BLOCK_PX, Cleaner, CleanerConfig, load_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.objectives.tiny_clean import TinyCleaning, TinyCleaningLearner, clean_target
+from limpid.train.objectives.tiny_clean import TinyCleaning, TinyCleaningLearner, clean_target, told, told_places
 from limpid.train.recipes.tiny import small_tiny_clean, tiny_clean
 from limpid.train.stage import Start
 from limpid.types import SettingsError
@@ -73,3 +73,52 @@ def test_clips_without_a_teacher_are_refused() -> None:
     with pytest.raises(SettingsError, match="without a teacher's frames"):
         clean_target(TinyCleaning(), replace(make_batch(), teacher=None))
     assert any("--teacher" in need for need in tiny_clean().needs)
+
+
+def told_cleaner() -> Cleaner:
+    torch.manual_seed(0)
+    cleaner = Cleaner(CleanerConfig(channels=8, blocks=1, grid_px=BLOCK_PX)).requires_grad_(False)
+    assert cleaner.place is not None
+    cleaner.place.normal_()
+    return cleaner
+
+
+def test_most_clips_are_told_the_truth_about_blocks_some_nothing_some_what_is_wrong() -> None:
+    cleaner, numbers = told_cleaner(), tuple(range(400))
+    nothing = torch.zeros(400, 2, 3, 16, 16)
+    batch = ClipBatch(numbers=numbers, hr=nothing, lr=nothing, captions=("",) * 400, keys=("",) * 400)
+    places, true = told_places(cleaner, batch, ClipRandom(0, numbers)), cleaner.places(16, 16)
+    assert places is not None and true is not None and places.shape == (800, 8, 16, 16)
+    assert torch.equal(places[::2], places[1::2])  # the same for all frames of a clip
+    right = (places[::2] == true).flatten(1).all(1).float().mean()
+    none = (places[::2] == 0).flatten(1).all(1).float().mean()
+    assert abs(right - 0.7) < 0.08 and abs(none - 0.2) < 0.06
+    wrong = next(each for each in places if not torch.equal(each, true[0]) and each.any())
+    assert torch.equal(wrong.flatten().sort().values, true.flatten().sort().values)  # moved
+
+
+def test_what_it_learns_of_the_places_is_learned() -> None:
+    batch, learner = make_batch(), small_learner()
+    torch.nn.init.normal_(learner.cleaner.leave.weight, std=0.1)
+    sum(learner.losses("model", batch, ClipRandom(0, (0, 1))).values()).backward()  # type: ignore[union-attr]
+    assert learner.cleaner.place is not None and learner.cleaner.place.grad is not None
+    assert learner.cleaner.place.grad.any()
+
+
+def test_a_cleaner_that_was_not_told_goes_on_as_one_that_is() -> None:
+    torch.manual_seed(0)
+    plain = Cleaner(CleanerConfig(channels=8, blocks=1))
+    wider, lr = told(plain, BLOCK_PX), torch.rand(1, 3, 16, 16)
+    assert wider.config.grid_px == BLOCK_PX
+    assert torch.equal(wider(lr, wider.places(16, 16)), plain(lr))
+    assert told(plain, 0) is plain
+    knows = told_cleaner()
+    assert told(knows, BLOCK_PX) is knows and told(knows, 0) is knows
+
+
+def test_clips_that_begin_anywhere_are_refused() -> None:
+    anywhere = replace(SMALL, clips=replace(SMALL.clips, lr_align_px=4))
+    with pytest.raises(SettingsError, match="begin at one"):
+        SMALL.objective.learner(START, anywhere)
+    with pytest.raises(ValueError, match="no multiple of 8"):
+        replace(SMALL.clips, crop_px=80)

@@ -80,7 +80,8 @@ def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -
         raise InputError(f"{source.name}: {_size(hr)} is less than {spec.frames} frames of {crop} px")
     stride = int(random.choice(strides))
     start = int(random.integers(len(hr) - (spec.frames - 1) * stride))
-    y, x = (int(random.integers(side - crop // scale + 1)) for side in lr.shape[1:3])
+    step = spec.lr_align_px
+    y, x = (step * int(random.integers((side - crop // scale) // step + 1)) for side in lr.shape[1:3])
     when = slice(start, start + (spec.frames - 1) * stride + 1, stride)
     high = (when, slice(y * scale, y * scale + crop), slice(x * scale, x * scale + crop))
     return Pair(

@@ -3,12 +3,15 @@
 The target is a sharp network's picture of the same damaged frame, shrunk to LR size, with the truth's low frequencies.
 So it has no blocks and no jags, and clear outlines; and as that network sees single frames, a cleaner of single frames
 can learn to do the same.
+
+The cleaner is told where the codec's blocks lie. In what people have, that is not always true: a film may have been
+cropped or resized since. So for some clips it is told nothing, and for some what is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.methods.tiny_ends import CLEAN_FILE
-from limpid.priors.cleaned import Cleaner, CleanerConfig, load_cleaner, save_cleaner
+from limpid.priors.cleaned import BLOCK_PX, Cleaner, CleanerConfig, load_cleaner, save_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.pixels import charbonnier, frame_difference, multi_scale_gradient
 from limpid.train.objectives.tiny_vivid import held_to_truth, taught_mixture
@@ -25,14 +28,17 @@ from limpid.types import SettingsError
 
 PER_UNIT = 16
 """Errors are counted in sixteenths of the range, where those of damaged frames are around 0.3."""
+NEW_CLEANER = CleanerConfig(grid_px=BLOCK_PX)
+_NOT_TOLD, _TOLD_WRONG = 0.2, 0.1
+"""Shares of clips."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TinyCleaning:
     """Target ``shrink(m + low(truth - m))``, with m the mixture of teacher and truth."""
 
-    config: CleanerConfig = field(default_factory=CleanerConfig)
-    """Shape of a new network; one that is trained further keeps its own."""
+    config: CleanerConfig = NEW_CLEANER
+    """Shape of a new network; one that is trained further keeps its own, but may learn of the blocks."""
     teacher_share: float = 0.9
     """Share of the teacher in m; the rest is the truth."""
     truth_sigma_px: float = 16.0
@@ -49,7 +55,7 @@ class TinyCleaning:
     def learner(self, start: Start, stage: Stage) -> TinyCleaningLearner:
         if not stage.clips.teacher:
             raise SettingsError(f"stage {stage.name}: this objective needs clips with a teacher (ClipSpec.teacher)")
-        cleaner = start_cleaner(self.config, start)
+        cleaner = start_cleaner(self.config, start, stage)
         return TinyCleaningLearner(self, cleaner.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
@@ -68,7 +74,7 @@ class TinyCleaningLearner:
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         o, inner = self.objective, slice(self.objective.border, -self.objective.border)
-        error = (cleaned(self.cleaner, batch) - clean_target(o, batch))[..., inner, inner] * PER_UNIT
+        error = (cleaned(self.cleaner, batch, random) - clean_target(o, batch))[..., inner, inner] * PER_UNIT
         none = torch.zeros_like(error)
         return {
             "charbonnier": charbonnier(error, o.smooth).mean(),
@@ -86,11 +92,32 @@ class TinyCleaningLearner:
         return pictures.reshape(batch.hr.shape)
 
 
-def cleaned(cleaner: Cleaner, batch: ClipBatch) -> Tensor:
-    """The LR frames after the whole of what the cleaner would change, ``b t 3 h w``, not clipped."""
+def cleaned(cleaner: Cleaner, batch: ClipBatch, random: ClipRandom | None = None) -> Tensor:
+    """The LR frames after the whole of what the cleaner would change, ``b t 3 h w``, not clipped.
+
+    ``random`` decides what it is told of the blocks; None: always the truth.
+    """
     frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    changed: Tensor = frames + cleaner(frames)
+    places = cleaner.places(*frames.shape[-2:]) if random is None else told_places(cleaner, batch, random)
+    changed: Tensor = frames + cleaner(frames, places)
     return changed.reshape(batch.lr.shape)
+
+
+def told_places(cleaner: Cleaner, batch: ClipBatch, random: ClipRandom) -> Tensor | None:
+    """`Cleaner.places` of each frame, ``b*t c h w``: as they are for most clips, zeros or moved for the others."""
+    true = cleaner.places(*batch.lr.shape[-2:])
+    if true is None:
+        return None
+    which = random.uniform("what is told of the blocks").tolist()
+    moved = random.integers("where the blocks are said to lie", 1, BLOCK_PX**2).tolist()
+
+    def of_clip(which: float, moved: int) -> Tensor:
+        if which < _NOT_TOLD:
+            return torch.zeros_like(true)
+        return true.roll(divmod(moved, BLOCK_PX), (2, 3)) if which < _NOT_TOLD + _TOLD_WRONG else true
+
+    each = [of_clip(*drawn) for drawn in zip(which, moved, strict=True)]
+    return torch.cat(each).repeat_interleave(batch.lr.shape[1], 0)
 
 
 def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:
@@ -100,13 +127,36 @@ def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:
     return F.avg_pool2d(held, batch.hr.shape[-1] // batch.lr.shape[-1]).reshape(batch.lr.shape)
 
 
-def start_cleaner(config: CleanerConfig, start: Start) -> Cleaner:
-    """That of the stage before, or of a weight file, or a new one that changes nothing yet."""
+def start_cleaner(config: CleanerConfig, start: Start, stage: Stage) -> Cleaner:
+    """That of the stage before, or of a weight file, or a new one that changes nothing yet.
+
+    Raises SettingsError where it is told of the codec's blocks, and the stage's clips begin anywhere.
+    """
     given = start.previous or start.weights
     if given is not None:
-        return load_cleaner(given / CLEAN_FILE if given.is_dir() else given)
+        cleaner = told(load_cleaner(given / CLEAN_FILE if given.is_dir() else given), config.grid_px)
+    else:
+        cleaner = _new_cleaner(config, start.seed)
+    if cleaner.config.grid_px and stage.clips.lr_align_px % cleaner.config.grid_px:
+        raise SettingsError(
+            f"stage {stage.name}: its cleaner is told where blocks of {cleaner.config.grid_px} pixels lie, "
+            f"so its clips have to begin at one (ClipSpec.lr_align_px)"
+        )
+    return cleaner
+
+
+def told(cleaner: Cleaner, grid_px: int) -> Cleaner:
+    """The same network, told of blocks of this side; what it was told of already, it has learned."""
+    if not grid_px or cleaner.config.grid_px:
+        return cleaner
+    wider = Cleaner(replace(cleaner.config, grid_px=grid_px))
+    wider.load_state_dict(cleaner.state_dict(), strict=False)  # nothing is known of the places yet
+    return wider
+
+
+def _new_cleaner(config: CleanerConfig, seed: int) -> Cleaner:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(start.seed)
+        torch.manual_seed(seed)
         cleaner = Cleaner(config)
     nn.init.zeros_(cleaner.leave.weight)
     nn.init.zeros_(cleaner.leave.bias)  # type: ignore[arg-type]

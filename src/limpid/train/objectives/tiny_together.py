@@ -8,7 +8,7 @@ result. For some clips the cleaner does nothing, or a part, so that all values o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import per_clip
 from limpid.train.losses.pixels import charbonnier, multi_scale_gradient
 from limpid.train.objectives.tiny import TinyDenoising, TinyLearner
-from limpid.train.objectives.tiny_clean import PER_UNIT, cleaned, start_cleaner
+from limpid.train.objectives.tiny_clean import NEW_CLEANER, PER_UNIT, cleaned, start_cleaner
 from limpid.train.objectives.tiny_vivid import TinyVivid, TinyVividLearner
 from limpid.train.stage import Stage, Start
 
@@ -31,8 +31,8 @@ class TinyTogether:
     """The objective of either end of `tiny`, seen through the cleaner."""
 
     end: TinyDenoising | TinyVivid
-    cleaner: CleanerConfig = field(default_factory=CleanerConfig)
-    """Shape of a new cleaner; one that is trained further keeps its own."""
+    cleaner: CleanerConfig = NEW_CLEANER
+    """Shape of a new cleaner; one that is trained further keeps its own, but may learn of the blocks."""
     left_out: float = 0.1
     """Share of clips that `tiny` sees as they come."""
     partly: float = 0.15
@@ -45,8 +45,8 @@ class TinyTogether:
     """LR pixels along the edges of a crop that do not count in that error."""
 
     def learner(self, start: Start, stage: Stage) -> TinyTogetherLearner:
-        cleaner = start_cleaner(self.cleaner, _beside(start))
         end = self.end.learner(start, stage)  # refuses what it cannot be trained on
+        cleaner = start_cleaner(self.cleaner, _beside(start), stage)
         return TinyTogetherLearner(self, end, cleaner.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
@@ -66,7 +66,7 @@ class TinyTogetherLearner:
         return {"spatial": [name for name, _ in self.both.named_parameters()]}
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
-        clean = cleaned(self.cleaner, batch)
+        clean = cleaned(self.cleaner, batch, random)
         shares = self.shares(random).to(batch.lr)
         seen = replace(batch, lr=torch.lerp(batch.lr, clean, shares[:, None, None, None, None]))
         target = self.end.target(batch)
