@@ -14,7 +14,7 @@ from limpid.methods import TINY_WEIGHTS
 from limpid.methods.tiny import tiny
 from limpid.plan.segments import ALIGN_PX
 from limpid.priors.cleaned import (
-    BLOCK_PX,
+    CODEC_BLOCK_PX,
     CleanedPrior,
     Cleaner,
     CleanerConfig,
@@ -29,7 +29,7 @@ from limpid.types import Placement, WeightsError
 
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 CONFIG = CleanerConfig(channels=8, blocks=2)
-TOLD = replace(CONFIG, grid_px=BLOCK_PX)
+TOLD = replace(CONFIG, grid_px=CODEC_BLOCK_PX)
 
 
 @pytest.fixture(params=[CONFIG, TOLD], ids=["as it looks", "told of the blocks"])
@@ -96,7 +96,7 @@ def test_what_is_known_of_the_places_is_added_before_the_first_bend() -> None:
 
 
 def test_pieces_of_a_picture_begin_at_blocks() -> None:
-    assert ALIGN_PX % BLOCK_PX == 0
+    assert ALIGN_PX % CODEC_BLOCK_PX == 0
 
 
 def test_both_ways_to_pixels_see_the_cleaned_frames(cleaner: Cleaner) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ncnn_here import needs_ncnn, needs_vulkan
 
-from limpid.priors.cleaned import BLOCK_PX, Cleaner, CleanerConfig
+from limpid.priors.cleaned import CODEC_BLOCK_PX, Cleaner, CleanerConfig
 from limpid.priors.cleaned_ncnn import placed_cleaner
 from limpid.types import Placement
 
@@ -16,7 +16,7 @@ CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 NCNN = replace(CPU, runtime="ncnn")
 
 
-@pytest.fixture(params=[0, BLOCK_PX], ids=["as it looks", "told of the blocks"])
+@pytest.fixture(params=[0, CODEC_BLOCK_PX], ids=["as it looks", "told of the blocks"])
 def cleaner(request: pytest.FixtureRequest) -> Cleaner:
     torch.manual_seed(0)
     made = Cleaner(CleanerConfig(channels=16, blocks=2, grid_px=request.param)).requires_grad_(False)

@@ -29,7 +29,7 @@ from limpid.method import Direct, DirectFrame
 from limpid.priors.tiny import TinyCondition, TinyPrior, fill, save_weights
 from limpid.types import Prediction, Scene, Step, WeightsError
 
-BLOCK_PX = 8
+CODEC_BLOCK_PX = 8
 """Side of the blocks of MPEG-2, MPEG-4, H.264 and JPEG; those of later codecs are multiples. Pieces of a picture begin
 at multiples of it, too (`limpid.plan.segments.ALIGN_PX`), so the place in a piece is that in the picture."""
 _MOST_BLOCKS, _MOST_CHANNELS = 64, 1024
@@ -45,7 +45,7 @@ class CleanerConfig:
     channels: int = 48
     blocks: int = 5
     grid_px: int = 0
-    """Side of the codec's blocks in which the network is told the place: `BLOCK_PX`, or 0 for one that is not."""
+    """Side of the codec's blocks in which the network is told the place: `CODEC_BLOCK_PX`, or 0 for one that is not."""
 
     @property
     def radius_px(self) -> int:
@@ -180,7 +180,7 @@ def read_cleaner_config(path: Path) -> CleanerConfig:
         header: dict[str, Any] = json_object(parse_json((SafetensorsFile(path).file.metadata() or {})["cleaner"]))
         config = CleanerConfig(**header)
         check_fields(config, most=_MOST_CHANNELS)
-        if config.blocks > _MOST_BLOCKS or config.channels < 1 or config.grid_px not in (0, BLOCK_PX):
+        if config.blocks > _MOST_BLOCKS or config.channels < 1 or config.grid_px not in (0, CODEC_BLOCK_PX):
             raise ValueError("a network of this size is not known")
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} has no weights of a cleaner that can be used: {cut(str(error), 200)}") from error

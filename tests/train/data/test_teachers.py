@@ -13,6 +13,8 @@ import pytest
 from image_networks import nearest
 from ncnn_here import needs_ncnn
 
+from limpid.methods import TINY_WEIGHTS
+from limpid.priors.cleaned import Cleaner, CleanerConfig, save_cleaner
 from limpid.train.data import open_clips
 from limpid.train.data.loader import to_batch
 from limpid.train.data.prepare_command import add_options, run_prepare
@@ -64,6 +66,29 @@ def test_prepared_clips_bring_it_along(everything: Path, model: Path, tmp_path: 
     nearest(model, 4, gain=0.25)
     with pytest.raises(SettingsError, match="was begun with teacher"):
         prepare(everything, out, "--teacher", model)
+
+
+def test_a_teacher_may_be_shown_cleaned_frames(everything: Path, model: Path, tmp_path: Path) -> None:
+    brighter = Cleaner(CleanerConfig(channels=4, blocks=1)).requires_grad_(False)
+    brighter.leave.weight.zero_()
+    brighter.leave.bias.fill_(0.25)  # type: ignore[union-attr]
+    save_cleaner(brighter, tmp_path / "c.safetensors")
+    out = tmp_path / "out"
+    assert prepare(everything, out, "--teacher", model, "--teacher-cleaner", tmp_path / "c.safetensors") == 0
+    assert len(json.loads((out / "prepared.json").read_text())["teacher"]["cleaner_sha256"]) == 64
+    sample = open_clips(out, SPEC, seed=0).sample(0)
+    shown = np.minimum(sample.lr.repeat(4, 1).repeat(4, 2) / 255 + 0.25, 1)
+    assert sample.teacher is not None and np.abs(sample.teacher - shown * 127.5).max() <= 0.51
+    with pytest.raises(SettingsError, match="was begun with teacher"):
+        prepare(everything, out, "--teacher", model)
+
+
+def test_a_cleaner_that_goes_before_nothing_is_refused(everything: Path, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="goes before a teacher"):
+        prepare(everything, tmp_path / "out", "--teacher-cleaner", tmp_path / "c.safetensors")
+    with pytest.raises(WeightsError, match="no weights of a cleaner"):
+        prepare(everything, tmp_path / "out", "--teacher", model, "--teacher-cleaner", TINY_WEIGHTS)
+    assert not (tmp_path / "out").exists()
 
 
 def test_data_without_a_teacher_is_refused(everything: Path, model: Path, tmp_path: Path) -> None:

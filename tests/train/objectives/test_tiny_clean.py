@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from limpid.methods.tiny_ends import CLEAN_FILE
-from limpid.priors.cleaned import BLOCK_PX, Cleaner, CleanerConfig, load_cleaner
+from limpid.priors.cleaned import CODEC_BLOCK_PX, Cleaner, CleanerConfig, load_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.objectives.tiny_clean import TinyCleaning, TinyCleaningLearner, clean_target, told, told_places
 from limpid.train.recipes.tiny import small_tiny_clean, tiny_clean
@@ -77,7 +77,7 @@ def test_clips_without_a_teacher_are_refused() -> None:
 
 def told_cleaner() -> Cleaner:
     torch.manual_seed(0)
-    cleaner = Cleaner(CleanerConfig(channels=8, blocks=1, grid_px=BLOCK_PX)).requires_grad_(False)
+    cleaner = Cleaner(CleanerConfig(channels=8, blocks=1, grid_px=CODEC_BLOCK_PX)).requires_grad_(False)
     assert cleaner.place is not None
     cleaner.place.normal_()
     return cleaner
@@ -108,12 +108,12 @@ def test_what_it_learns_of_the_places_is_learned() -> None:
 def test_a_cleaner_that_was_not_told_goes_on_as_one_that_is() -> None:
     torch.manual_seed(0)
     plain = Cleaner(CleanerConfig(channels=8, blocks=1))
-    wider, lr = told(plain, BLOCK_PX), torch.rand(1, 3, 16, 16)
-    assert wider.config.grid_px == BLOCK_PX
+    wider, lr = told(plain, CODEC_BLOCK_PX), torch.rand(1, 3, 16, 16)
+    assert wider.config.grid_px == CODEC_BLOCK_PX
     assert torch.equal(wider(lr, wider.places(16, 16)), plain(lr))
     assert told(plain, 0) is plain
     knows = told_cleaner()
-    assert told(knows, BLOCK_PX) is knows and told(knows, 0) is knows
+    assert told(knows, CODEC_BLOCK_PX) is knows and told(knows, 0) is knows
 
 
 def test_clips_that_begin_anywhere_are_refused() -> None:

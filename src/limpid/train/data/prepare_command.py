@@ -30,6 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--shard", type=int, metavar="N", help="clips in each shard (default: 100)")
     add("--store", choices=STORES, help="png: half the size; npy: ten milliseconds faster to read (default: png)")
     add("--teacher", metavar="MODEL", help="store what this image network (.param of ncnn) makes of the LR side, too")
+    add("--teacher-cleaner", metavar="FILE", help="a cleaner (tiny_clean.safetensors) that its frames go through first")
     add("--workers", type=int, metavar="N", help="processes; 0 works in this one (default: processors - 1)")
     add("--check", metavar="LAYOUT", help="instead: compare DATA with REDS, YouHQ, WebVid or OpenVid")
 
@@ -46,6 +47,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "shard": 100,
     "store": "png",
     "teacher": None,
+    "teacher_cleaner": None,
     "workers": None,
 }
 

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from csv import DictReader
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ class Preparation:
     store: Store
     teacher: str | None = None
     """Path of an image network (`limpid.train.data.teachers.Teacher`)."""
+    teacher_cleaner: str | None = None
+    """Path of a cleaner that goes before it."""
 
     def spec(self) -> ClipSpec:
         """The clips. Raises `SettingsError` for numbers that make none."""
@@ -95,7 +98,7 @@ def prepare_pairs(
     _refuse_inside(wanted)
     clips = open_clips(wanted.data, spec, seed=wanted.seed, keep_out=wanted.keep_out)
     tell(clips.describe())
-    teacher = None if wanted.teacher is None else Teacher.of(wanted.teacher)
+    teacher = _teacher(wanted)
     _begin(wanted, clips)
     made, notes = 0, set[str]()
     with _makers(Making(clips=clips, store=wanted.store, teacher=teacher), workers) as make:
@@ -130,7 +133,7 @@ def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
         "scale": wanted.scale,
         "strides": list(wanted.strides),
         "degradation": wanted.degradation,
-        "teacher": _teacher_facts(wanted.teacher),
+        "teacher": _teacher_facts(_teacher(wanted)),
         "pipeline": pipeline_of(wanted.spec()).name,
         "keep_out": sorted(wanted.keep_out),
         "fingerprint": clips.fingerprint,
@@ -141,11 +144,20 @@ def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
     }
 
 
-def _teacher_facts(model: str | None) -> dict[str, str] | None:
-    if model is None:
+def _teacher(wanted: Preparation) -> Teacher | None:
+    """Raises `SettingsError` for a cleaner that goes before nothing."""
+    if wanted.teacher is not None:
+        return Teacher.of(wanted.teacher, wanted.teacher_cleaner)
+    if wanted.teacher_cleaner is not None:
+        raise SettingsError("--teacher-cleaner goes before a teacher: add --teacher MODEL, or leave it out")
+    return None
+
+
+def _teacher_facts(teacher: Teacher | None) -> dict[str, str] | None:
+    if teacher is None:
         return None
-    teacher = Teacher.of(model)
-    return {"name": teacher.name, "sha256": teacher.weights.digest()}
+    cleaner = {} if teacher.cleaner is None else {"cleaner_sha256": sha256(teacher.cleaner.read_bytes()).hexdigest()}
+    return {"name": teacher.name, "sha256": teacher.weights.digest(), **cleaner}
 
 
 def _begin(wanted: Preparation, clips: TrainingClips) -> None:

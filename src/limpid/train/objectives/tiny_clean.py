@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limpid.methods.tiny_ends import CLEAN_FILE
-from limpid.priors.cleaned import BLOCK_PX, Cleaner, CleanerConfig, load_cleaner, save_cleaner
+from limpid.priors.cleaned import CODEC_BLOCK_PX, Cleaner, CleanerConfig, load_cleaner, save_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.pixels import charbonnier, frame_difference, multi_scale_gradient
 from limpid.train.objectives.tiny_vivid import held_to_truth, taught_mixture
@@ -28,7 +28,7 @@ from limpid.types import SettingsError
 
 PER_UNIT = 16
 """Errors are counted in sixteenths of the range, where those of damaged frames are around 0.3."""
-NEW_CLEANER = CleanerConfig(grid_px=BLOCK_PX)
+NEW_CLEANER = CleanerConfig(grid_px=CODEC_BLOCK_PX)
 _NOT_TOLD, _TOLD_WRONG = 0.2, 0.1
 """Shares of clips."""
 
@@ -109,12 +109,12 @@ def told_places(cleaner: Cleaner, batch: ClipBatch, random: ClipRandom) -> Tenso
     if true is None:
         return None
     which = random.uniform("what is told of the blocks").tolist()
-    moved = random.integers("where the blocks are said to lie", 1, BLOCK_PX**2).tolist()
+    moved = random.integers("where the blocks are said to lie", 1, CODEC_BLOCK_PX**2).tolist()
 
     def of_clip(which: float, moved: int) -> Tensor:
         if which < _NOT_TOLD:
             return torch.zeros_like(true)
-        return true.roll(divmod(moved, BLOCK_PX), (2, 3)) if which < _NOT_TOLD + _TOLD_WRONG else true
+        return true.roll(divmod(moved, CODEC_BLOCK_PX), (2, 3)) if which < _NOT_TOLD + _TOLD_WRONG else true
 
     each = [of_clip(*drawn) for drawn in zip(which, moved, strict=True)]
     return torch.cat(each).repeat_interleave(batch.lr.shape[1], 0)
@@ -146,7 +146,7 @@ def start_cleaner(config: CleanerConfig, start: Start, stage: Stage) -> Cleaner:
 
 
 def told(cleaner: Cleaner, grid_px: int) -> Cleaner:
-    """The same network, told of blocks of this side; what it was told of already, it has learned."""
+    """A cleaner that is told of blocks of this side: the same network, whatever it was told of already."""
     if not grid_px or cleaner.config.grid_px:
         return cleaner
     wider = Cleaner(replace(cleaner.config, grid_px=grid_px))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from limpid.priors.cleaned import BLOCK_PX, CleanerConfig
+from limpid.priors.cleaned import CODEC_BLOCK_PX, CleanerConfig
 from limpid.priors.tiny import TinyConfig
 from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_clean import TinyCleaning
@@ -13,7 +13,7 @@ from limpid.train.objectives.tiny_vivid import TinyVivid
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
 _SMALL_NETWORK = TinyConfig(channels=16, blocks=2, shifts=(1,))
-_SMALL_CLEANER = CleanerConfig(channels=8, blocks=1, grid_px=BLOCK_PX)
+_SMALL_CLEANER = CleanerConfig(channels=8, blocks=1, grid_px=CODEC_BLOCK_PX)
 """Shapes of the small versions."""
 
 
@@ -96,7 +96,7 @@ def tiny_clean() -> Recipe:
         name="clean",
         objective=TinyCleaning(),
         trainable=("all",),
-        clips=ClipSpec(frames=6, crop_px=192, degradation="worn", lr_align_px=BLOCK_PX, teacher=True),
+        clips=ClipSpec(frames=6, crop_px=192, degradation="worn", lr_align_px=CODEC_BLOCK_PX, teacher=True),
         steps=6000,
         batch=4,
         optimizer=_optimizer(1e-3),
@@ -118,7 +118,7 @@ def small_tiny_clean() -> Recipe:
         name="clean",
         objective=TinyCleaning(config=_SMALL_CLEANER),
         trainable=("all",),
-        clips=ClipSpec(frames=3, crop_px=64, degradation="worn", lr_align_px=BLOCK_PX, teacher=True),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="worn", lr_align_px=CODEC_BLOCK_PX, teacher=True),
         steps=12,
         batch=2,
         optimizer=Optimizer(rate=1e-3),
@@ -133,7 +133,7 @@ def tiny_together() -> Recipe:
         name="faithful",
         objective=TinyTogether(end=TinyDenoising(near_pure_noise=0.9, smooth=1.0), frame_weight=0.1, smooth=1.0),
         trainable=("all",),
-        clips=ClipSpec(frames=7, crop_px=192, degradation="mixed", lr_align_px=BLOCK_PX),
+        clips=ClipSpec(frames=7, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
         steps=12_000,
         batch=3,
         optimizer=_optimizer(4e-4),
@@ -146,7 +146,7 @@ def tiny_together() -> Recipe:
         objective=TinyTogether(
             end=TinyVivid(denoising=TinyDenoising(near_pure_noise=0.95, smooth=0.1), least_gain=0.6)
         ),
-        clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", lr_align_px=BLOCK_PX, teacher=True),
+        clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX, teacher=True),
     )
     return Recipe(
         name="tiny/together",
@@ -167,7 +167,7 @@ def small_tiny_together() -> Recipe:
         name="faithful",
         objective=TinyTogether(end=end, cleaner=_SMALL_CLEANER, frame_weight=0.1, smooth=1.0),
         trainable=("all",),
-        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", lr_align_px=BLOCK_PX),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
         steps=12,
         batch=2,
         optimizer=Optimizer(rate=1e-3),
@@ -177,7 +177,7 @@ def small_tiny_together() -> Recipe:
         faithful,
         name="vivid",
         objective=TinyTogether(end=TinyVivid(denoising=replace(end, smooth=0.1)), cleaner=_SMALL_CLEANER),
-        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", lr_align_px=BLOCK_PX, teacher=True),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", lr_align_px=CODEC_BLOCK_PX, teacher=True),
     )
     return Recipe(name="tiny/together", summary="a still smaller one, for tests", stages=(faithful, vivid))
 
