@@ -16,6 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from limpid.priors.cleaned import CODEC_BLOCK_PX
+
 Row = dict[str, np.ndarray]
 """RGB uint8 pictures of equal size by name."""
 CROP_PX = 200
@@ -128,7 +130,8 @@ def main() -> None:
         name, first, top, left = text.rsplit(":", 3)
         lr = frames_of(options.clips / name, int(first))
         y, x, margin = int(top) // 4, int(left) // 4, 24
-        y0, x0 = max(0, y - margin), max(0, x - margin)
+        # blocks lie in the part as in the whole picture
+        y0, x0 = (max(0, each - margin) // CODEC_BLOCK_PX * CODEC_BLOCK_PX for each in (y, x))
         size = CROP_PX // 4 * 3 // 2
         part = lr[:, y0 : y + size + margin, x0 : x + size + margin]
         row = real_row(np.ascontiguousarray(part), options.models)
