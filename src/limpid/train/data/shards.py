@@ -10,7 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from csv import DictReader
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import cv2
 
 from limpid import __version__
-from limpid.durable.files import discard, temporary_name, write_atomic
+from limpid.durable.files import discard, sha256_of, temporary_name, write_atomic
 from limpid.train.data.clips import TrainingClips, open_clips
 from limpid.train.data.degrading import pipeline_of
 from limpid.train.data.pairs import FACTS, pair_facts
@@ -99,7 +98,7 @@ def prepare_pairs(
     clips = open_clips(wanted.data, spec, seed=wanted.seed, keep_out=wanted.keep_out)
     tell(clips.describe())
     teacher = _teacher(wanted)
-    _begin(wanted, clips)
+    _begin(wanted, clips, teacher)
     made, notes = 0, set[str]()
     with _makers(Making(clips=clips, store=wanted.store, teacher=teacher), workers) as make:
         for path, numbers in wanted.shards():
@@ -108,7 +107,7 @@ def prepare_pairs(
                 made += len(numbers)
                 if progress is not None:
                     progress(numbers.stop, wanted.count, made)
-    _write_facts(wanted, _facts(wanted, clips) | {"complete": True})
+    _write_facts(wanted, _facts(wanted, clips, teacher) | {"complete": True})
     return made
 
 
@@ -118,7 +117,7 @@ def _refuse_inside(wanted: Preparation) -> None:
         raise SettingsError(f"{wanted.out}: lies inside of the data and would become part of it; choose another folder")
 
 
-def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
+def _facts(wanted: Preparation, clips: TrainingClips, teacher: Teacher | None) -> dict[str, Any]:
     """What later runs compare, and people want to know."""
     licences = read_licences(wanted.data)
     names = clips.source_names()
@@ -133,7 +132,7 @@ def _facts(wanted: Preparation, clips: TrainingClips) -> dict[str, Any]:
         "scale": wanted.scale,
         "strides": list(wanted.strides),
         "degradation": wanted.degradation,
-        "teacher": _teacher_facts(_teacher(wanted)),
+        "teacher": _teacher_facts(teacher),
         "pipeline": pipeline_of(wanted.spec()).name,
         "keep_out": sorted(wanted.keep_out),
         "fingerprint": clips.fingerprint,
@@ -156,15 +155,15 @@ def _teacher(wanted: Preparation) -> Teacher | None:
 def _teacher_facts(teacher: Teacher | None) -> dict[str, str] | None:
     if teacher is None:
         return None
-    cleaner = {} if teacher.cleaner is None else {"cleaner_sha256": sha256(teacher.cleaner.read_bytes()).hexdigest()}
+    cleaner = {} if teacher.cleaner is None else {"cleaner_sha256": sha256_of(teacher.cleaner)}
     return {"name": teacher.name, "sha256": teacher.weights.digest(), **cleaner}
 
 
-def _begin(wanted: Preparation, clips: TrainingClips) -> None:
+def _begin(wanted: Preparation, clips: TrainingClips, teacher: Teacher | None) -> None:
     """Compare with what is there, and write down what is being made."""
     with writing(wanted.out):
         wanted.out.mkdir(parents=True, exist_ok=True)
-    old, new = pair_facts(wanted.out), json.loads(json.dumps(_facts(wanted, clips)))
+    old, new = pair_facts(wanted.out), json.loads(json.dumps(_facts(wanted, clips, teacher)))
     if not old and any(path.exists() for path, _ in wanted.shards()):
         raise OutputError(f"{wanted.out}: holds shards without {FACTS}: choose another folder or empty it")
     changed = [
