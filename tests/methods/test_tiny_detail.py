@@ -17,6 +17,7 @@ from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
 from limpid.degrade.ops import to_bytes
 from limpid.degrade.shrink import area
 from limpid.methods import TINY_WEIGHTS, find_method
+from limpid.methods.between import Between
 from limpid.methods.tiny import tiny
 from limpid.methods.tiny_ends import (
     CLEAN_FILE,
@@ -24,7 +25,6 @@ from limpid.methods.tiny_ends import (
     TINY_DETAIL,
     VIVID_CLEAN_FILE,
     VIVID_FILE,
-    Between,
     find_ends,
 )
 from limpid.metrics import detail_stability, input_flows, psnr

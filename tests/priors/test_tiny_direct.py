@@ -15,8 +15,8 @@ from limpid.method import DirectPrior
 from limpid.methods import find_method, tiny
 from limpid.plan.device import choose_machine
 from limpid.plan.segments import Rung
+from limpid.priors.patch_frames import PatchFrame, shrunk_bicubic
 from limpid.priors.tiny import TinyPrior
-from limpid.priors.tiny_direct import TinyFrame, shrunk_bicubic
 from limpid.restoration.chunk import Chunk
 from limpid.restoration.direct import is_direct, without_noise
 from limpid.restoration.restorer import Restorer
@@ -61,7 +61,7 @@ def test_it_is_the_step_from_the_mean_of_the_noise(prior: TinyPrior, frames: int
         ).all()
 
 
-def _size(frame: TinyFrame) -> tuple[int, int]:
+def _size(frame: PatchFrame) -> tuple[int, int]:
     return frame.size[0] * 4, frame.size[1] * 4
 
 

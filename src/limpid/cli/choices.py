@@ -11,7 +11,7 @@ from limpid.options.declare import declared
 from limpid.settings import Settings
 
 METHOD_NAMES = (
-    *("tiny", "image", "mgld-vsr", "dc-vsr", "upscale-a-video", "diffvsr", "stream-diffvsr", "lavie-vsr"),
+    *("small", "tiny", "image", "mgld-vsr", "dc-vsr", "upscale-a-video", "diffvsr", "stream-diffvsr", "lavie-vsr"),
     "sd-x4-upscaler",
 )
 """The keys of `limpid.methods.METHODS`, which would load PyTorch; a test compares them."""

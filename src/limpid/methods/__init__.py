@@ -21,6 +21,8 @@ from limpid.methods.image import image
 from limpid.methods.lavie_vsr import lavie_vsr
 from limpid.methods.mgld_vsr import mgld_vsr
 from limpid.methods.sd_x4_upscaler import sd_x4_upscaler
+from limpid.methods.small import SMALL_WEIGHTS as SMALL_WEIGHTS
+from limpid.methods.small import small
 from limpid.methods.stream_diffvsr import stream_diffvsr
 from limpid.methods.tiny import TINY_WEIGHTS as TINY_WEIGHTS
 from limpid.methods.tiny import tiny
@@ -30,6 +32,7 @@ from limpid.settings import Settings
 from limpid.types import SettingsError
 
 METHODS: dict[str, Callable[..., Method]] = {
+    "small": small,
     "tiny": tiny,
     "image": image,
     "mgld-vsr": mgld_vsr,

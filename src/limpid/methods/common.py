@@ -20,7 +20,8 @@ from limpid.types import SettingsError
 
 MGLD_VSR_NAME, DC_VSR_NAME, STREAM_DIFFVSR_NAME = "mgld-vsr", "dc-vsr", "stream-diffvsr"
 SUMMARIES = {
-    "tiny": "small model that ships with Limpid; fast on a plain CPU",
+    "small": "ships with Limpid; the sharper of its two own models",
+    "tiny": "ships with Limpid; faster, and a diffusion model in patch space",
     "image": "any image network, frame by frame: --weights MODEL.param (ncnn), .pth or .safetensors (spandrel)",
     MGLD_VSR_NAME: "MGLD-VSR (Yang et al. 2024): Stable Diffusion 2.1 guided along the motion, a decoder over time",
     DC_VSR_NAME: (

@@ -19,8 +19,9 @@ from limpid.diffusion.schedules import karras_steps
 from limpid.flow.estimate import LastFlows
 from limpid.flow.installed import flow_estimator
 from limpid.method import ENGINE_OPTIONS, Method, Strategy, Weights
+from limpid.methods.between import weights_file
 from limpid.methods.common import SUMMARIES, motion_guided
-from limpid.methods.tiny_ends import TINY_FILE, find_ends, weights_file
+from limpid.methods.tiny_ends import TINY_FILE, find_ends
 from limpid.priors.cleaned import CleanerConfig, read_cleaner_config
 from limpid.priors.tiny import TinyConfig, read_tiny_config, residual_picture, trained_schedule
 from limpid.settings import Settings
@@ -58,7 +59,7 @@ def tiny(
     vivid network was trained on from the faithful one, and the networks on the line between them are good ones, too.
     ``denoise``, 0 to 1, is how much a cleaner of LR frames, which goes before the network, takes away.
     """
-    path, names = weights_file(weights), _names(consistency)
+    path, names = weights_file(weights, TINY_FILE), _names(consistency)
     ends, config, trained = find_ends(path, detail, denoise), read_tiny_config(path), trained_schedule(path)
     cleaner = None if ends.cleaner is None else read_cleaner_config(ends.cleaner.first)
     return Method(

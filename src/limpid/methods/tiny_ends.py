@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
-import torch
-
-from limpid.durable.files import sha256_of
 from limpid.method import Prior
-from limpid.priors.cleaned import CleanedPrior, Cleaner, Cleaning, load_cleaner
+from limpid.methods.between import Between, end_beside, refuse_without
+from limpid.priors.cleaned import CleanedPrior, Cleaning, load_cleaner
 from limpid.priors.cleaned_ncnn import placed_cleaner
-from limpid.priors.tiny import TinyNetwork, load_tiny
+from limpid.priors.tiny import load_tiny
 from limpid.priors.tiny_ncnn import placed_tiny
-from limpid.types import Placement, SettingsError, WeightsError
+from limpid.types import Placement
 
 TINY_FILE = "tiny.safetensors"
 VIVID_FILE = "tiny_vivid.safetensors"
@@ -29,41 +24,6 @@ TINY_DETAIL = 0.48
 """As vivid as still gains 0.6 dB over bicubic (docs/tiny-look.md); 0 is the least error, 1 the most detail."""
 TINY_DENOISE = 1.0
 """As the ends were trained. Less leaves more of the damage, and of the detail that the cleaner brings."""
-
-_Network = TypeVar("_Network", TinyNetwork, Cleaner)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Between:
-    """A file, or a place on the line from it to a second of equal shape."""
-
-    first: Path
-    second: Path | None = None
-    share: float = 0.0
-
-    def load(self, load: Callable[[Path], _Network]) -> _Network:
-        """The network whose weights lie there; exact at the ends. Raises `WeightsError` for networks of two shapes."""
-        if self.second is None or self.share == 0:
-            return load(self.first)
-        if self.share == 1:
-            return load(self.second)
-        network, other = load(self.first), load(self.second)
-        if network.config != other.config:
-            raise WeightsError(
-                f"{self.first} and {self.second} are networks of different shapes: nothing lies between them"
-            )
-        with torch.no_grad():
-            for here, there in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
-                here.lerp_(there, self.share)
-        return network
-
-    def hashes(self) -> list[str]:
-        """Hashes of what is read, and how it is mixed; at the ends that of the file, as if there were no other."""
-        if self.second is None or self.share == 0:
-            return [_sha256(self.first)]
-        if self.share == 1:
-            return [_sha256(self.second)]
-        return [_sha256(self.first), _sha256(self.second), repr(self.share)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,36 +63,14 @@ class Ends:
 
 def find_ends(path: Path, detail: float | None, denoise: float | None) -> Ends:
     """Raises SettingsError where something was chosen, and its end is not beside ``path``."""
-    vivid, clean, vivid_clean = (_beside(path, name) for name in (VIVID_FILE, CLEAN_FILE, VIVID_CLEAN_FILE))
-    _refuse_without(path, VIVID_FILE if vivid is None else None, detail=detail)
-    _refuse_without(path, CLEAN_FILE if clean is None else None, denoise=denoise)
+    vivid, clean, vivid_clean = (
+        end_beside(path, TINY_FILE, name) for name in (VIVID_FILE, CLEAN_FILE, VIVID_CLEAN_FILE)
+    )
+    refuse_without(path, VIVID_FILE if vivid is None else None, detail=detail)
+    refuse_without(path, CLEAN_FILE if clean is None else None, denoise=denoise)
     share = 0.0 if vivid is None else TINY_DETAIL if detail is None else float(detail)
     return Ends(
         network=Between(first=path, second=vivid, share=share),
         clean=None if clean is None else Between(first=clean, second=vivid_clean if vivid else None, share=share),
         denoise=0.0 if clean is None else TINY_DENOISE if denoise is None else float(denoise),
     )
-
-
-def weights_file(weights: str | Path) -> Path:
-    """The file itself, or that in the folder of a training. Raises WeightsError."""
-    path = Path(weights) / TINY_FILE if (Path(weights) / TINY_FILE).is_file() else Path(weights)
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file; leave out --weights for those that ship with Limpid")
-    return path
-
-
-def _beside(path: Path, name: str) -> Path | None:
-    other = path.with_name(name)
-    return other if path.name == TINY_FILE and other.is_file() else None
-
-
-def _refuse_without(path: Path, missing: str | None, **given: float | None) -> None:
-    for name, value in given.items():
-        if missing is not None and value is not None:
-            raise SettingsError(f"{name} {value:g} has no effect with {path}: {missing} is not beside it; leave it out")
-
-
-@cache
-def _sha256(path: Path) -> str:
-    return sha256_of(path)

@@ -74,10 +74,7 @@ class Cleaner(nn.Module):
 
     def places(self, height: int, width: int) -> Tensor | None:
         """What is added to the first layer of a picture with a block in its top left corner, ``1 c h w``."""
-        if self.place is None:
-            return None
-        side = self.config.grid_px
-        return self.place.repeat(1, -(-height // side), -(-width // side))[None, :, :height, :width]
+        return None if self.place is None else tiled_places(self.place, height, width)
 
     def forward(self, lr: Tensor, places: Tensor | None = None) -> Tensor:
         """``places``: of each picture or of all, as `places` gives them; None where nothing is known of the blocks."""
@@ -87,6 +84,13 @@ class Cleaner(nn.Module):
             x = second(F.relu(first(x), inplace=True)).add_(x)
         out: Tensor = self.leave(x)
         return out
+
+
+def tiled_places(place: Tensor, height: int, width: int) -> Tensor:
+    """What is known of each place of a block, ``c side side``, over a whole picture: ``1 c h w`` in channels_last."""
+    side = place.shape[-1]
+    whole = place.repeat(1, -(-height // side), -(-width // side))[None, :, :height, :width]
+    return whole.contiguous(memory_format=_LAYOUT)
 
 
 Changes = Callable[[Iterator[Tensor]], Iterator[Tensor]]
@@ -100,8 +104,8 @@ def changes_in_torch(cleaner: Cleaner) -> Changes:
 
     @lru_cache(_KEPT_SIZES)
     def places(height: int, width: int) -> Tensor | None:
-        whole = placed.places(height, width)
-        return None if whole is None else whole.contiguous(memory_format=_LAYOUT)
+        whole: Tensor | None = placed.places(height, width)
+        return whole
 
     def change(frame: Tensor) -> Tensor:
         out: Tensor = placed(frame[None].to(like).contiguous(memory_format=_LAYOUT), places(*frame.shape[-2:]))[0]

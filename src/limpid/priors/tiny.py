@@ -169,17 +169,24 @@ def bicubic_taps(scale: int, a: float = -0.75) -> Tensor:
     return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
 
 
+def bicubic_reach(patch_px: int) -> int:
+    """Patches a side that bicubic upscaling of a patch reads: it looks two LR pixels far."""
+    return -(-2 // patch_px)
+
+
 @cache
 def bicubic_weight(scale: int, patch_px: int) -> Tensor:
-    """Bicubic upscaling as a convolution from patches to patches: ``3 (scale patch)^2, 3 patch^2, 3, 3``."""
-    taps, p = bicubic_taps(scale), patch_px
-    axis = torch.zeros(scale * p, 3, p, dtype=torch.float64)  # output pixel; patch before, own, after; LR pixel in it
+    """Bicubic upscaling as a convolution from patches to patches: ``3 (scale patch)^2, 3 patch^2, k, k``, with ``k``
+    of 3 or, for patches of one pixel, 5."""
+    taps, p, reach = bicubic_taps(scale), patch_px, bicubic_reach(patch_px)
+    axis = torch.zeros(scale * p, 2 * reach + 1, p, dtype=torch.float64)  # output pixel; patch; LR pixel in it
     for out in range(scale * p):
         for tap in range(5):
             patch, inside = divmod(out // scale + tap - 2, p)
-            axis[out, patch + 1, inside] += taps[out % scale, tap]
+            axis[out, patch + reach, inside] += taps[out % scale, tap]
     both = torch.einsum("yui,xvj,cd->cyxdijuv", axis, axis, torch.eye(3, dtype=torch.float64))
-    return both.reshape(3 * (scale * p) ** 2, 3 * p * p, 3, 3).float().contiguous(memory_format=torch.channels_last)
+    kernel = both.reshape(3 * (scale * p) ** 2, 3 * p * p, 2 * reach + 1, 2 * reach + 1)
+    return kernel.float().contiguous(memory_format=torch.channels_last)
 
 
 def bicubic_patches(lr: Tensor, scale: int, patch_px: int) -> Tensor:
@@ -188,10 +195,10 @@ def bicubic_patches(lr: Tensor, scale: int, patch_px: int) -> Tensor:
     ``F.pixel_shuffle`` of it equals ``F.interpolate(mode="bicubic")``; on CPUs it is several times faster, and the
     residual can be added before the one pass over the large picture.
     """
-    p = patch_px
-    patches = F.pixel_unshuffle(F.pad(lr, (p, p, p, p), mode="replicate"), p)
+    around = patch_px * bicubic_reach(patch_px)
+    patches = F.pixel_unshuffle(F.pad(lr, (around,) * 4, mode="replicate"), patch_px)
     patches = patches.contiguous(memory_format=torch.channels_last)
-    return F.conv2d(patches, bicubic_weight(scale, p).to(lr))
+    return F.conv2d(patches, bicubic_weight(scale, patch_px).to(lr))
 
 
 @cache

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from limpid.priors.patch_frames import PatchDirect
 from limpid.priors.tiny import TinyBlock, TinyNetwork, TinyPrior, noise_features
-from limpid.priors.tiny_direct import TinyDirect, direct_in_torch, folded
+from limpid.priors.tiny_direct import direct_in_torch, folded, tiny_patches
 from limpid.runtimes.network import NcnnNetwork
 from limpid.runtimes.writing import NcnnGraph
 from limpid.types import Placement
@@ -44,7 +45,7 @@ def placed_tiny(network: TinyNetwork, placement: Placement) -> TinyPrior:
         device=placement.device,
         dtype=torch.float32,
         compute=TinyInNcnn(network, where),
-        direct=lambda network, sigma: TinyDirect(
+        direct=lambda network, sigma: PatchDirect(
             network.config, placement.device, ResidualsInNcnn(network, sigma, where)
         ),
     )
@@ -79,7 +80,7 @@ class TinyInNcnn:
 
     def __init__(self, network: TinyNetwork, where: Where) -> None:
         self._at_level = lru_cache(KEPT_LEVELS)(lambda sigma, frames: where.network(tiny_graph(network, sigma), frames))
-        self._through = Through(network, where)
+        self._through = Through(mixing_blocks(network), where)
 
     def __call__(self, lr: Tensor, z: Tensor, sigma: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Mean and spread of one clip; ``sigma`` is one level."""
@@ -97,13 +98,14 @@ class ResidualsInNcnn:
     def __init__(self, network: TinyNetwork, sigma: float, where: Where) -> None:
         graph = tiny_graph(folded(network).float(), sigma, without_noise=True)
         self._network = cache(partial(where.network, graph))
-        self._through = Through(network, where)
+        self._config, self._through = network.config, Through(mixing_blocks(network), where)
 
-    def __call__(self, patches: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Neighbouring LR frames in patch space, ``1 12 h w`` -> residuals ``h w 192``, a few frames behind."""
-        first = list(islice(patches, 2))
+    def __call__(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+        """Neighbouring LR frames ``1 3 h w`` -> residuals ``h w 192``, a few frames behind."""
+        first = list(islice(frames, 2))
         network = self._network(len(first))
-        given = ({"lr": network.mat(plain_array(each[0]))} for each in chain(first, patches))
+        patches = (tiny_patches(lr, self._config)[0] for lr in chain(first, frames))
+        given = ({"lr": network.mat(plain_array(each))} for each in patches)
         for (residual,) in self._through(network, given, ("mean",)):
             yield torch.from_numpy(residual).permute(1, 2, 0).contiguous()
 
@@ -111,8 +113,9 @@ class ResidualsInNcnn:
 class Through:
     """Frames through all parts of a network, one after the other, each as early as its neighbours allow."""
 
-    def __init__(self, network: TinyNetwork, where: Where) -> None:
-        self.mixing = [n for n, block in enumerate(_blocks(network)) if block.shift]
+    def __init__(self, mixing: Sequence[int], where: Where) -> None:
+        """``mixing``: numbers of the layers that read neighbours; the network is cut in front of each."""
+        self.mixing = mixing
         self.pool = ThreadPoolExecutor(where.frames_at_once)
         self.ahead = -(-where.frames_at_once // (len(self.mixing) + 1))
         """Frames that each part works on at once: those of all parts keep the threads busy."""
@@ -203,6 +206,11 @@ def _add_mixing(graph: NcnnGraph, n: int, shift: int) -> tuple[str, str]:
     graph.slice(f"in{n}", [(f"own_first{n}", shift), (f"own_second{n}", shift), (f"rest{n}", 0)])
     graph.concat([f"before{n}", f"after{n}", f"rest{n}"], f"mixed{n}")
     return f"in{n}", f"mixed{n}"
+
+
+def mixing_blocks(network: TinyNetwork) -> list[int]:
+    """Those that read neighbours."""
+    return [n for n, block in enumerate(_blocks(network)) if block.shift]
 
 
 def _blocks(network: TinyNetwork) -> list[TinyBlock]:

@@ -67,6 +67,11 @@ class NcnnGraph:
     def relu(self, reads: str, makes: str) -> None:
         self.add("ReLU", (reads,), (makes,))
 
+    def prelu(self, reads: str, makes: str, slopes: np.ndarray) -> None:
+        """What is negative times the slope of its channel."""
+        self.add("PReLU", (reads,), (makes,), f"0={slopes.size}")
+        self.weights.append(_bytes(slopes))
+
     def slice(self, reads: str, parts: Sequence[tuple[str, int]]) -> None:
         """Divides channels into parts of a name and a number of channels each; the last takes what is left."""
         sizes = [str(count) for _, count in parts[:-1]] + ["-233"]

@@ -1,0 +1,64 @@
+"""The method that runs unless another is chosen: the sharper of the two models that ship with Limpid."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from limpid.cuts.cost import Cost
+from limpid.cuts.local import Local
+from limpid.diffusion.samplers import Euler
+from limpid.method import Method, Prior, Weights
+from limpid.methods.between import Between, end_beside, refuse_without, weights_file
+from limpid.methods.common import SUMMARIES
+from limpid.methods.image import ONLY_STEP
+from limpid.priors.small import load_small, read_small_config
+from limpid.priors.small_ncnn import placed_small
+from limpid.types import Placement
+
+SMALL_FILE = "small.safetensors"
+SMALL_VIVID_FILE = "small_vivid.safetensors"
+"""Where it lies beside `SMALL_FILE`, `detail` leads to it."""
+SMALL_WEIGHTS = Path(str(files("limpid") / "weights" / SMALL_FILE))
+SMALL_DETAIL = 0.5
+"""As vivid as still gains 0.6 dB over bicubic (docs/tiny-look.md); 0 is the least error, 1 the most detail."""
+
+
+def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -> Method:
+    """Ours: a network of plain convolutions at the size of the input that ships with the package.
+
+    One call, no noise: it has no steps, no seed, and no strategies, which have nothing to work on. ``detail``, 0 to 1,
+    interpolates between the weights of two ends, as that of `limpid.methods.tiny.tiny`.
+    """
+    path = weights_file(weights, SMALL_FILE)
+    vivid = end_beside(path, SMALL_FILE, SMALL_VIVID_FILE)
+    refuse_without(path, SMALL_VIVID_FILE if vivid is None else None, detail=detail)
+    ends = Between(first=path, second=vivid, share=_share(vivid, detail))
+    config = read_small_config(path)
+
+    def load(placement: Placement) -> Prior:
+        return placed_small(ends.load(load_small), placement)
+
+    return Method(
+        name="small",
+        summary=SUMMARIES["small"],
+        load=load,
+        scale=config.scale,
+        steps=1,
+        make_schedule=lambda num_steps: (ONLY_STEP,),
+        sampler=Euler(),
+        cuts=Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2),
+        cost=Cost(
+            latent_bytes_per_px=12 * config.scale**2,
+            work_bytes_per_px=config.work_bytes_per_px,
+            direct_bytes_per_px=config.work_bytes_per_px,
+        ),
+        weights=Weights(digest=lambda: " ".join(ends.hashes())),
+        options=frozenset({"color", "tile_px", "runtime"}),
+        runtimes=("torch", "ncnn"),
+        chosen={} if vivid is None else {"detail": ends.share},
+    )
+
+
+def _share(vivid: Path | None, detail: float | None) -> float:
+    return 0.0 if vivid is None else SMALL_DETAIL if detail is None else float(detail)
