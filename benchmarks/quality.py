@@ -1,8 +1,8 @@
-"""Quality of `tiny` against what people use, on HR clips that are degraded here.
+"""Quality of `small` and `tiny` against what people use, on HR clips that are degraded here.
 
-    python benchmarks/quality.py CLIPS [--detail 0 1] [--denoise 1] [--weights FILE] [--rivals [NAME ...]]
-        [--frames 24] [--seeds 3] [--only NAME ...] [--steps 1 4] [--quick] [--blocks] [--json FILE]
-        [--sheet FILE [--blind]] [--models DIR]
+    python benchmarks/quality.py CLIPS [--method small tiny] [--detail 0 1] [--denoise 1] [--weights FILE]
+        [--rivals [NAME ...]] [--frames 24] [--seeds 3] [--only NAME ...] [--steps 1 4] [--quick] [--blocks]
+        [--json FILE] [--sheet FILE [--blind]] [--models DIR]
 
 CLIPS is a folder with the HR clips named below. Degradation: blur 1.0, area /4, noise 5, x264 crf 26. The networks run
 on frames directly, without the file pipeline, in float32. Rivals: bicubic, classical (OpenCV's non-local means,
@@ -34,7 +34,7 @@ from sheets import Row, write_sheet
 from limpid.degrade import Degradation, degrade
 from limpid.degrade.ops import to_bytes
 from limpid.degrade.shrink import area
-from limpid.methods import tiny
+from limpid.methods import METHODS
 from limpid.metrics import detail_stability, input_flows, psnr
 from limpid.metrics.blocks import blockiness
 from limpid.metrics.faithful import lr_psnr
@@ -77,14 +77,17 @@ def restore(prior: Any, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, c
 
 
 def candidates(options: argparse.Namespace, seed: int) -> dict[str, Enlarger]:
-    """`tiny` as the options say, by names that say how, each for a seed."""
-    chosen: list[tuple[str, dict[str, Any]]] = [("tiny", {})]
-    chosen += [(f"detail {value:g}", {"detail": value}) for value in options.detail]
-    chosen += [(f"denoise {value:g}", {"denoise": value}) for value in options.denoise]
-    chosen += [(path.stem if path.is_file() else path.name, {"weights": path}) for path in options.weights]
+    """The first method as the options say, by names that say how, and the other as it is by itself; for a seed."""
+    make, *others = (METHODS[name] for name in options.method)
+    chosen = [(options.method[0], partial(make))]
+    chosen += [(f"detail {value:g}", partial(make, detail=value)) for value in options.detail]
+    chosen += [(f"denoise {value:g}", partial(make, denoise=value)) for value in options.denoise]
+    weights = ((path.stem if path.is_file() else path.name, path) for path in options.weights)
+    chosen += [(name, partial(make, weights=path)) for name, path in weights]
+    chosen += zip(options.method[1:], map(partial, others), strict=True)
     made: dict[str, Enlarger] = {}
     for name, how in chosen:
-        method = tiny(**how)
+        method = how()
         prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
         for count in options.steps:
             label = name if count == 1 else f"{name}, {count} steps"
@@ -201,6 +204,9 @@ def summary(results: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
+    parser.add_argument(
+        "--method", nargs="+", default=["small"], choices=("small", "tiny"), help="the second beside it"
+    )
     parser.add_argument("--detail", type=float, nargs="+", default=[], help="these, besides the default")
     parser.add_argument("--denoise", type=float, nargs="+", default=[], help="these at the default detail")
     parser.add_argument("--weights", type=Path, nargs="+", default=[], help="other weights beside those that ship")

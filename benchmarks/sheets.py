@@ -2,8 +2,8 @@
 
     python benchmarks/sheets.py CLIPS OUT [--clip NAME:FRAME:TOP:LEFT ...] [--models DIR] [--blind] [--quality 85]
 
-Each clip gives OUT/NAME.jpg: bicubic, animevideov3 (if its files are at hand), and `tiny` at detail 0, the
-default, detail 1, and denoise 0; TOP and LEFT of the crop are in pixels of the result.
+Each clip gives OUT/NAME.jpg: bicubic, animevideov3 (if its files are at hand), and `tiny`, and `small` at
+detail 0, the default and detail 1; TOP and LEFT of the crop are in pixels of the result.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ Row = dict[str, np.ndarray]
 CROP_PX = 200
 LINE_PX = 4
 FRAMES, SHOWN = 9, 4
+WAYS: dict[str, dict[str, object]] = {
+    "tiny": {"method": "tiny"},
+    "detail 0": {"detail": 0.0},
+    "default": {},
+    "detail 1": {"detail": 1.0},
+}
+"""How the clips are enlarged by Limpid, besides the others."""
 
 
 def write_sheet(
@@ -97,14 +104,8 @@ def real_row(lr: np.ndarray, models: Path | None) -> Row:
     row = {name: enlarge(lr[SHOWN : SHOWN + 1])[0] for name, enlarge in rivals(["bicubic"], None).items()}
     for name, enlarge in rivals(["animevideov3"], models).items():
         row[name] = enlarge(lr[SHOWN : SHOWN + 1])[0]
-    ways = (
-        ("detail 0", {"detail": 0.0}),
-        ("default", {}),
-        ("detail 1", {"detail": 1.0}),
-        ("denoise 0", {"denoise": 0.0}),
-    )
-    for name, how in ways:
-        row[name] = list(limpid.restore(iter(lr), fps=25, **how))[SHOWN]
+    for name, how in WAYS.items():
+        row[name] = list(limpid.restore(iter(lr), fps=25, **how))[SHOWN]  # type: ignore[arg-type]
     return row
 
 

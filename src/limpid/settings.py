@@ -34,7 +34,7 @@ class Settings(MachineOptions):
     """
 
     # Default, heading, where it has an effect, help; then limits, and what it needs.
-    method: str = option("tiny", RESULT, "always", "what restores the frames; see limpid methods", metavar="NAME")
+    method: str = option("small", RESULT, "always", "what restores the frames; see limpid methods", metavar="NAME")
     preset_name: str | None = option(
         None, RESULT, "always", "name of the preset that was taken", metavar="NAME", shown=False, in_key=False
     )
@@ -74,7 +74,7 @@ class Settings(MachineOptions):
     detail: float | None = option(
         None, RESULT, "method", "0 is faithful, 1 is vivid (default: the method's own)", least=0, most=1
     )
-    """Place of tiny's weights between those of its two ends."""
+    """Place of the weights of small or tiny between those of their two ends."""
     denoise: float | None = option(
         None,
         RESULT,
@@ -90,7 +90,7 @@ class Settings(MachineOptions):
     weights: str | None = option(
         None, PRIOR, "method", "weights of the method (default: see limpid weights list)", metavar="PATH", in_key=False
     )
-    """Folder, or file for tiny; None looks where ``limpid weights`` puts them."""
+    """Folder, or file for small and tiny; None looks where ``limpid weights`` puts them."""
     prompt: str | None = option(None, PRIOR, "method", "what is in the picture", metavar="TEXT")
     negative_prompt: str | None = option(
         None, PRIOR, "method", "what should not be in it (default: the method's own)", metavar="TEXT"

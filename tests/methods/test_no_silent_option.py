@@ -71,7 +71,7 @@ NOT_PIXELS = {"offload", "compile", "runtime", "attention_kernel"}
 """Options for speed and memory, which are not to change the pixels."""
 EXACT = {"tile_px", "window_frames"}
 """And these not with a local method: it gives the same frames for any cut."""
-LOCAL = {"tiny", "image"}
+LOCAL = {"small", "tiny", "image"}
 RELATIVES = {"diffvsr", "lavie-vsr", "sd-x4-upscaler"}
 """Made by the same function as Upscale-A-Video."""
 OF_RELATIVES = {
@@ -95,6 +95,8 @@ def restore(frames: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Ite
     root, done = tmp_path_factory.mktemp("weights"), dict[str, np.ndarray]()
 
     def own(name: str) -> dict[str, Any]:
+        if name == "small":
+            return {}
         if name == "tiny":
             return {"steps": 2}
         if name == "image":

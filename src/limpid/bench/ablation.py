@@ -27,7 +27,7 @@ def parse_methods(text: str, settings: Mapping[str, Any]) -> tuple[Variant, ...]
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
-        raise SettingsError("no method was named; for instance --methods bicubic,lanczos,tiny")
+        raise SettingsError("no method was named; for instance --methods bicubic,lanczos,small")
     variants = tuple(_variant(word) for word in dict.fromkeys(words))
     for variant in variants:
         check_variant(variant, settings)

@@ -54,7 +54,7 @@ def _run_action(arguments: list[str]) -> int:
     from limpid.bench.ablation import parse_methods
 
     if options.methods is None:
-        raise SettingsError("--methods is missing; for instance --methods bicubic,lanczos,tiny")
+        raise SettingsError("--methods is missing; for instance --methods bicubic,lanczos,small")
     return run_rows(options, parse_methods(options.methods, run_settings(options)), {})
 
 

@@ -172,7 +172,7 @@ def accelerator() -> Iterator[Finding]:
         text = "an NVIDIA driver is here, but this torch has no CUDA: install a CUDA build (docs/install.md)"
         yield Finding("gpu", text, "advice")
     else:
-        yield Finding("gpu", "none; tiny is made for the processor")
+        yield Finding("gpu", "none; small and tiny are made for the processor")
 
 
 def weights() -> Iterator[Finding]:

@@ -80,13 +80,19 @@ def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -
     known = inspect.signature(make).parameters
     for option in chosen:
         if option not in known:
-            raise SettingsError(f"{option} has no effect with the method {name}; leave it out")
+            raise SettingsError(f"{option} has no effect with the method {name}; leave it out{_or_with(option)}")
     if settings.caption != "off" and "prompts" not in known:
         raise SettingsError(f"caption has no effect with the method {name}, which is not told any text; leave it out")
     if settings.caption != "off" and "prompt" in known:
         # what needs a text will have one: captions are made when the shots are known
         chosen.setdefault("prompt", "a caption to come")
     return chosen
+
+
+def _or_with(option: str) -> str:
+    """Where the option is of use, if that is one method: whoever has not chosen one should not have to look for it."""
+    known = [name for name, make in METHODS.items() if option in inspect.signature(make).parameters]
+    return f", or choose the method {known[0]}" if len(known) == 1 else ""
 
 
 def _maker(name: str) -> Callable[..., Method]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from limpid.serve.database import Transaction, set_meta
 from limpid.serve.jobs import JobState, Wanted, find, new_id, queue_of, view
 from limpid.serve.refusals import Refusal
+from limpid.settings import Settings
 
 MOST_KILLED = 3
 """How often in a row a process may be killed by others before its job fails."""
@@ -39,7 +40,7 @@ def create(work: Transaction, wanted: Wanted, most: int) -> dict[str, Any]:
     if work.number("SELECT COUNT(*) FROM jobs") >= most:
         raise Refusal(429, "too_many", f"there are {most} jobs already; delete some of those that are done")
     job = new_id()
-    words = f"{wanted.input}\n{wanted.output}\n{wanted.settings.get('method', 'tiny')}".casefold()
+    words = f"{wanted.input}\n{wanted.output}\n{wanted.settings.get('method', Settings().method)}".casefold()
     work.do(
         "INSERT INTO jobs (id, kind, state, input, output, settings, preset, overwrite, watch, rank, created_at, "
         "words) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)",

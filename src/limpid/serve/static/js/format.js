@@ -56,9 +56,9 @@ export const baseName = (path) =>
     .split(/[/\\]/)
     .pop() || path;
 
-/** The settings of a job in a few words: tiny · 4× · h264. @param {Record<string, any>} settings */
+/** The settings of a job in a few words: small · 4× · h264. @param {Record<string, any>} settings */
 export function inShort(settings) {
-  const { method = "tiny", scale, height, codec, detail, ...rest } = settings;
+  const { method = "small", scale, height, codec, detail, ...rest } = settings;
   const others = Object.keys(rest).filter((name) => rest[name] !== null).length;
   return [
     method,

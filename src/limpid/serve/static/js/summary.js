@@ -91,7 +91,7 @@ class Summary {
 
   /** Large models take long to load; for them the estimate is made when it is asked for. */
   isQuick() {
-    return (this.draft.settings.method ?? this.store.schema.properties.method.default) === "tiny";
+    return ["small", "tiny"].includes(this.draft.settings.method ?? this.store.schema.properties.method.default);
   }
 
   async plan() {
