@@ -26,7 +26,7 @@ STEP = Step(index=0, count=1, t=0.0, alpha=1.0, sigma=1.0, alpha_next=1.0, sigma
 @pytest.fixture
 def network() -> SmallNetwork:
     torch.manual_seed(0)
-    made = SmallNetwork(SmallConfig(channels=16, layers=5, mixing=(1, 3), mixed_channels=4)).requires_grad_(False)
+    made = SmallNetwork(SmallConfig(channels=16, layers=5, mixing=(0, 3), mixed_channels=4)).requires_grad_(False)
     made.place.normal_(std=0.3)
     made.slopes.uniform_(-0.2, 0.5)
     return made

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -64,8 +65,8 @@ class SmallConfig:
     @property
     def work_bytes_per_px(self) -> int:
         """What a clip takes per LR pixel at most as it goes through frame by frame, float32: two frames at each layer
-        that mixes time, three where there is work, what is known of the places, and what is made of the frame."""
-        frames = 2 * len(self.mixing) + 4
+        that mixes time, four where there is work, what is known of the places, and what is made of the frame."""
+        frames = 2 * len(self.mixing) + 5
         return 4 * (frames * self.channels + 2 * 3 * self.scale**2)
 
 
@@ -149,7 +150,8 @@ class SmallConvolutions:
     """The network frame after frame, in PyTorch: `limpid.priors.patch_frames.Residuals`.
 
     A layer that mixes time holds a frame and a few channels of the one before, so the memory of a call depends on the
-    picture and not on how many frames come.
+    picture and not on how many frames come. Nothing else is held between two frames: `map` keeps no reference to what
+    it has been given, as a loop with ``yield`` would.
     """
 
     def __init__(self, network: SmallNetwork) -> None:
@@ -158,21 +160,26 @@ class SmallConvolutions:
         self._places = lru_cache(1)(network.places)
 
     def __call__(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+        config = self.network.config
+        starts = sorted({0, *config.mixing, config.layers})
         features: Iterator[Tensor] = map(self._entered, frames)
-        for n in range(self.network.config.layers):
-            features = self._through(n, features)
-        for x in features:
-            yield self.network.leave(x)[0].permute(1, 2, 0)
+        for start, stop in pairwise(starts):
+            mixed = mixed_with_neighbours(features, config.mixed_channels) if start in config.mixing else features
+            features = map(partial(self._through, start, stop), mixed)
+        return map(self._left, features)
 
     def _entered(self, lr: Tensor) -> Tensor:
         x = self.network.enter(lr.to(self.network.place).contiguous(memory_format=_LAYOUT))
         return F.prelu(x.add_(self._places(*lr.shape[-2:])), self.network.slopes[0])
 
-    def _through(self, n: int, features: Iterator[Tensor]) -> Iterator[Tensor]:
-        config = self.network.config
-        mixed = mixed_with_neighbours(features, config.mixed_channels) if n in config.mixing else features
-        for x in mixed:
-            yield F.prelu(self.network.body[n](x), self.network.slopes[n + 1])
+    def _through(self, start: int, stop: int, x: Tensor) -> Tensor:
+        for n in range(start, stop):
+            x = F.prelu(self.network.body[n](x), self.network.slopes[n + 1])
+        return x
+
+    def _left(self, x: Tensor) -> Tensor:
+        out: Tensor = self.network.leave(x)[0].permute(1, 2, 0)
+        return out
 
 
 def mixed_with_neighbours(frames: Iterator[Tensor], channels: int) -> Iterator[Tensor]:
@@ -181,13 +188,19 @@ def mixed_with_neighbours(frames: Iterator[Tensor], channels: int) -> Iterator[T
     before = None if here is None else here[:, :channels]
     while here is not None and before is not None:
         after = next(frames, None)
-        beyond = (here if after is None else after)[:, channels : 2 * channels]
-        width, (height, length) = here.shape[1], here.shape[-2:]
-        mixed = here.new_empty(1, width + 2 * channels, height, length).contiguous(memory_format=_LAYOUT)
-        for start, part in ((0, here), (width, before), (width + channels, beyond)):
-            mixed[:, start : start + part.shape[1]] = part
+        yield _beside(here, before, here if after is None else after)
         before, here = here[:, :channels].clone(), after
-        yield mixed
+
+
+def _beside(here: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Written with slice copies because concatenating on the channel axis may lose the channels_last layout."""
+    channels, width = before.shape[1], here.shape[1]
+    shape = (1, width + 2 * channels, *here.shape[-2:])
+    mixed = torch.empty(shape, dtype=here.dtype, device=here.device, memory_format=_LAYOUT)
+    mixed[:, :width] = here
+    mixed[:, width : width + channels] = before
+    mixed[:, width + channels :] = after[:, channels : 2 * channels]
+    return mixed
 
 
 def save_small(network: SmallNetwork, path: Path) -> None:
