@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from limpid.degrade import PIPELINES, Drawn, apply_to_clip, draw
+from limpid.degrade import PIPELINES, Drawn, apply_to_clip, draw, drawn_damage
 from limpid.degrade.chances import OneOf
 from limpid.degrade.ranges import ToTarget
 from limpid.metrics.blocks import blockiness
@@ -33,6 +33,19 @@ def test_ranges_and_chances() -> None:
     assert all(38 <= side <= 64 for step in stretched for side in step["sizes"][0])
     gray = [step["gray"] for clip in clips for step in clip if step["op"] == "gaussian_noise"]
     assert len(gray) / len(clips) == pytest.approx(0.55, abs=0.05) and np.mean(gray) == pytest.approx(0.4, abs=0.06)
+
+
+def test_which_of_several_pipelines_a_seed_takes_is_known() -> None:
+    for seed in range(40):
+        clip = {"num_frames": 2, "height": 256, "width": 256, "seed": seed}
+        operations = [step["op"] for step in draw(PIPELINES["mixed"], **clip).steps]
+        name = drawn_damage(PIPELINES["mixed"], seed)
+        first = {"light": "simple_shrink", "realbasicvsr-first": "blur"}
+        assert name == "worn" or operations[0] == first[name]
+    names = [drawn_damage(PIPELINES["mixed"], seed) for seed in range(2000)]
+    shares = [names.count(name) / len(names) for name in ("light", "worn", "realbasicvsr-first")]
+    assert shares == pytest.approx([0.4, 0.45, 0.15], abs=0.03)
+    assert {drawn_damage(PIPELINES[name], 0) for name in ("light", "worn")} == {"light", "worn"}
 
 
 def test_mixed_is_one_of_three() -> None:

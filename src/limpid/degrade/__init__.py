@@ -6,7 +6,7 @@ A pipeline (`PIPELINES`) is ranges and probabilities; `draw` makes the parameter
 
 from limpid.degrade.applying import apply, apply_to_clip
 from limpid.degrade.camera import CameraPath, Filmed, MovingLayer, layered_clip, photo_clip
-from limpid.degrade.drawing import Drawn, Pipeline, draw
+from limpid.degrade.drawing import Drawn, Pipeline, draw, drawn_damage
 from limpid.degrade.ops import unsharp
 from limpid.degrade.pipelines import PIPELINES
 from limpid.degrade.simple import Degradation, degrade
@@ -23,6 +23,7 @@ __all__ = [
     "apply_to_clip",
     "degrade",
     "draw",
+    "drawn_damage",
     "layered_clip",
     "photo_clip",
     "unsharp",

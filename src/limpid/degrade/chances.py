@@ -18,10 +18,16 @@ class OneOf:
     groups: tuple[tuple[DamageStep | Shuffled | OneOf, ...], ...]
     chances: tuple[float, ...]
     """Probability of each group; their sum is 1."""
+    names: tuple[str, ...] = ()
+    """Names of the groups, where they are pipelines of their own."""
+
+    def choose(self, random: np.random.Generator) -> int:
+        """The number of a group."""
+        return int(random.choice(len(self.groups), p=self.chances))
 
     def order(self, random: np.random.Generator) -> Sequence[DamageStep]:
         """The steps that will be taken."""
-        chosen = self.groups[int(random.choice(len(self.groups), p=self.chances))]
+        chosen = self.groups[self.choose(random)]
         parts = (part.order(random) if isinstance(part, Shuffled | OneOf) else (part,) for part in chosen)
         return [step for part in parts for step in part]
 

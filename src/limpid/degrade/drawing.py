@@ -13,6 +13,8 @@ from limpid.degrade.ranges import SMALLEST_RESULT, Course, DamageStep, DrawnStep
 
 _FORMAT = 1
 """Version of the JSON of a `Drawn`."""
+_CHOICES = 1000
+"""Number of the stream of the first step's choice; the parameters of steps have the numbers below."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,11 +97,19 @@ def draw(pipeline: Pipeline, *, num_frames: int, height: int, width: int, seed: 
     )
 
 
+def drawn_damage(pipeline: Pipeline, seed: int) -> str:
+    """Name of the pipeline that `draw` takes with this seed: one of several where one is chosen, else its own."""
+    for number, step in enumerate(pipeline.steps):
+        if isinstance(step, OneOf) and step.names:
+            return step.names[step.choose(_stream(seed, _CHOICES + number))]
+    return pipeline.name
+
+
 def _order(pipeline: Pipeline, seed: int) -> list[tuple[int, DamageStep]]:
     """The steps in the order in which they will be taken, numbered."""
     steps: list[DamageStep] = []
     for number, step in enumerate(pipeline.steps):
-        steps += step.order(_stream(seed, 1000 + number)) if isinstance(step, Shuffled | OneOf) else [step]
+        steps += step.order(_stream(seed, _CHOICES + number)) if isinstance(step, Shuffled | OneOf) else [step]
     return list(enumerate(steps, 1))
 
 

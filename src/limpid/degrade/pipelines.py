@@ -156,7 +156,13 @@ _ALL: Final = (
     Pipeline(
         name="mixed",
         summary="light (40 %), worn (45 %) or realbasicvsr-first (15 %)",
-        steps=(OneOf(groups=(_LIGHT, _WORN, _FIRST), chances=(0.4, 0.45, 0.15)),),
+        steps=(
+            OneOf(
+                groups=(_LIGHT, _WORN, _FIRST),
+                chances=(0.4, 0.45, 0.15),
+                names=("light", "worn", "realbasicvsr-first"),
+            ),
+        ),
     ),
     Pipeline(name="realbasicvsr", summary="RealBasicVSR, as configured", steps=_realbasicvsr(codec=_CODEC)),
     Pipeline(

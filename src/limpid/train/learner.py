@@ -30,6 +30,9 @@ class ClipBatch:
     flow_backward: Tensor | None = None
     teacher: Tensor | None = None
     """``b t 3 H W``: what a teacher made of the LR side, where the stage's clips ask for it."""
+    damages: tuple[str, ...] = ()
+    """Name of the pipeline (`limpid.degrade.PIPELINES`) that each clip went through, one of them where a pipeline
+    chooses between several; empty texts, or none at all, where it is not known."""
 
     @property
     def size(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from limpid.train.data import open_clips
+from limpid.train.data.loader import to_batch
 from limpid.train.data.prepare_command import add_options, run_prepare
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
@@ -54,6 +56,7 @@ def test_pairs_are_the_clips(everything: Path, made: Path) -> None:
         made_again = clips.sample(number)
         assert np.array_equal(pair.hr, made_again.hr) and np.array_equal(pair.lr, made_again.lr)
         assert pair.caption == made_again.caption
+        assert pair.damage == made_again.damage == "light"
 
 
 def test_parts_of_pairs_belong_together(everything: Path, tmp_path: Path) -> None:
@@ -75,6 +78,28 @@ def test_parts_of_pairs_begin_at_blocks_where_that_is_asked_for(made: Path) -> N
     places = [aligned.sample(number).key.rsplit(" at ", 1)[1] for number in range(30)]
     assert {int(side) % 32 for place in places for side in place.split(",")} == {0}
     assert len(set(places)) > 1
+
+
+def test_pairs_know_which_of_several_pipelines_they_went_through(everything: Path, tmp_path: Path) -> None:
+    options = [*OPTIONS, "--count", "8", "--degradation", "mixed"]
+    assert prepare(everything, tmp_path / "out", options=options) == 0
+    spec = replace(SPEC, degradation="mixed")
+    clips, pairs = open_clips(everything, spec, seed=3), open_clips(tmp_path / "out", spec, seed=8)
+    wanted = sorted(clips.sample(number).damage for number in range(8))
+    batch = to_batch(range(8), [pairs.sample(number) for number in range(8)])
+    assert sorted(batch.damages) == wanted and {"light", "worn"} <= set(wanted)
+
+
+def test_pairs_of_others_that_do_not_say_it_are_read(made: Path, tmp_path: Path) -> None:
+    with tarfile.open(made / "clips-00000.tar") as shard:
+        members = {info.name: shard.extractfile(info).read() for info in shard}  # type: ignore[union-attr]
+    plain = {name: data for name, data in members.items() if not name.endswith(".json")}
+    write_tar(tmp_path / "a.tar", plain | {"00000001.json": b"[1]"})
+    clips = open_clips(tmp_path, SPEC, seed=0)
+    assert [clips.sample(number).damage for number in range(2)] == ["", ""]
+    write_tar(tmp_path / "a.tar", plain | {"00000000.json": b"{", "00000001.json": b"["})
+    with pytest.raises(InputError, match="is not JSON"):
+        open_clips(tmp_path, SPEC, seed=0).sample(0)
 
 
 def test_facts(made: Path) -> None:

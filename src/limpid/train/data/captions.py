@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
-from limpid.train.data.sources import ClipSource
+from limpid.train.data.sources import ClipSource, json_facts
 from limpid.train.data.tars import read_member
 from limpid.types import InputError
 
@@ -42,17 +41,9 @@ def caption_of(source: ClipSource, table: dict[str, str]) -> str:
     if ".txt" in inside:
         return read_member(source.path, inside[".txt"]).decode("utf-8", "replace").strip()
     if ".json" in inside:
-        return _from_json(source, read_member(source.path, inside[".json"]))
+        return str(json_facts(source).get("caption", "")).strip()
     beside = source.path.with_suffix(".txt") if source.kind != "frames" else Path(f"{source.path}.txt")
     if not source.members and beside.is_file():
         return beside.read_text("utf-8", "replace").strip()
     last = source.name.rpartition("/")[2]
     return next((table[name] for name in (source.name, last, Path(last).stem) if name in table), "")
-
-
-def _from_json(source: ClipSource, data: bytes) -> str:
-    try:
-        facts = json.loads(data)
-    except ValueError as error:
-        raise InputError(f"{source.name}.json: is not JSON ({error})") from error
-    return str(facts.get("caption", "")).strip() if isinstance(facts, dict) else ""

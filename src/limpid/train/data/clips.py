@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from limpid.degrade import drawn_damage
 from limpid.train.data.captions import caption_of, read_table
 from limpid.train.data.degrading import degraded_clip, pipeline_of
 from limpid.train.data.flips import ClipFlip, draw_flip
@@ -49,6 +50,8 @@ class ClipSample:
     flow_backward: np.ndarray | None = None
     teacher: np.ndarray | None = None
     """``t H W 3``: what a teacher made of ``lr``."""
+    damage: str = ""
+    """As in `limpid.train.learner.ClipBatch`."""
     notes: tuple[str, ...] = ()
     """Sources that were drawn before and could not be used, and why."""
 
@@ -135,13 +138,15 @@ class TrainingClips:
         flows: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
         if cut.forward is not None and cut.backward is not None:
             flows = turn.flows(cut.forward, cut.backward)
+        seed = int(random.integers(1 << 31))
         return ClipSample(
             hr=hr,
-            lr=degraded_clip(hr, self.spec, self._pipeline, int(random.integers(1 << 31))),
+            lr=degraded_clip(hr, self.spec, self._pipeline, seed),
             caption=self._caption(source),
             key=cut.key,
             flow_forward=flows[0],
             flow_backward=flows[1],
+            damage=drawn_damage(self._pipeline, seed),
         )
 
     def _caption(self, source: ClipSource) -> str:
@@ -206,6 +211,7 @@ class TrainingClips:
             teacher=None if pair.teacher is None else turn.frames(pair.teacher),
             caption=self._caption(source),
             key=pair.key,
+            damage=pair.damage,
         )
 
     def _read(self) -> Pixels:

@@ -160,6 +160,7 @@ def to_batch(numbers: Sequence[int], samples: Sequence[ClipSample]) -> ClipBatch
         keys=tuple(sample.key for sample in samples),
         flow_forward=flows[0],
         flow_backward=flows[1],
+        damages=tuple(sample.damage for sample in samples),
         teacher=_planes(taught) if len(taught) == len(samples) else None,
     )
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from limpid.bounded import cut
-from limpid.train.data.sources import ClipSource
+from limpid.train.data.sources import ClipSource, json_facts
 from limpid.train.data.tars import read_member
 from limpid.train.stage import ClipSpec
 from limpid.types import InputError, SettingsError
@@ -29,12 +29,13 @@ HOW_TO_TEACH = "make pairs with limpid train prepare --teacher MODEL"
 
 
 class Pair(NamedTuple):
-    """A part of a prepared pair: RGB uint8 ``t h w 3`` each, and a key for messages."""
+    """A part of a prepared pair: RGB uint8 ``t h w 3`` each, a key for messages, and how it was degraded, if known."""
 
     hr: np.ndarray
     lr: np.ndarray
     teacher: np.ndarray | None
     key: str
+    damage: str
 
 
 def pair_facts(folder: Path) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -
         lr=lr[when, y : y + crop // scale, x : x + crop // scale],
         teacher=None if teacher is None else teacher[high],
         key=f"{source.name} frame {start} step {stride}, {crop}x{crop} at {x * scale},{y * scale}",
+        damage=cut(str(json_facts(source).get("damage", ""))),
     )
 
 

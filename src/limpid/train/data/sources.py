@@ -8,9 +8,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from limpid.train.data.tars import Member, read_index
+from limpid.bounded import parse_json
+from limpid.train.data.tars import Member, read_index, read_member
 from limpid.types import InputError, SettingsError
 from limpid.video.names import IMAGE_SUFFIXES, natural_key
 
@@ -57,6 +58,18 @@ class Found:
         """SHA-256 of names and sizes: changes when files come, go or change their size."""
         lines = sorted(f"{source.kind} {source.name} {source.bytes}" for source in self.sources)
         return hashlib.sha256("\n".join([*lines, *sorted(self.captions)]).encode()).hexdigest()
+
+
+def json_facts(source: ClipSource) -> dict[str, Any]:
+    """What the ``.json`` of a key in a shard says, or nothing. Raises `InputError` when it is no JSON."""
+    member = next((each for each in source.members if each.suffix == ".json"), None)
+    if member is None:
+        return {}
+    try:
+        facts = parse_json(read_member(source.path, member))
+    except ValueError as error:
+        raise InputError(f"{source.name}.json: is not JSON ({error})") from error
+    return facts if isinstance(facts, dict) else {}
 
 
 def find_sources(folder: Path, *, keep_out: Collection[str] = ()) -> Found:

@@ -23,12 +23,12 @@ Files = list[tuple[str, bytes]]
 
 def pair_files(key: str, number: int, sample: ClipSample, store: Store) -> Files:
     """The members for a clip. PNG of the lowest effort: half the size of plain arrays, hardly larger than its best."""
-    facts = json.dumps({"number": number, "source": sample.key, "notes": list(sample.notes)}).encode()
+    facts = {"number": number, "source": sample.key, "damage": sample.damage, "notes": list(sample.notes)}
     files = [
         (f"{key}.hr.{store}", _encoded(sample.hr, store)),
         (f"{key}.lr.{store}", _encoded(sample.lr, store)),
         *([(f"{key}.teacher.{store}", _encoded(sample.teacher, store))] if sample.teacher is not None else []),
-        (f"{key}.json", facts),
+        (f"{key}.json", json.dumps(facts).encode()),
     ]
     return [*files, (f"{key}.txt", sample.caption.encode())] if sample.caption else files
 
