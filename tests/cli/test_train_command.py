@@ -72,7 +72,7 @@ def test_what_is_there_is_not_missing_and_bad_clips_are(cli: Callable[..., Any],
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--recipe", "nothing"], "there is no recipe 'nothing'; there are tiny"),
+        (["--recipe", "nothing"], "there is no recipe 'nothing'; there are small, small/vivid, tiny"),
         (["--recipe", "tiny"], "--out is missing"),
         (["--recipe", "tiny", "--out", "run"], "--data is missing: stage tiny"),
         (["--recipe", "tiny", "--steps", "0"], "--steps 0 is too few"),

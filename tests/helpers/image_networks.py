@@ -38,6 +38,33 @@ def blurring(stem: Path, scale: int = 2, layers: int = 2, seed: int = 0) -> Path
     return Path(f"{stem}.param")
 
 
+def compact(
+    stem: Path, *, channels: int = 6, layers: int = 2, scale: int = 4, half: bool = False, seed: int = 0
+) -> Path:
+    """Random weights in the form of Real-ESRGAN's compact networks; ``half``: those of convolutions in 16 bits."""
+    random = np.random.default_rng(seed)
+    graph = NcnnGraph()
+    graph.input("data")
+    here, width = "data", 3
+    for layer in range(layers + 2):
+        count = 3 * scale**2 if layer == layers + 1 else channels
+        weight = (random.standard_normal((count, width, 3, 3)) / (3 * width**0.5)).astype(np.float16)
+        bias = 0.1 * random.standard_normal(count).astype(np.float32)
+        graph.convolution(here, f"h{layer}", weight.astype(np.float32), bias)
+        if half:
+            padding = bytes(weight.nbytes % 4)
+            graph.weights[-3:] = [(0x01306B47).to_bytes(4, "little"), weight.tobytes() + padding, graph.weights[-1]]
+        here, width = f"h{layer}", count
+        if layer <= layers:
+            graph.prelu(here, f"x{layer}", random.uniform(-0.3, 0.5, count).astype(np.float32))
+            here = f"x{layer}"
+    graph.pixel_shuffle(here, "pixels", scale)
+    graph.add("Interp", ("data",), ("plain",), f"0=1 1={scale:.6e} 2={scale:.6e}")
+    graph.sum("pixels", "plain", "output")
+    graph.save(stem)
+    return Path(f"{stem}.param")
+
+
 def leveling(stem: Path, scale: int = 2) -> Path:
     """Adds the mean of the whole picture: it looks at everything."""
     graph = NcnnGraph()

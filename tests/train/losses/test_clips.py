@@ -23,6 +23,15 @@ MADE, TRUTH = clips(2, 3, 3, 6, 7), clips(2, 3, 3, 6, 7, seed=1)
 # ---------------------------------------------------------------------------------------------- pixels
 
 
+def test_the_terms_of_an_error_that_grows_to_the_right_and_in_time() -> None:
+    error = torch.arange(4.0).expand(1, 1, 3, 5, 4) + torch.tensor([0.0, 0.5])[None, :, None, None, None]
+    terms = pixels.error_terms(error, smooth=1.0, gradient_weight=2.0, difference_weight=0.1)
+    assert torch.isclose(terms["charbonnier"], (error.square() + 1).sqrt().mean())
+    assert torch.isclose(terms["gradient"], torch.tensor(2.0))  # 1 along rows, 0 along columns
+    assert torch.isclose(terms["difference"], torch.tensor(0.05))
+    assert set(pixels.error_terms(error, smooth=1.0, gradient_weight=0, difference_weight=0)) == {"charbonnier"}
+
+
 def test_by_hand() -> None:
     offset = torch.tensor([0.5, -0.25]).reshape(2, 1, 1, 1, 1)
     assert torch.allclose(pixels.l1(TRUTH + offset, TRUTH), torch.tensor([0.5, 0.25]))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from limpid.methods.tiny_ends import CLEAN_FILE
 from limpid.priors.cleaned import CODEC_BLOCK_PX, Cleaner, CleanerConfig, load_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.objectives.tiny_clean import TinyCleaning, TinyCleaningLearner, clean_target, told, told_places
+from limpid.train.objectives.tiny_clean import TinyCleaning, TinyCleaningLearner, clean_target, told
 from limpid.train.recipes.tiny import small_tiny_clean, tiny_clean
 from limpid.train.stage import Start
 from limpid.types import SettingsError
@@ -81,20 +81,6 @@ def told_cleaner() -> Cleaner:
     assert cleaner.place is not None
     cleaner.place.normal_()
     return cleaner
-
-
-def test_most_clips_are_told_the_truth_about_blocks_some_nothing_some_what_is_wrong() -> None:
-    cleaner, numbers = told_cleaner(), tuple(range(400))
-    nothing = torch.zeros(400, 2, 3, 16, 16)
-    batch = ClipBatch(numbers=numbers, hr=nothing, lr=nothing, captions=("",) * 400, keys=("",) * 400)
-    places, true = told_places(cleaner, batch, ClipRandom(0, numbers)), cleaner.places(16, 16)
-    assert places is not None and true is not None and places.shape == (800, 8, 16, 16)
-    assert torch.equal(places[::2], places[1::2])  # the same for all frames of a clip
-    right = (places[::2] == true).flatten(1).all(1).float().mean()
-    none = (places[::2] == 0).flatten(1).all(1).float().mean()
-    assert abs(right - 0.7) < 0.08 and abs(none - 0.2) < 0.06
-    wrong = next(each for each in places if not torch.equal(each, true[0]) and each.any())
-    assert torch.equal(wrong.flatten().sort().values, true.flatten().sort().values)  # moved
 
 
 def test_what_it_learns_of_the_places_is_learned() -> None:

@@ -11,11 +11,15 @@ FAR_PX = 4
 
 
 def low_part(pictures: Tensor, sigma_px: float) -> Tensor:
-    """Gaussian blur of ``n c h w``, borders replicated; sides must be multiples of `FAR_PX` for wide ones."""
-    if sigma_px < FAR_PX:
-        return _blurred(pictures, sigma_px)
-    small = _blurred(F.avg_pool2d(pictures, FAR_PX), sigma_px / FAR_PX)
-    return F.interpolate(small, scale_factor=FAR_PX, mode="bilinear")
+    """Gaussian blur of ``n c h w``, borders replicated; sides must be multiples of `FAR_PX` for wide ones.
+
+    It is computed in the pictures' own number format: with fewer bits, what it leaves out of a plain area is not zero.
+    """
+    with torch.autocast(pictures.device.type, enabled=False):
+        if sigma_px < FAR_PX:
+            return _blurred(pictures, sigma_px)
+        small = _blurred(F.avg_pool2d(pictures, FAR_PX), sigma_px / FAR_PX)
+        return F.interpolate(small, scale_factor=FAR_PX, mode="bilinear")
 
 
 def fine_part(pictures: Tensor, sigma_px: float) -> Tensor:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from limpid.train.losses.diffusion import per_clip
+
+PER_UNIT = 16
+"""Errors of pixels are counted in sixteenths of the range, where those of damaged frames are around 0.3."""
 
 
 def l1(made: Tensor, truth: Tensor) -> Tensor:
@@ -45,3 +50,18 @@ def multi_scale_gradient(made: Tensor, truth: Tensor, scales: int = 3) -> Tensor
         if scale + 1 < scales:
             error = F.avg_pool2d(error, 2)
     return total
+
+
+def error_terms(
+    error: Tensor, *, smooth: float, gradient_weight: float, difference_weight: float
+) -> Mapping[str, Tensor]:
+    """The loss of our own networks: of an error ``b t c h w``, and of its differences in space and time, weighted.
+
+    ``smooth``: as of `charbonnier`. Terms without weight are left out.
+    """
+    terms, none = {"charbonnier": charbonnier(error, smooth).mean()}, torch.zeros_like(error)
+    if gradient_weight:
+        terms["gradient"] = gradient_weight * multi_scale_gradient(error, none, scales=1).mean()
+    if difference_weight:
+        terms["difference"] = difference_weight * frame_difference(error, none).mean()
+    return terms

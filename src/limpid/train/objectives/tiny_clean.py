@@ -4,8 +4,7 @@ The target is a sharp network's picture of the same damaged frame, shrunk to LR 
 So it has no blocks and no jags, and clear outlines; and as that network sees single frames, a cleaner of single frames
 can learn to do the same.
 
-The cleaner is told where the codec's blocks lie. In what people have, that is not always true: a film may have been
-cropped or resized since. So for some clips it is told nothing, and for some what is wrong.
+The cleaner is told where the codec's blocks lie, see `limpid.train.objectives.codec_places`.
 """
 
 from __future__ import annotations
@@ -21,16 +20,12 @@ from torch import Tensor, nn
 from limpid.methods.tiny_ends import CLEAN_FILE
 from limpid.priors.cleaned import CODEC_BLOCK_PX, Cleaner, CleanerConfig, load_cleaner, save_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.pixels import charbonnier, frame_difference, multi_scale_gradient
-from limpid.train.objectives.tiny_vivid import held_to_truth, taught_mixture
+from limpid.train.losses.pixels import PER_UNIT, error_terms
+from limpid.train.objectives.codec_places import refuse_unaligned, told_places
+from limpid.train.objectives.vivid_target import held_to_truth, refuse_untaught, taught_mixture
 from limpid.train.stage import Stage, Start
-from limpid.types import SettingsError
 
-PER_UNIT = 16
-"""Errors are counted in sixteenths of the range, where those of damaged frames are around 0.3."""
 NEW_CLEANER = CleanerConfig(grid_px=CODEC_BLOCK_PX)
-_NOT_TOLD, _TOLD_WRONG = 0.2, 0.1
-"""Shares of clips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +48,7 @@ class TinyCleaning:
     """LR pixels along the edges of a crop that do not count."""
 
     def learner(self, start: Start, stage: Stage) -> TinyCleaningLearner:
-        if not stage.clips.teacher:
-            raise SettingsError(f"stage {stage.name}: this objective needs clips with a teacher (ClipSpec.teacher)")
+        refuse_untaught(stage)
         cleaner = start_cleaner(self.config, start, stage)
         return TinyCleaningLearner(self, cleaner.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
@@ -75,12 +69,9 @@ class TinyCleaningLearner:
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         o, inner = self.objective, slice(self.objective.border, -self.objective.border)
         error = (cleaned(self.cleaner, batch, random) - clean_target(o, batch))[..., inner, inner] * PER_UNIT
-        none = torch.zeros_like(error)
-        return {
-            "charbonnier": charbonnier(error, o.smooth).mean(),
-            "gradient": o.gradient_weight * multi_scale_gradient(error, none, scales=1).mean(),
-            "difference": o.difference_weight * frame_difference(error, none).mean(),
-        }
+        return error_terms(
+            error, smooth=o.smooth, gradient_weight=o.gradient_weight, difference_weight=o.difference_weight
+        )
 
     def save(self, folder: Path) -> None:
         save_cleaner(self.cleaner, folder / CLEAN_FILE)
@@ -98,26 +89,11 @@ def cleaned(cleaner: Cleaner, batch: ClipBatch, random: ClipRandom | None = None
     ``random`` decides what it is told of the blocks; None: always the truth.
     """
     frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    places = cleaner.places(*frames.shape[-2:]) if random is None else told_places(cleaner, batch, random)
+    places = cleaner.places(*frames.shape[-2:])
+    if places is not None and random is not None:
+        places = told_places(places, batch.lr.shape[1], random)
     changed: Tensor = frames + cleaner(frames, places)
     return changed.reshape(batch.lr.shape)
-
-
-def told_places(cleaner: Cleaner, batch: ClipBatch, random: ClipRandom) -> Tensor | None:
-    """`Cleaner.places` of each frame, ``b*t c h w``: as they are for most clips, zeros or moved for the others."""
-    true = cleaner.places(*batch.lr.shape[-2:])
-    if true is None:
-        return None
-    which = random.uniform("what is told of the blocks").tolist()
-    moved = random.integers("where the blocks are said to lie", 1, CODEC_BLOCK_PX**2).tolist()
-
-    def of_clip(which: float, moved: int) -> Tensor:
-        if which < _NOT_TOLD:
-            return torch.zeros_like(true)
-        return true.roll(divmod(moved, CODEC_BLOCK_PX), (2, 3)) if which < _NOT_TOLD + _TOLD_WRONG else true
-
-    each = [of_clip(*drawn) for drawn in zip(which, moved, strict=True)]
-    return torch.cat(each).repeat_interleave(batch.lr.shape[1], 0)
 
 
 def clean_target(objective: TinyCleaning, batch: ClipBatch) -> Tensor:
@@ -137,11 +113,7 @@ def start_cleaner(config: CleanerConfig, start: Start, stage: Stage) -> Cleaner:
         cleaner = told(load_cleaner(given / CLEAN_FILE if given.is_dir() else given), config.grid_px)
     else:
         cleaner = _new_cleaner(config, start.seed)
-    if cleaner.config.grid_px and stage.clips.lr_align_px % cleaner.config.grid_px:
-        raise SettingsError(
-            f"stage {stage.name}: its cleaner is told where blocks of {cleaner.config.grid_px} pixels lie, "
-            f"so its clips have to begin at one (ClipSpec.lr_align_px)"
-        )
+    refuse_unaligned(stage, cleaner.config.grid_px)
     return cleaner
 
 

@@ -19,9 +19,9 @@ from limpid.methods.tiny_ends import CLEAN_FILE
 from limpid.priors.cleaned import Cleaner, CleanerConfig, save_cleaner
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.diffusion import per_clip
-from limpid.train.losses.pixels import charbonnier, multi_scale_gradient
+from limpid.train.losses.pixels import PER_UNIT, charbonnier, multi_scale_gradient
 from limpid.train.objectives.tiny import TinyDenoising, TinyLearner
-from limpid.train.objectives.tiny_clean import NEW_CLEANER, PER_UNIT, cleaned, start_cleaner
+from limpid.train.objectives.tiny_clean import NEW_CLEANER, cleaned, start_cleaner
 from limpid.train.objectives.tiny_vivid import TinyVivid, TinyVividLearner
 from limpid.train.stage import Stage, Start
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from limpid.train.stage import Recipe
 
 RECIPES = {
+    "small": ".small_model:small_faithful",
+    "small/vivid": ".small_model:small_vivid",
     "tiny": ".tiny:tiny_denoiser",
     "tiny/vivid": ".tiny:tiny_vivid",
     "tiny/clean": ".tiny:tiny_clean",

@@ -10,6 +10,7 @@ from limpid.train.objectives.tiny import TinyDenoising
 from limpid.train.objectives.tiny_clean import TinyCleaning
 from limpid.train.objectives.tiny_together import TinyTogether
 from limpid.train.objectives.tiny_vivid import TinyVivid
+from limpid.train.objectives.vivid_target import VividTarget
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
 _SMALL_NETWORK = TinyConfig(channels=16, blocks=2, shifts=(1,))
@@ -144,7 +145,7 @@ def tiny_together() -> Recipe:
         faithful,
         name="vivid",
         objective=TinyTogether(
-            end=TinyVivid(denoising=TinyDenoising(near_pure_noise=0.95, smooth=0.1), least_gain=0.6)
+            end=TinyVivid(denoising=TinyDenoising(near_pure_noise=0.95, smooth=0.1), target=VividTarget(least_gain=0.6))
         ),
         clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX, teacher=True),
     )

@@ -1,0 +1,102 @@
+"""What both ends of `small` are trained for: what bicubic upscaling misses of the truth, or of a sharp picture.
+
+The faithful end has the least error, the vivid one the target of `limpid.train.objectives.vivid_target`. What the
+network is told of the codec's blocks says `limpid.train.objectives.codec_places`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from limpid.methods.small import SMALL_FILE
+from limpid.priors.small import SmallConfig, SmallNetwork, save_small
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.pixels import PER_UNIT, error_terms
+from limpid.train.objectives.codec_places import refuse_unaligned, told_places
+from limpid.train.objectives.tiny import inner
+from limpid.train.objectives.vivid_target import VividTarget, refuse_untaught, vivid_target
+from limpid.train.stage import Stage, Start
+from limpid.train.starts.small import start_small
+from limpid.types import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallRestoring:
+    """The objective of either end; as it stands here, of the faithful one."""
+
+    config: SmallConfig = field(default_factory=SmallConfig)
+    """Shape of a new network; one that is trained further keeps its own (`limpid.train.starts.small`)."""
+    target: VividTarget | None = None
+    """None: the truth."""
+    smooth: float = 1.0
+    """Errors well below its root, in sixteenths of the range, count squared, larger ones by their size."""
+    gradient_weight: float = 0.0
+    """Weight of the error of differences between neighbouring pixels."""
+    difference_weight: float = 0.1
+    """Weight of the error of differences between neighbouring frames."""
+    border: int = 2
+    """LR pixels along the edges of a crop that do not count, because the network lacks neighbours there."""
+
+    def learner(self, start: Start, stage: Stage) -> SmallLearner:
+        if self.target is not None:
+            refuse_untaught(stage)
+        network = start_small(self.config, start)
+        if stage.clips.scale != network.config.scale:
+            raise SettingsError(f"clips shrink {stage.clips.scale} times, small enlarges {network.config.scale} times")
+        refuse_unaligned(stage, network.config.grid_px)
+        return SmallLearner(self, network.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+class SmallLearner:
+    """`SmallNetwork` with its loss (see `limpid.train.learner.Learner`)."""
+
+    def __init__(self, objective: SmallRestoring, network: SmallNetwork) -> None:
+        self.objective, self.network = objective, network
+
+    @property
+    def players(self) -> Mapping[str, nn.Module]:
+        return {"model": self.network}
+
+    def kinds(self) -> Mapping[str, Sequence[str]]:
+        """Layers that mix time mix space with the same weights, so there is one kind."""
+        return {"spatial": [name for name, _ in self.network.named_parameters()]}
+
+    def target(self, batch: ClipBatch) -> Tensor:
+        """The picture that is aimed at, ``b t 3 H W``."""
+        return batch.hr if self.objective.target is None else vivid_target(self.objective.target, batch)
+
+    def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
+        o = self.objective
+        error = restored(self.network, batch, random) - self.target(batch)
+        return error_terms(
+            inner(error, o.border * self.network.config.scale) * PER_UNIT,
+            smooth=o.smooth,
+            gradient_weight=o.gradient_weight,
+            difference_weight=o.difference_weight,
+        )
+
+    def save(self, folder: Path) -> None:
+        save_small(self.network, folder / SMALL_FILE)
+
+    def preview(self, batch: ClipBatch, random: ClipRandom) -> Tensor:
+        return restored(self.network, batch).clamp(0, 1)
+
+
+def restored(network: SmallNetwork, batch: ClipBatch, random: ClipRandom | None = None) -> Tensor:
+    """The finished frames, ``b t 3 H W`` float32, not clipped.
+
+    ``random`` decides what the network is told of the blocks; None: always the truth.
+    """
+    frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    places, length = network.places(*frames.shape[-2:]), batch.lr.shape[1]
+    if random is not None:
+        places = told_places(places, length, random)
+    residual = network(frames, length, places).float()
+    pictures = F.interpolate(frames, scale_factor=network.config.scale, mode="bicubic")
+    return (pictures + F.pixel_shuffle(residual, network.config.scale)).reshape(batch.hr.shape)

@@ -1,0 +1,86 @@
+"""The recipes of `small`: its faithful end and its vivid one, which begin with the same weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from limpid.priors.cleaned import CODEC_BLOCK_PX
+from limpid.priors.small import SmallConfig
+from limpid.train.objectives.small import SmallRestoring
+from limpid.train.objectives.vivid_target import VividTarget
+from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
+
+_START = (
+    "weights to start from (--start; realesr-animevideov3-x4.param of Real-ESRGAN, or those that ship, "
+    "src/limpid/weights/small.safetensors)"
+)
+_SMALL_NETWORK = SmallConfig(channels=16, layers=3, mixing=(1,), mixed_channels=4)
+"""Shape of the small versions."""
+
+
+def small_faithful() -> Recipe:
+    """The least error; from the weights of a sharp network, which know outlines that new ones need days for."""
+    stage = Stage(
+        name="faithful",
+        objective=SmallRestoring(),
+        trainable=("all",),
+        clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
+        steps=6000,
+        batch=3,
+        optimizer=Optimizer(
+            rate=4e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
+        ),
+        average=0.999,
+        source="ours",
+    )
+    return Recipe(
+        name="small",
+        summary="the network of plain convolutions that ships with Limpid, its faithful end",
+        stages=(stage,),
+        small=small_small_faithful,
+        needs=(_START,),
+    )
+
+
+def small_vivid() -> Recipe:
+    """As the faithful end, to what a teacher makes of the damaged frames."""
+    (faithful,) = small_faithful().stages
+    stage = replace(faithful, name="vivid", objective=_vivid(SmallConfig()), clips=_taught(faithful.clips))
+    return Recipe(
+        name="small/vivid",
+        summary="the vivid end of small: taught by a sharp network that sees the same damage",
+        stages=(stage,),
+        small=small_small_vivid,
+        needs=(_START, "pairs of limpid train prepare --degradation mixed --teacher MODEL (docs/training-data.md)"),
+    )
+
+
+def small_small_faithful() -> Recipe:
+    """16 channels, five layers, 12 steps."""
+    stage = Stage(
+        name="faithful",
+        objective=SmallRestoring(config=_SMALL_NETWORK),
+        trainable=("all",),
+        clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
+        steps=12,
+        batch=2,
+        optimizer=Optimizer(rate=1e-3),
+        average=0.9,
+    )
+    return Recipe(name="small", summary="a still smaller one, for tests", stages=(stage,))
+
+
+def small_small_vivid() -> Recipe:
+    """16 channels, five layers, 12 steps."""
+    (faithful,) = small_small_faithful().stages
+    stage = replace(faithful, name="vivid", objective=_vivid(_SMALL_NETWORK), clips=_taught(faithful.clips))
+    return Recipe(name="small/vivid", summary="a still smaller one, for tests", stages=(stage,))
+
+
+def _vivid(config: SmallConfig) -> SmallRestoring:
+    target = VividTarget(least_gain=0.6, light_truth_sigma_px=3.0)
+    return SmallRestoring(config=config, target=target, smooth=0.1, gradient_weight=1.0, difference_weight=0.5)
+
+
+def _taught(clips: ClipSpec) -> ClipSpec:
+    return replace(clips, teacher=True)
