@@ -55,7 +55,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_film_by_tiny_with_motion_and_shared_noise(film: Path, tmp_path: Path) -> None:
     report = limpid.upscale(
-        film, tmp_path / "x.mkv", steps=2, consistency="noise+motion", segment_frames=6, calibrate=False
+        film, tmp_path / "x.mkv", method="tiny", steps=2, consistency="noise+motion", segment_frames=6, calibrate=False
     )
     assert report.frames == 20
 
@@ -119,4 +119,4 @@ def test_propagation_and_guidance_share_one_flow(tmp_path: Path) -> None:
 )
 def test_what_has_no_effect_is_refused(changes: dict[str, float], says: str, film: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=says):
-        limpid.upscale(film, tmp_path / "x.mkv", **changes)
+        limpid.upscale(film, tmp_path / "x.mkv", method="tiny", **changes)

@@ -88,7 +88,11 @@ def test_more_denoise_leaves_fewer_blocks_of_compression() -> None:
         grids = []
         for photo in (data.chelsea(), data.astronaut(), data.coffee()):
             lr = strongly_compressed(photo)
-            grids.append(blockiness(np.stack(list(limpid.restore(iter(lr), fps=25, denoise=denoise, dtype="float32")))))
+            grids.append(
+                blockiness(
+                    np.stack(list(limpid.restore(iter(lr), fps=25, method="tiny", denoise=denoise, dtype="float32")))
+                )
+            )
         made.append(np.mean(grids))
     assert made[0] > made[1] + 0.01 and made[1] > made[2] + 0.01
 
@@ -99,7 +103,7 @@ def test_more_detail_is_more_detail_and_less_psnr() -> None:
     lr = degrade(hr, Degradation(), seed=0)
     flows, made = input_flows(list(lr)), []
     for detail in (0.0, 0.5, 1.0):
-        frames = np.stack(list(limpid.restore(iter(lr), fps=25, detail=detail, dtype="float32")))
+        frames = np.stack(list(limpid.restore(iter(lr), fps=25, method="tiny", detail=detail, dtype="float32")))
         made.append((psnr(frames, hr), detail_stability(list(frames), flows).coherent_rms))
     error, coherent = zip(*made, strict=True)
     assert error[0] > error[1] > error[2]
@@ -153,7 +157,7 @@ def test_the_sidecar_keeps_what_was_chosen(tmp_path: Path) -> None:
 
     film = media.make_video(tmp_path / "film.mp4", width=32, height=24, frames=3)
     for name, given, kept in (("a", {}, TINY_DETAIL), ("b", {"detail": 0.25}, 0.25)):
-        limpid.upscale(film, tmp_path / f"{name}.mkv", calibrate=False, **given)
+        limpid.upscale(film, tmp_path / f"{name}.mkv", method="tiny", calibrate=False, **given)
         sidecar = tmp_path / f"{name}.mkv.limpid.json"
         assert json.loads(sidecar.read_text())["resolved"]["detail"] == kept
         assert json.loads(sidecar.read_text())["resolved"]["denoise"] == TINY_DENOISE

@@ -208,7 +208,7 @@ def test_options_that_cannot_work_are_refused_before_anything_is_read(
 
 
 def test_tiny_can_share_noise_among_frames(film: Path, tmp_path: Path) -> None:
-    limpid.upscale(film, tmp_path / "x.mkv", steps=2, consistency="noise", calibrate=False)
+    limpid.upscale(film, tmp_path / "x.mkv", method="tiny", steps=2, consistency="noise", calibrate=False)
     assert len(pixels_of(tmp_path / "x.mkv")) == 20
 
 

@@ -120,5 +120,5 @@ def test_shapes_that_cannot_be_are_refused(tmp_path: Path, change: dict[str, obj
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_tiny(TinyNetwork(TinyConfig(channels=16, blocks=2, shifts=(1,))), tmp_path / "tiny.safetensors")
-    with pytest.raises(WeightsError, match="has no weights of small that can be used"):
+    with pytest.raises(WeightsError, match="has no weights of small, by its header; weights of tiny need"):
         load_small(tmp_path / "tiny.safetensors")

@@ -11,17 +11,28 @@ from media import make_video
 from ncnn_here import needs_ncnn, needs_vulkan
 
 from limpid.api import from_sidecar, upscale
+from limpid.priors.small import SmallConfig, SmallNetwork, save_small
 from limpid.priors.tiny import TinyConfig, TinyNetwork, save_tiny
 from limpid.types import Interrupted
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> dict[str, Any]:
-    """A run of a small network, cut into segments."""
-    path = tmp_path / "small.safetensors"
-    save_tiny(TinyNetwork(TinyConfig(channels=32, blocks=2, shifts=(1,))), path)
+@pytest.fixture(params=["small", "tiny"])
+def options(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A run of a little network of either method, cut into segments."""
+    path = tmp_path / "own.safetensors"
+    if request.param == "tiny":
+        save_tiny(TinyNetwork(TinyConfig(channels=32, blocks=2, shifts=(1,))), path)
+    else:
+        save_small(SmallNetwork(SmallConfig(channels=16, layers=3, mixing=(1,), mixed_channels=2)), path)
     make_video(tmp_path / "in.mkv", codec="ffv1", frames=9)
-    return {"weights": str(path), "segment_frames": 3, "threads": 1, "device": "cpu", "runtime": "ncnn"}
+    return {
+        "method": request.param,
+        "weights": str(path),
+        "segment_frames": 3,
+        "threads": 1,
+        "device": "cpu",
+        "runtime": "ncnn",
+    }
 
 
 def stop(event: dict[str, Any]) -> None:

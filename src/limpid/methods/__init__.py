@@ -90,9 +90,9 @@ def chosen_options(name: str, make: Callable[..., Method], settings: Settings) -
 
 
 def _or_with(option: str) -> str:
-    """Where the option is of use, if that is one method: whoever has not chosen one should not have to look for it."""
-    known = [name for name, make in METHODS.items() if option in inspect.signature(make).parameters]
-    return f", or choose the method {known[0]}" if len(known) == 1 else ""
+    """Those of the methods that run anywhere that have the option: nobody should have to look for them."""
+    known = [name for name in ("small", "tiny") if option in inspect.signature(METHODS[name]).parameters]
+    return f", or choose the method {' or '.join(known)}" if known else ""
 
 
 def _maker(name: str) -> Callable[..., Method]:

@@ -210,8 +210,11 @@ def save_small(network: SmallNetwork, path: Path) -> None:
 
 def read_small_config(path: Path) -> SmallConfig:
     """The configuration in the header of a weight file; reads no tensor. Raises WeightsError."""
+    header = SafetensorsFile(path).file.metadata() or {}
+    if "small" not in header:
+        raise WeightsError(f"{path} has no weights of small, by its header; weights of tiny need the method tiny")
     try:
-        values = json_object(parse_json((SafetensorsFile(path).file.metadata() or {})["small"]))
+        values = json_object(parse_json(header["small"]))
         config = SmallConfig(**{**values, "mixing": tuple(items(values["mixing"], most=_MOST_LAYERS))})
         check_fields(config, most=_MOST_CHANNELS)
         _check_sizes(config)

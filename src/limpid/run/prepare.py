@@ -9,7 +9,7 @@ from typing import Any
 
 from limpid.cuts.cost import Held
 from limpid.diffusion.schedules import truncate
-from limpid.method import Method
+from limpid.method import ENGINE_OPTIONS, Method
 from limpid.plan.device import Machine
 from limpid.plan.memory import Budget
 from limpid.plan.segments import (
@@ -29,7 +29,8 @@ def check_options(method: Method, settings: Settings) -> None:
     """Raises SettingsError for an option that would have no effect with the method."""
     for name in settings.given("engine"):
         if name not in method.options:
-            raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out")
+            other = ", or choose the method tiny" if name in ENGINE_OPTIONS else ""
+            raise SettingsError(f"{name} has no effect with the method {method.name}; leave it out{other}")
     method.strategy.check(truncate(method.make_schedule(method.num_steps(settings)), settings.strength))
 
 

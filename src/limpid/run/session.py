@@ -189,7 +189,7 @@ class Session:
         return {
             "method": self.method.name,
             **self.method.chosen,
-            "steps": self.method.num_steps(self.settings),
+            **({"steps": self.method.num_steps(self.settings)} if "steps" in self.method.options else {}),
             **({"color": self.restorer.color} if "color" in self.method.options else {}),
             "dtype": self.machine.dtype,
             **({"runtime": self.machine.runtime} if "runtime" in self.method.options else {}),
