@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from image_networks import compact
 
 from limpid.train.recipes import RECIPES, find_recipe
 from limpid.types import SettingsError
@@ -41,6 +42,22 @@ def test_train_resume_and_use(cli: Callable[..., Any], photos: Path, tmp_path: P
     from limpid.methods.tiny import tiny
 
     assert tiny(weights=run / "final").weights.digest() != tiny().weights.digest()
+
+
+def test_small_learns_from_a_compact_network_and_is_used(cli: Callable[..., Any], photos: Path, tmp_path: Path) -> None:
+    compact(tmp_path / "sharp", channels=8)
+    run, words = tmp_path / "run", ["train", "--recipe", "small", "--small", "--data", str(photos), "--workers", "0"]
+    words += ["--device", "cpu", "--steps", "1", "--out", str(run)]
+    ran = cli(*words, "--start", str(tmp_path / "sharp"))
+    assert ran.code == 0, ran.err
+    ran = cli(*words, "--start", str(compact(tmp_path / "other", seed=1)))
+    assert ran.code == 2 and "begun with start" in ran.err
+    ran = cli(*words, "--start", str(tmp_path / "nowhere"))
+    assert ran.code != 70 and "nowhere: there is no such file or folder with weights" in ran.err
+    from limpid.methods.small import small
+
+    trained = small(weights=run / "final")
+    assert trained.weights.digest() != small().weights.digest() and trained.cuts.reach_frames == 1
 
 
 def test_the_plan_needs_no_data_and_makes_nothing(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -11,20 +11,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from image_networks import compact
 from torch import nn
 
 from limpid.durable.files import folder_fingerprint
 from limpid.train.average import Average, decay_at
 from limpid.train.counting import numbers_from, step_numbers
 from limpid.train.curves import MOST_POINTS, curves_svg, thinned
-from limpid.train.facts import check_same, plain, stage_facts
+from limpid.train.facts import check_same, plain, stage_facts, weights_fingerprint
 from limpid.train.players import checkpoint_gradients
 from limpid.train.rates import make_optimizer, rate_at
 from limpid.train.recipes import find_recipe
 from limpid.train.record import Record
 from limpid.train.stage import Optimizer
 from limpid.train.world import Alone, choose_precision
-from limpid.types import SettingsError
+from limpid.types import SettingsError, WeightsError
 
 from .toy import STAGE, ToyObjective
 
@@ -116,6 +117,16 @@ def test_a_changed_folder_has_another_fingerprint(tmp_path: Path) -> None:
     assert before == folder_fingerprint(folder) != folder_fingerprint(folder / "a")
     (folder / "b").write_text("1")
     assert folder_fingerprint(folder) != before
+
+
+def test_weights_that_are_two_files_have_the_fingerprint_of_both(tmp_path: Path) -> None:
+    param = compact(tmp_path / "sharp")
+    before = weights_fingerprint(param)
+    assert before == weights_fingerprint(tmp_path / "sharp") == weights_fingerprint(tmp_path / "sharp.bin")
+    compact(tmp_path / "sharp", seed=1)
+    assert weights_fingerprint(param) != before
+    with pytest.raises(WeightsError, match="no such file or folder with weights to start from"):
+        weights_fingerprint(tmp_path / "nothing")
 
 
 def test_precision_and_device() -> None:

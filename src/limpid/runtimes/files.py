@@ -43,6 +43,11 @@ class NcnnFiles:
                 raise WeightsError(f"{file}: there is no such file; a network of ncnn is a .param and a .bin")
         return files
 
+    @staticmethod
+    def named_by(path: Path) -> bool:
+        """Whether a path, perhaps without its ending, names a network of ncnn and nothing else."""
+        return path.suffix in (".param", ".bin") or (not path.exists() and Path(f"{path}.param").is_file())
+
     @property
     def stem(self) -> Path:
         return self.param.with_suffix("")

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from limpid.durable.files import folder_fingerprint
+from limpid.runtimes.files import NcnnFiles
 from limpid.train.stage import Stage
-from limpid.types import SettingsError
+from limpid.types import SettingsError, WeightsError
 
 FREE = {"micro_batch", "checkpoint_gradients", "source", "data"}
 """Fields of a stage that change memory, speed and rounding only, or whose content is looked at instead (data)."""
@@ -40,6 +42,18 @@ def stage_facts(recipe: str, stage: Stage, *, seed: int, data: str, start: str) 
     """Facts of one stage. ``data`` and ``start``: fingerprints of the clips and of the weights it begins with."""
     values = {name: value for name, value in plain(stage).items() if name not in FREE}
     return {"recipe": recipe, "stage": values, "seed": seed, "data": data, "start": start}
+
+
+def weights_fingerprint(weights: Path) -> str:
+    """What changes when the weights that a stage begins with are others; a network of ncnn is two files.
+
+    Raises WeightsError when there are none.
+    """
+    if NcnnFiles.named_by(weights):
+        return NcnnFiles.of(weights).digest()
+    if not weights.exists():
+        raise WeightsError(f"{weights}: there is no such file or folder with weights to start from")
+    return folder_fingerprint(weights)
 
 
 def check_same(then: Mapping[str, Any], now: Mapping[str, Any], where: Path) -> None:

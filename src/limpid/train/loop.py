@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from limpid.durable.files import folder_fingerprint, remove, write_atomic
+from limpid.durable.files import remove, write_atomic
 from limpid.durable.interrupt import Interrupts
 from limpid.durable.lock import locked
-from limpid.train.facts import check_same, plain, stage_facts
+from limpid.train.facts import check_same, plain, stage_facts, weights_fingerprint
 from limpid.train.freezing import model_of
 from limpid.train.saving import save_learner
 from limpid.train.source import BatchSource
@@ -152,7 +152,7 @@ def _check_facts(run: Run, world: World, index: int, stage: Stage, source: Batch
     weights = start.previous or start.weights
     if index and weights is None:
         run.tell("warning", message=f"stage {stage.name} starts without the stage before it and without --start")
-    begun_with = "" if weights is None else folder_fingerprint(weights)
+    begun_with = "" if weights is None else weights_fingerprint(weights)
     facts = stage_facts(run.recipe.name, stage, seed=run.seed, data=source.fingerprint, start=begun_with)
     target = stage_folder(run.out, index, stage)
     path = target.with_name(f"{target.name}.json")

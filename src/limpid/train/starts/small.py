@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -27,15 +26,10 @@ def start_small(config: SmallConfig, start: Start) -> SmallNetwork:
     given = start.previous or start.weights
     if given is None:
         return _new(config, start.seed)
-    if _is_of_ncnn(given):
+    if NcnnFiles.named_by(given):
         files = NcnnFiles.of(given)
         return from_compact(read_compact(files), config, str(files.param))
     return load_small(given / SMALL_FILE if given.is_dir() else given)
-
-
-def _is_of_ncnn(given: Path) -> bool:
-    """Whether a path, perhaps without its ending, is that of a network of ncnn."""
-    return given.suffix in (".param", ".bin") or (not given.exists() and Path(f"{given}.param").is_file())
 
 
 @torch.no_grad()
