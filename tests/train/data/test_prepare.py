@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -88,6 +89,16 @@ def test_pairs_know_which_of_several_pipelines_they_went_through(everything: Pat
     wanted = sorted(clips.sample(number).damage for number in range(8))
     batch = to_batch(range(8), [pairs.sample(number) for number in range(8)])
     assert sorted(batch.damages) == wanted and {"light", "worn"} <= set(wanted)
+
+
+def test_folders_of_pairs_in_one_folder_are_used_together(made: Path, everything: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "light")
+    assert prepare(everything, tmp_path / "worn", options=[*OPTIONS, "--count", "3", "--degradation", "worn"]) == 0
+    clips = open_clips(tmp_path, replace(SPEC, degradation="mixed"), seed=0)
+    assert sorted(clips.sample(number).damage for number in range(8)) == ["light"] * 5 + ["worn"] * 3
+    assert "nobody knows how" not in clips.describe()
+    with pytest.raises(SettingsError, match="light: was prepared with frames 3, 4 is needed"):
+        open_clips(tmp_path, replace(SPEC, degradation="mixed", frames=4), seed=0)
 
 
 def test_pairs_of_others_that_do_not_say_it_are_read(made: Path, tmp_path: Path) -> None:

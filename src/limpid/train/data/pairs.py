@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, NamedTuple
@@ -48,14 +49,29 @@ def pair_facts(folder: Path) -> dict[str, Any]:
 
 
 def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
-    """Notes on a prepared folder. Raise `SettingsError` when it was made otherwise than ``spec`` wants it."""
-    facts = pair_facts(folder)
+    """Notes on a prepared folder, or on one that holds several. Raise `SettingsError` when ``spec`` wants it otherwise.
+
+    Pairs of several folders are a mixture of their own, so they may have been degraded in any way.
+    """
+    facts, parts = pair_facts(folder), [path.parent for path in sorted(folder.glob(f"[!.]*/{FACTS}"))]
     if not facts:
-        return [f"there is no {FACTS}: nobody knows how the pairs were degraded"]
-    for name, wanted in (("degradation", spec.degradation), ("scale", spec.scale)):
-        if facts.get(name) != wanted:
-            was = f"{name} {facts.get(name)}"
-            raise SettingsError(f"{folder}: was prepared with {was}, not {wanted}: prepare it again")
+        for part in parts:
+            _check_made(part, pair_facts(part), spec)
+        names = ", ".join(f"{part.name} ({pair_facts(part).get('degradation')})" for part in parts)
+        return [
+            f"the pairs are of {names}" if names else f"there is no {FACTS}: nobody knows how the pairs were degraded"
+        ]
+    if (was := facts.get("degradation")) != spec.degradation:
+        raise SettingsError(f"{folder}: was prepared with degradation {was}, not {spec.degradation}: prepare it again")
+    _check_made(folder, facts, spec)
+    missing = facts.get("count", pairs) - pairs
+    return [f"{missing} of {facts['count']} pairs are missing: limpid train prepare goes on"] if missing > 0 else []
+
+
+def _check_made(folder: Path, facts: Mapping[str, Any], spec: ClipSpec) -> None:
+    """Raises SettingsError when parts that ``spec`` wants cannot be cut from pairs of these facts."""
+    if (was := facts.get("scale")) != spec.scale:
+        raise SettingsError(f"{folder}: was prepared with scale {was}, not {spec.scale}: prepare it again")
     if spec.teacher and not facts.get("teacher"):
         raise SettingsError(f"{folder}: was prepared without a teacher: {HOW_TO_TEACH}")
     for name, least in (("frames", spec.frames), ("crop", spec.crop_px)):
@@ -63,8 +79,6 @@ def check_facts(folder: Path, spec: ClipSpec, pairs: int) -> list[str]:
             raise SettingsError(
                 f"{folder}: was prepared with {name} {facts[name]}, {least} is needed: prepare it again"
             )
-    missing = facts.get("count", pairs) - pairs
-    return [f"{missing} of {facts['count']} pairs are missing: limpid train prepare goes on"] if missing > 0 else []
 
 
 def read_pair(source: ClipSource, spec: ClipSpec, random: np.random.Generator) -> Pair:
