@@ -36,6 +36,12 @@ SCOPES = {
     "always": "everything",
 }
 
+_SHIPPED = {
+    "small": "Apache-2.0; trained on from realesr-animevideov3's, BSD-3-Clause (NOTICE)",
+    "tiny": "Apache-2.0",
+}
+"""Licences of weights in the package, by method."""
+
 
 def pages() -> dict[str, str]:
     """File name in docs/reference -> its text."""
@@ -118,8 +124,8 @@ def _own_options(make: Callable[..., Any]) -> str:
 
 
 def _weights(name: str) -> str:
-    if name == "tiny":
-        return "in the package, Apache-2.0"
+    if name in _SHIPPED:
+        return f"in the package, {_SHIPPED[name]}"
     if name not in ENTRIES:
         return "yours, by `--weights`"
     entry = ENTRIES[name]
