@@ -17,7 +17,7 @@ from limpid.convert.convert import convert_weights
 from limpid.convert.random_weights import make_random_weights
 from limpid.types import WeightsError
 
-SHIPPED = Path(limpid.__file__).parent / "weights" / "tiny.safetensors"
+SHIPPED = Path(limpid.__file__).parent / "weights"
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +85,12 @@ def check_noticed(film: Path, method: str, weights: Path) -> None:
     assert sorted(film.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize("name", ["small", "tiny"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_of_tiny(film: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    broken = shutil.copy(SHIPPED, tmp_path / "tiny.safetensors")
+def test_of_what_ships(film: Path, tmp_path: Path, damage: Callable[[Path], None], name: str) -> None:
+    broken = shutil.copy(SHIPPED / f"{name}.safetensors", tmp_path / f"{name}.safetensors")
     damage(broken)
-    check_noticed(film, "tiny", broken)
+    check_noticed(film, name, broken)
 
 
 @pytest.mark.parametrize("part", ["unet", "video_vae", "text_encoder"])

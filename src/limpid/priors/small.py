@@ -26,10 +26,9 @@ from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.method import Direct
 from limpid.networks.temporal.shift import with_neighbours
 from limpid.priors.cleaned import CODEC_BLOCK_PX, tiled_places
-from limpid.priors.image import LRFrames
 from limpid.priors.patch_frames import PatchDirect, Residuals
 from limpid.priors.tiny import bicubic_patches, fill, save_weights
-from limpid.types import Prediction, Scene, Step, WeightsError
+from limpid.types import Prediction, Scene, Step, Tile, WeightsError, Window
 
 _MOST_LAYERS, _MOST_CHANNELS = 64, 1024
 _LAYOUT = torch.channels_last
@@ -109,6 +108,23 @@ def negative_slope(x: Tensor, slopes: Tensor) -> Tensor:
     return F.relu(x) - slopes.to(x.dtype)[:, None, None] * F.relu(-x)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmallCondition:
+    """LR frames ``t 3 h w`` whose top left corner is that of a block, and what of them is only there for that."""
+
+    lr: Tensor
+    above_px: int = 0
+    before_px: int = 0
+
+    def crop(self, window: Window, tile: Tile) -> SmallCondition:
+        top, left = self.above_px + tile.top, self.before_px + tile.left
+        above, before = top % CODEC_BLOCK_PX, left % CODEC_BLOCK_PX
+        rows = slice(top - above, self.above_px + tile.bottom)
+        columns = slice(left - before, self.before_px + tile.right)
+        part = self.lr[window.start : window.stop, :, rows, columns]
+        return SmallCondition(lr=part, above_px=above, before_px=before)
+
+
 class SmallPrior:
     """The prior of `small` (a `limpid.method.Prior`): what it "predicts" is the finished frame.
 
@@ -124,22 +140,22 @@ class SmallPrior:
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return height, width
 
-    def condition(self, lr: Tensor, scene: Scene | None = None) -> LRFrames:
+    def condition(self, lr: Tensor, scene: Scene | None = None) -> SmallCondition:
         """The frames themselves; nothing but the pixels matters here, ``scene`` is not used."""
-        return LRFrames(lr=lr.to(self.device))
+        return SmallCondition(lr=lr.to(self.device))
 
-    def encode(self, condition: LRFrames) -> Tensor:
+    def encode(self, condition: SmallCondition) -> Tensor:
         raise NotImplementedError("small starts from nothing but the frames")
 
-    def denoise(self, z: Tensor, step: Step, condition: LRFrames) -> Prediction:
+    def denoise(self, z: Tensor, step: Step, condition: SmallCondition) -> Prediction:
         """The finished frames as latents ``1 3s^2 t h w``; ``z`` says nothing."""
         base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)
         for frame, residual in zip(base, self.residuals(frame[None] for frame in condition.lr), strict=True):
             frame.add_(residual.permute(2, 0, 1))
-        latents = base.transpose(0, 1)[None]
+        latents = base[..., condition.above_px :, condition.before_px :].transpose(0, 1)[None]
         return Prediction(x0=latents, eps=latents.new_zeros(1).expand_as(latents))
 
-    def decode(self, z: Tensor, condition: LRFrames) -> Tensor:
+    def decode(self, z: Tensor, condition: SmallCondition) -> Tensor:
         return F.pixel_shuffle(z[0].transpose(0, 1), self.scale)
 
     def direct(self, step: Step) -> Direct:

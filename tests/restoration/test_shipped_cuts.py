@@ -1,4 +1,4 @@
-"""The shipped model through the real loop: frames have the same bits for any segments, tiles and windows."""
+"""The shipped models through the real loop: frames have the same bits for any segments, tiles and windows."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from fakes import sample
 from torch import Tensor
 
 from limpid.method import Method, Prior
-from limpid.methods import tiny
+from limpid.methods import small, tiny
 from limpid.types import Placement, Segment, Window
 
 FRAMES, HEIGHT, WIDTH = 11, 18, 110
 CPU = Placement(device=torch.device("cpu"), dtype=torch.float32)
 
 
-@pytest.fixture(scope="module")
-def method() -> Method:
-    return tiny()
+METHODS = {"small": small(), "tiny": tiny()}
 
 
 @pytest.fixture(scope="module")
-def prior(method: Method) -> Prior:
-    return method.load(CPU)
+def priors() -> dict[str, Prior]:
+    return {name: method.load(CPU) for name, method in METHODS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +42,27 @@ def run(method: Method, prior: Prior, lr: Tensor, *, segment_frames: int, steps:
 
 
 @pytest.mark.parametrize(
-    ("steps", "segment_frames", "cuts"),
+    ("name", "steps", "segment_frames", "cuts"),
     [
-        (1, 4, {}),
-        (1, 11, {"tile_px": 32, "window_frames": 5}),
-        (2, 6, {"tile_px": 48}),
+        ("tiny", 1, 4, {}),
+        ("tiny", 1, 11, {"tile_px": 32, "window_frames": 5}),
+        ("tiny", 2, 6, {"tile_px": 48}),
+        ("small", 1, 4, {}),
+        ("small", 1, 11, {"tile_px": 32, "window_frames": 5}),
     ],
 )
 def test_same_bits_for_any_cut(
-    method: Method, prior: Prior, lr: Tensor, steps: int, segment_frames: int, cuts: dict[str, int]
+    priors: dict[str, Prior], lr: Tensor, name: str, steps: int, segment_frames: int, cuts: dict[str, int]
 ) -> None:
+    method, prior = METHODS[name], priors[name]
     whole = run(method, prior, lr, segment_frames=FRAMES, steps=steps)
     cut = run(method, prior, lr, segment_frames=segment_frames, steps=steps, **cuts)
     assert whole.shape == (FRAMES, 3, HEIGHT * 4, WIDTH * 4)
     assert torch.equal(whole, cut)
 
 
-def test_strength_and_steps_and_seed_do_something(method: Method, prior: Prior, lr: Tensor) -> None:
+def test_strength_and_steps_and_seed_do_something(priors: dict[str, Prior], lr: Tensor) -> None:
+    method, prior = METHODS["tiny"], priors["tiny"]
     segment = Segment(
         index=0, shot=0, shot_start=0, shot_stop=3, core=Window(start=0, stop=3), halo=Window(start=0, stop=3)
     )
