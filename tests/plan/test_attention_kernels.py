@@ -65,7 +65,7 @@ def test_a_kernel_that_is_not_there_is_refused_with_those_that_are(monkeypatch: 
 
 
 def test_a_method_without_attention_refuses_the_choice() -> None:
-    with pytest.raises(SettingsError, match="attention_kernel has no effect with the method tiny"):
+    with pytest.raises(SettingsError, match="attention_kernel has no effect with the method small"):
         limpid.restore([], attention_kernel="math")
 
 

@@ -113,6 +113,7 @@ def test_settings_that_exclude_each_other_are_refused_before_queueing(page: Any,
     choose(page, "#set-crf", "20")
     hint = page.value("document.querySelector('[data-name=crf] .hint').textContent")
     assert hint == "Needs codec h264, h265 or av1."
+    choose(page, "#set-method", "tiny")
     choose(page, "#set-motion_guidance", "5")
     page.wait_for("!document.querySelector('.summary .error-box').hidden")
     assert "motion" in page.value("document.querySelector('.summary .error-box').textContent")

@@ -24,7 +24,7 @@ def test_the_result_is_that_of_the_command_line_shown(tmp_path: Path, films: Pat
     with serving.running_server(serving.fake_config(tmp_path / "state", films, **real)) as client:
         body = {"input": str(films / "a.mp4"), "settings": {"scale": 1, "threads": 1}}
         refused = client.post("/check", {**body, "settings": {"prompt": "a street"}})
-        assert refused.message == "prompt has no effect with the method tiny; leave it out"
+        assert refused.message == "prompt has no effect with the method small; leave it out"
         job = client.wait(client.post("/jobs", body).json["id"], "done", "failed")
         assert job["state"] == "done", job["error"]
         preview = client.post("/previews", {**body, "at_s": 0, "seconds": 0}).json["id"]
