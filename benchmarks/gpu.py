@@ -9,7 +9,7 @@ When the time is over, what is left is listed as not run. A check that fails is 
 What is checked, in this order: each method in float16 and bfloat16 against float32 on the processor; offloading; memory
 that is limited to a part of the device, so that pieces become smaller; how fast each method is and what it takes,
 plain, compiled, in channels_last and with each backend of attention; weights kept in 8 bits; diffusers' pipeline in the
-same process; `tiny` on 720p and 1080p.
+same process; what ships on 720p and 1080p.
 """
 
 from __future__ import annotations

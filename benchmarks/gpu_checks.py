@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from limpid.restoration.frame_kind import FrameKind
 from limpid.restoration.stream import FrameStream
 from limpid.settings import Settings
 
+SHIPPED = ("small", "tiny")
 LARGE = ("sd-x4-upscaler", "upscale-a-video", "diffvsr", "lavie-vsr", "mgld-vsr", "dc-vsr")
 BOUNDS = {"float16": 0.01, "bfloat16": 0.05, "8 bits": 0.1}
 """Root mean square of the difference of values in [0, 1] that a number format may make, in a few steps."""
@@ -60,7 +62,7 @@ class Place:
         return self.made[name]
 
     def settings(self, name: str, **changes: Any) -> Settings:
-        if name == "tiny":
+        if name in SHIPPED:
             return Settings(method=name, **changes)
         return Settings(method=name, weights=str(self.weights(name)), steps=STEPS, **changes)
 
@@ -131,7 +133,7 @@ def judged(out: Tensor, reference: Tensor, bound: float) -> dict[str, Any]:
 def number_formats(place: Place) -> Iterator[dict[str, Any]]:
     """Every method on the device in few bits against float32 on the processor."""
     size = place.size(32, 32)
-    for name in ("tiny", *(LARGE[1::3] if place.toy else LARGE)):
+    for name in (*SHIPPED, *(LARGE[1::3] if place.toy else LARGE)):
         settings = place.settings(name)
         with left_clean(place.device):
             reference = Ready(settings, torch.device("cpu"), "float32", size, 2)()
@@ -300,18 +302,17 @@ def beside_diffusers(place: Place) -> Iterator[dict[str, Any]]:
         yield Ready(settings, place.device, dtype, size, 1).measured(method="sd-x4-upscaler", variant=dtype)[1]
 
 
-def tiny_pictures(place: Place) -> Iterator[dict[str, Any]]:
-    """`tiny` on inputs of 180p, 720p and 1080p."""
-    for height, width in ((180, 320), (720, 1280), (1080, 1920)):
-        for dtype in place.dtypes:
-            with left_clean(place.device):
-                ready = Ready(place.settings("tiny"), place.device, dtype, place.size(height, width), 4)
-                yield ready.measured(method="tiny", variant=f"{width}x{height}, {dtype}")[1]
+def shipped_pictures(place: Place) -> Iterator[dict[str, Any]]:
+    """What ships on inputs of 180p, 720p and 1080p."""
+    for name, (height, width), dtype in product(SHIPPED, ((180, 320), (720, 1280), (1080, 1920)), place.dtypes):
+        with left_clean(place.device):
+            ready = Ready(place.settings(name), place.device, dtype, place.size(height, width), 4)
+            yield ready.measured(method=name, variant=f"{width}x{height}, {dtype}")[1]
 
 
 CHECKS: dict[str, Callable[[Place], Iterator[dict[str, Any]]]] = {
     "number formats": number_formats,
-    "tiny": tiny_pictures,
+    "what ships": shipped_pictures,
     "memory ladder": memory_ladder,
     "offloading": offloading,
     "speed": speed,

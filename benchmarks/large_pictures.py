@@ -2,7 +2,7 @@
 
     python benchmarks/large_pictures.py --sizes 180p 1080p --scales 1 2 4 --frames 2
 
-Makes short clips of moving texture, upscales each in a process of its own with `tiny`, and prints one row per run: what
+Makes short clips of moving texture, upscales each in a process of its own with the default method, and prints one row per run: what
 the process took above what it takes to load everything, what the plan stated, and their ratio. ``--dry-run`` makes the
 plan and the trial only. ``--plain-network`` repeats pixels instead of asking the network, which takes minutes off large
 pictures: what is read, finished, kept and encoded is then measured, and the work of the network is not.
@@ -39,7 +39,7 @@ from limpid.types import Placement
 from limpid.video import FrameReader, SegmentWriter
 
 source, target, scale, dry_run, plain = json.loads(sys.argv[1])
-find_method("tiny", Settings()).load(Placement(device=torch.device("cpu"), dtype=torch.float32))
+find_method(Settings().method, Settings()).load(Placement(device=torch.device("cpu"), dtype=torch.float32))
 torch.nn.functional.conv2d(torch.rand(1, 8, 64, 64), torch.rand(8, 8, 3, 3))
 unit = 1 if sys.platform == "darwin" else 1024
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

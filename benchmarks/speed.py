@@ -1,10 +1,11 @@
 """Speed of `limpid upscale` end to end, and how much of the machine's convolution peak the network reaches.
 
     python benchmarks/speed.py [--video FILE] [--dtype auto] [--runs 3]
-    python benchmarks/speed.py --sizes 320x180 1280x720     # what a pixel of large inputs costs
+    python benchmarks/speed.py --sizes 320x180 1280x720 [--method small]    # what a pixel of large inputs costs
 
-Prints medians of several runs: the peak (a 3x3 convolution of 64 channels on the network's own canvas), the network
-alone, the parts around it, and the whole command with default settings on a 320x180 clip.
+Prints medians of several runs: the peak (a 3x3 convolution of 64 channels on tiny's own canvas), the networks of
+`small` and `tiny` alone, the parts around tiny's, and the whole command on a 320x180 clip: with default settings, which
+is `small`, and with `tiny`.
 """
 
 from __future__ import annotations
@@ -61,12 +62,12 @@ def network_flops(network: torch.nn.Module) -> float:
     return 2.0 * weights * HEIGHT * WIDTH / 4
 
 
-def pixel_costs(sizes: list[str], dtype: str, runs: int) -> None:
+def pixel_costs(name: str, sizes: list[str], dtype: str, runs: int) -> None:
     """Processor time per pixel of the input, by size, with the tiles and chunks that a plan chooses; sizes in turns.
 
     A few frames are computed. What a chunk computes of its neighbours in time is counted by the plan's lengths.
     """
-    ready = {size: _ready(*map(int, size.split("x")), dtype) for size in sizes}
+    ready = {size: _ready(name, *map(int, size.split("x")), dtype) for size in sizes}
     costs: dict[str, list[float]] = {size: [] for size in sizes}
     for _ in range(runs):
         for size, (restorer, chunk, halo) in ready.items():
@@ -82,9 +83,9 @@ def pixel_costs(sizes: list[str], dtype: str, runs: int) -> None:
         print(f"{size:>10}: {cost * 1e6:.3f} us of processor time per pixel and frame, {cost / base:.2f}x; {cut}")
 
 
-def _ready(width: int, height: int, dtype: str) -> tuple[Restorer, Chunk, int]:
+def _ready(name: str, width: int, height: int, dtype: str) -> tuple[Restorer, Chunk, int]:
     """A restorer, a chunk of two frames with the rung of a long film, and the frames of a halo."""
-    method, settings, machine = find_method("tiny"), Settings(), choose_machine("cpu", dtype)
+    method, settings, machine = find_method(name), Settings(), choose_machine("cpu", dtype)
     restorer = Restorer(method=method, settings=settings, machine=machine, width=4 * width, height=4 * height, depth=8)
     held = held_frames(method, settings, 3 * width * height, (height, width), restorer.format)
     size: dict[str, Any] = {"width": width, "height": height, "fps": Fraction(25)}
@@ -97,13 +98,13 @@ def _ready(width: int, height: int, dtype: str) -> tuple[Restorer, Chunk, int]:
     return restorer, Chunk(frames=frames, segment=segment, rung=sizes.rung(1000)[0]), sizes.cutting.halo_frames
 
 
-def end_to_end(video: Path, dtype: str, denoise: float | None, runs: int) -> float:
+def end_to_end(video: Path, dtype: str, runs: int, **how: Any) -> float:
     """Median of frames per second of the whole command."""
     speeds = []
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            report = limpid.upscale(video, Path(folder) / "out.mp4", dtype=dtype, device="cpu", denoise=denoise)
+            report = limpid.upscale(video, Path(folder) / "out.mp4", dtype=dtype, device="cpu", **how)
             speeds.append(report.frames / (time.perf_counter() - began))
     return statistics.median(speeds)
 
@@ -113,16 +114,18 @@ def main() -> None:
     parser.add_argument("--video", type=Path, default=EXAMPLE)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--method", default="small", choices=("small", "tiny"), help="of --sizes")
     parser.add_argument("--sizes", nargs="+", help="measure only what a pixel costs at these sizes")
     args = parser.parse_args()
     if args.sizes:
-        pixel_costs(args.sizes, args.dtype, args.runs)
+        pixel_costs(args.method, args.sizes, args.dtype, args.runs)
         return
     machine = choose_machine("cpu", args.dtype)
     torch.set_num_threads(machine.threads)
     print(f"{machine.model}, {machine.threads} threads, {machine.dtype}")
     method = find_method("tiny", Settings(denoise=0))
     prior, cleaned = method.load(machine.placement()), find_method("tiny").load(machine.placement())
+    small: Any = find_method("small").load(machine.placement())
     (step,) = method.make_schedule(1)
     with torch.no_grad():
         peak = peak_flops(64, machine.torch_dtype, args.runs)
@@ -132,6 +135,7 @@ def main() -> None:
         direct = median_seconds(lambda: list(prior.direct(step)(iter(lr))), args.runs) / FRAMES  # type: ignore[attr-defined]
         denoise = median_seconds(lambda: prior.denoise(z, step, condition), args.runs) / FRAMES
         decode = median_seconds(lambda: prior.decode(z, condition), args.runs) / FRAMES
+        other = median_seconds(lambda: list(small.direct(step)(iter(lr))), args.runs) / FRAMES
         whole = median_seconds(lambda: list(cleaned.direct(step)(iter(lr))), args.runs) / FRAMES  # type: ignore[attr-defined]
     flops = network_flops(prior.network)  # type: ignore[attr-defined]
     print(f"convolution peak      {peak / 1e12:6.3f} TFLOP/s")
@@ -140,9 +144,15 @@ def main() -> None:
     print(f"without latents       {direct * 1e3:6.1f} ms, {flops / direct / peak:.0%} of the peak")
     print(f"with the cleaner      {whole * 1e3:6.1f} ms")
     print(f"decoder per frame     {decode * 1e3:6.1f} ms")
-    default, alone = (end_to_end(args.video, args.dtype, denoise, args.runs) for denoise in (None, 0.0))
-    print(f"limpid upscale        {default:6.2f} frames/s end to end (scan, encode, mux included)")
-    print(f"  --denoise 0         {alone:6.2f} frames/s, {alone * flops / peak:.0%} of the peak in network arithmetic")
+    print(f"small per frame       {other * 1e3:6.1f} ms")
+    ways: dict[str, dict[str, Any]] = {
+        "": {},
+        "tiny": {"method": "tiny"},
+        "tiny, denoise 0": {"method": "tiny", "denoise": 0.0},
+    }
+    for name, how in ways.items():
+        speed = end_to_end(args.video, args.dtype, args.runs, **how)
+        print(f"limpid upscale {name:16s} {speed:6.2f} frames/s end to end (scan, encode, mux included)")
 
 
 if __name__ == "__main__":

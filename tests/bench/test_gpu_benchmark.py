@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-NAMES = ("number formats", "tiny", "memory ladder", "offloading", "speed", "diffusers", "8 bits")
+NAMES = ("number formats", "what ships", "memory ladder", "offloading", "speed", "diffusers", "8 bits")
 
 
 @pytest.fixture(scope="module")
