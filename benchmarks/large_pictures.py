@@ -3,10 +3,10 @@
     python benchmarks/large_pictures.py --sizes 180p 1080p --scales 1 2 4 --frames 2
 
 Makes short clips of moving texture, upscales each in a process of its own with the default method, and prints one row
-per run: what the process took above what it takes to load everything, what the plan stated, and their ratio. ``--dry-run``
-makes the plan and the trial only. ``--plain-network`` repeats pixels instead of asking the network, which takes
-minutes off large pictures: what is read, finished, kept and encoded is then measured, and the work of the network is
-not.
+per run: what the process took above what it takes to load everything, what the plan stated, and their ratio.
+``--dry-run`` makes the plan and the trial only. ``--plain-network`` repeats pixels instead of asking the network, which
+takes minutes off large pictures: what is read, finished, kept and encoded is then measured, and the work of the network
+is not.
 """
 
 from __future__ import annotations

