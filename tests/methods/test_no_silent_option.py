@@ -17,6 +17,7 @@ from limpid.convert.convert import convert_weights
 from limpid.convert.random_weights import make_random_weights
 from limpid.methods import METHODS, chosen_options
 from limpid.options.declare import Declared, declared
+from limpid.restoration.direct import without_noise
 from limpid.settings import Settings
 from limpid.spellings import CONSISTENCY
 from limpid.types import SettingsError, WeightsError
@@ -149,6 +150,8 @@ def is_silent(
     restore: Callable[..., np.ndarray], method: str, beside: Mapping[str, Any], change: Mapping[str, Any]
 ) -> bool:
     """Whether an option leaves the pixels as they are, and nobody says so."""
+    if method == "small" and without_noise(METHODS[method](), Settings(**change)):
+        return False
     try:
         return np.array_equal(restore(method, **{**beside, **change}), restore(method, **beside))
     except (SettingsError, WeightsError):

@@ -17,6 +17,8 @@ from limpid.methods import SMALL_WEIGHTS, find_method
 from limpid.methods.small import SMALL_DETAIL, SMALL_VIVID_FILE, small
 from limpid.metrics import detail_stability, input_flows, psnr
 from limpid.priors.small import load_small
+from limpid.restoration.direct import without_noise
+from limpid.run.prepare import check_options
 from limpid.settings import Settings
 from limpid.types import Placement, SettingsError
 
@@ -77,3 +79,16 @@ def test_the_sidecar_keeps_what_was_chosen(tmp_path: Path) -> None:
         limpid.upscale(film, tmp_path / f"{name}.mkv", method="small", calibrate=False, **given)
         assert json.loads((tmp_path / f"{name}.mkv.limpid.json").read_text())["resolved"]["detail"] == kept
     assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes()
+
+
+def test_a_seed_is_told_to_have_no_effect_and_not_refused() -> None:
+    check_options(small(), Settings(seed=3))
+    (sentence,) = without_noise(small(), Settings(seed=3))
+    assert sentence == "seed 3 has no effect: small draws nothing"
+
+
+@pytest.mark.parametrize("option", [{"steps": 2}, {"strength": 0.5}, {"window_frames": 4}])
+def test_what_the_engine_could_do_only_with_noise_is_refused(option: dict[str, float]) -> None:
+    (name,) = option
+    with pytest.raises(SettingsError, match=f"{name} has no effect with the method small; .* choose the method tiny"):
+        check_options(small(), Settings(**option))  # type: ignore[arg-type]

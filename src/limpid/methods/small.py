@@ -27,7 +27,8 @@ SMALL_DETAIL = 0.5
 def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -> Method:
     """Ours: a network of plain convolutions at the size of the input that ships with the package.
 
-    One call, no noise: it has no steps, no seed, and no strategies, which have nothing to work on. ``detail``, 0 to 1,
+    One call, no noise: it has no steps and no strategies, which have nothing to work on. A run that is given a seed
+    says that it has no effect; who always gives one, as node editors do, should not be refused. ``detail``, 0 to 1,
     interpolates between the weights of two ends, as that of `limpid.methods.tiny.tiny`.
     """
     path = weights_file(weights, SMALL_FILE)
@@ -54,7 +55,7 @@ def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -
             direct_bytes_per_px=config.work_bytes_per_px,
         ),
         weights=Weights(digest=lambda: " ".join(ends.hashes())),
-        options=frozenset({"color", "tile_px", "runtime"}),
+        options=frozenset({"seed", "color", "tile_px", "runtime"}),
         runtimes=("torch", "ncnn"),
         chosen={} if vivid is None else {"detail": ends.share},
     )

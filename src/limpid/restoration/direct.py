@@ -30,9 +30,11 @@ def is_direct(method: Method, settings: Settings) -> bool:
 
 def without_noise(method: Method, settings: Settings) -> list[str]:
     """A sentence where a seed was given to a run that draws nothing."""
-    if settings.seed == 0 or not is_direct(method, settings):
+    draws_nothing = "steps" not in method.options
+    if settings.seed == 0 or not (draws_nothing or is_direct(method, settings)):
         return []
-    return [f"seed {settings.seed} has no effect: {method.name} in one step starts from the mean of the noise"]
+    why = "draws nothing" if draws_nothing else "in one step starts from the mean of the noise"
+    return [f"seed {settings.seed} has no effect: {method.name} {why}"]
 
 
 def direct_frames(
