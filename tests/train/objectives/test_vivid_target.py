@@ -61,16 +61,6 @@ def test_the_finest_part_is_strengthened_only_where_it_moves_with_the_truths() -
     assert torch.isfinite(fine_gain(target, torch.zeros_like(wanted), torch.zeros_like(wanted))).all()
 
 
-def test_what_is_as_strong_as_the_truth_is_not_boosted_where_the_boost_grows() -> None:
-    wanted = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(1))  # far above what is faint
-    grows = VividTarget(boost=1.5, boosted_from=1.0, boosted_to=2.0)
-    for strength, gain in ((1.25, 0.8), (1.0, 1.0), (2 / 3, 1.5 * 1.25), (0.5, 2.0 * 1.5)):
-        made = fine_gain(grows, strength * wanted, wanted)
-        assert torch.allclose(made, torch.tensor(gain), atol=0.06 * gain), strength
-    everywhere = replace(grows, boosted_from=0.0, boosted_to=0.0)
-    assert torch.allclose(fine_gain(everywhere, wanted, wanted), torch.tensor(1.5), atol=0.01)
-
-
 def test_fewer_bits_of_the_networks_do_not_change_the_target() -> None:
     batch = replace(make_batch(("light", "")), teacher=torch.rand(2, 3, 3, 64, 64))
     target = VividTarget(light_truth_sigma_px=3.0)

@@ -40,11 +40,6 @@ class VividTarget:
     """What a blur of this width takes away is the finest part."""
     boost: float = 1.3
     """The finest part is wanted this much stronger than the truth's: regression loses some of it."""
-    boosted_from: float = 0.0
-    """Ratio of the strengths of truth and m up to which there is no boost: what is as strong as the truth already
-    would become stronger."""
-    boosted_to: float = 0.0
-    """Ratio from which on there is the whole of it; not above `boosted_from`: everywhere."""
     least_gain: float = 0.7
     """Gain where the finest parts of m and truth have nothing to do with each other."""
     most_gain: float = 3.0
@@ -89,22 +84,15 @@ def fine_gain(target: VividTarget, fine: Tensor, wanted: Tensor) -> Tensor:
     """How much the finest part of a picture is strengthened, by place.
 
     ``fine``, ``wanted``: the finest parts of the picture and of the truth, ``n 3 h w``, sides multiples of 4. Returns
-    ``n 1 h w``: the ratio of their strengths times the boost where they correlate, `least_gain` where they do not.
+    ``n 1 h w``: ``boost`` times the ratio of their strengths where they correlate, `least_gain` where they do not.
     """
     have, want = (_luma(part) for part in (fine, wanted))
     have_power, want_power, both = (low_part(x, _PLACE_PX) for x in (have * have, want * want, have * want))
     ratio = (want_power.sqrt() + _FAINT) / (have_power.sqrt() + _FAINT)
     correlation = both / ((have_power * want_power).sqrt() + _FAINT**2 / 4)
     trust = ((correlation - target.trusted_from) / (target.trusted_to - target.trusted_from)).clamp(0, 1)
-    whole = _boost(target, ratio) * ratio.clamp(target.least_gain, target.most_gain)
+    whole = target.boost * ratio.clamp(target.least_gain, target.most_gain)
     return torch.lerp(torch.full_like(whole, target.least_gain), whole.clamp(min=target.least_gain), trust)
-
-
-def _boost(target: VividTarget, ratio: Tensor) -> Tensor | float:
-    width = target.boosted_to - target.boosted_from
-    if width <= 0:
-        return target.boost
-    return 1 + (target.boost - 1) * ((ratio - target.boosted_from) / width).clamp(0, 1)
 
 
 def _luma(pictures: Tensor) -> Tensor:
