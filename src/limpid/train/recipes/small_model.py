@@ -78,7 +78,7 @@ def small_small_vivid() -> Recipe:
 
 
 def _vivid(config: SmallConfig) -> SmallRestoring:
-    target = VividTarget(least_gain=0.6, light_truth_sigma_px=3.0)
+    target = VividTarget(boost=1.5, least_gain=0.6, most_gain=3.5, light_truth_sigma_px=3.0)
     return SmallRestoring(config=config, target=target, smooth=0.1, gradient_weight=1.0, difference_weight=0.5)
 
 
