@@ -26,6 +26,7 @@ import torch
 
 import limpid
 from limpid.methods import find_method
+from limpid.plan.allocator import keep_freed_memory
 from limpid.plan.device import choose_machine
 from limpid.restoration.chunk import Chunk
 from limpid.restoration.restorer import Restorer
@@ -86,6 +87,8 @@ def pixel_costs(name: str, sizes: list[str], dtype: str, runs: int) -> None:
 def _ready(name: str, width: int, height: int, dtype: str) -> tuple[Restorer, Chunk, int]:
     """A restorer, a chunk of two frames with the rung of a long film, and the frames of a halo."""
     method, settings, machine = find_method(name), Settings(), choose_machine("cpu", dtype)
+    if method.cuts.reuses_freed_memory:  # as a run does
+        keep_freed_memory()
     restorer = Restorer(method=method, settings=settings, machine=machine, width=4 * width, height=4 * height, depth=8)
     held = held_frames(method, settings, 3 * width * height, (height, width), restorer.format)
     size: dict[str, Any] = {"width": width, "height": height, "fps": Fraction(25)}

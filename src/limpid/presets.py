@@ -52,7 +52,7 @@ LOOKS = {
         Preset(
             name="film",
             description="films and series from discs or good streams: clean enough for more detail",
-            settings={"detail": 0.85},
+            settings={"detail": 0.9},
         ),
         Preset(
             name="phone",
