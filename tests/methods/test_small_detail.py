@@ -92,3 +92,12 @@ def test_what_the_engine_could_do_only_with_noise_is_refused(option: dict[str, f
     (name,) = option
     with pytest.raises(SettingsError, match=f"{name} has no effect with the method small; .* choose the method tiny"):
         check_options(small(), Settings(**option))  # type: ignore[arg-type]
+
+
+def test_tiles_have_the_bits_of_the_whole() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8)
+    made = [
+        np.stack(list(limpid.restore(iter(frames), fps=25, method="small", dtype="float32", tile_px=tile)))
+        for tile in (None, 64)
+    ]
+    assert np.array_equal(*made)

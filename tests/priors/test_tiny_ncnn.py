@@ -74,7 +74,7 @@ def weights(tmp_path: Path) -> Path:
 
 def clip(weights: Path, frames: np.ndarray, **options: Any) -> np.ndarray:
     settings = {"weights": str(weights), "runtime": "ncnn", "device": "cpu", "threads": 2, "color": "none", **options}
-    return np.stack(list(restore(iter(frames), fps=Fraction(25), **settings)))
+    return np.stack(list(restore(iter(frames), fps=Fraction(25), method="tiny", **settings)))
 
 
 @needs_ncnn

@@ -64,9 +64,8 @@ class SmallConfig:
     @property
     def work_bytes_per_px(self) -> int:
         """What a clip takes per LR pixel at most as it goes through frame by frame, float32: two frames at each layer
-        that mixes time, four where there is work, what is known of the places, and what is made of the frame."""
-        frames = 2 * len(self.mixing) + 5
-        return 4 * (frames * self.channels + 2 * 3 * self.scale**2)
+        that mixes time, and four where there is work."""
+        return 4 * (2 * len(self.mixing) + 4) * self.channels
 
 
 class SmallNetwork(nn.Module):

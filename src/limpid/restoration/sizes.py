@@ -17,7 +17,7 @@ from limpid.settings import Settings
 
 NCNN_TIMES_MEMORY = 4
 """What `tiny` and `small` take in ncnn over what they take in PyTorch, per value: 4.3 and 14.4 kB per LR pixel were
-measured, not 1 and 3.7 kB."""
+measured, not 1 and 4 kB."""
 
 
 def sizes_of(
