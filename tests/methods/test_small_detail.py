@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from skimage import data
+from photo_film import by_detail
 
 import limpid
-from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
 from limpid.methods import SMALL_WEIGHTS, find_method
 from limpid.methods.small import SMALL_DETAIL, SMALL_VIVID_FILE, small
-from limpid.metrics import detail_stability, input_flows, psnr
 from limpid.priors.small import load_small
 from limpid.restoration.direct import without_noise
 from limpid.run.prepare import check_options
@@ -39,14 +37,7 @@ def test_exact_at_the_ends_and_in_between_elsewhere() -> None:
 
 
 def test_more_detail_is_more_detail() -> None:
-    path = CameraPath(center=(225, 150), velocity=(1.0, 0.5))
-    hr = photo_clip(np.ascontiguousarray(data.chelsea()), path, num_frames=5, width=256, height=192)
-    lr = degrade(hr, Degradation(), seed=0)
-    flows, made = input_flows(list(lr)), []
-    for detail in (0.0, 0.5, 1.0):
-        frames = np.stack(list(limpid.restore(iter(lr), fps=25, method="small", detail=detail, dtype="float32")))
-        made.append((psnr(frames, hr), detail_stability(list(frames), flows).coherent_rms))
-    error, coherent = zip(*made, strict=True)
+    error, coherent = by_detail("small")
     assert error[0] > error[2] and error[1] > error[2]
     assert coherent[0] < coherent[1] < coherent[2]
 

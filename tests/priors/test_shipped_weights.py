@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from skimage import data
+from photo_film import degraded_fur
 
 from limpid.cuts.local import Local
-from limpid.degrade import CameraPath, Degradation, degrade, photo_clip
 from limpid.methods import TINY_WEIGHTS, find_method
 from limpid.methods.tiny_ends import find_ends
 from limpid.metrics import psnr
@@ -35,9 +33,7 @@ def test_limits_of_the_package() -> None:
 # fur, harder than most: tiny gains 0.29 dB here; a broken weight file or basis loses whole decibels
 @pytest.mark.parametrize("name", ["small", "tiny"])
 def test_better_than_bicubic_on_a_photo_never_trained_on(name: str) -> None:
-    path = CameraPath(center=(225, 150), velocity=(1.0, 0.5))
-    hr = photo_clip(np.ascontiguousarray(data.chelsea()), path, num_frames=5, width=256, height=192)
-    lr = degrade(hr, Degradation(), seed=0)
+    hr, lr = degraded_fur()
     method = find_method(name)
     prior = method.load(CPU)
     (step,) = method.make_schedule(1)
