@@ -27,6 +27,17 @@ class Between:
     second: Path | None = None
     share: float = 0.0
 
+    @classmethod
+    def beside(cls, path: Path, first: str, second: str, detail: float | None, default: float) -> Between:
+        """At ``detail`` (None: the default) towards the file ``second`` beside ``path``, if `end_beside` finds it.
+
+        Raises SettingsError where ``detail`` was chosen, and it is not there.
+        """
+        other = end_beside(path, first, second)
+        refuse_without(path, second if other is None else None, detail=detail)
+        share = 0.0 if other is None else default if detail is None else float(detail)
+        return cls(first=path, second=other, share=share)
+
     def load(self, load: Callable[[Path], _Network]) -> _Network:
         """The network whose weights lie there; exact at the ends. Raises `WeightsError` for networks of two shapes."""
         if self.second is None or self.share == 0:

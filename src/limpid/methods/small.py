@@ -9,7 +9,7 @@ from limpid.cuts.cost import Cost
 from limpid.cuts.local import Local
 from limpid.diffusion.samplers import Euler
 from limpid.method import Method, Prior, Weights
-from limpid.methods.between import Between, end_beside, refuse_without, weights_file
+from limpid.methods.between import Between, weights_file
 from limpid.methods.common import SUMMARIES
 from limpid.methods.image import ONLY_STEP
 from limpid.priors.small import load_small, read_small_config
@@ -32,9 +32,7 @@ def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -
     interpolates between the weights of two ends, as that of `limpid.methods.tiny.tiny`.
     """
     path = weights_file(weights, SMALL_FILE)
-    vivid = end_beside(path, SMALL_FILE, SMALL_VIVID_FILE)
-    refuse_without(path, SMALL_VIVID_FILE if vivid is None else None, detail=detail)
-    ends = Between(first=path, second=vivid, share=_share(vivid, detail))
+    ends = Between.beside(path, SMALL_FILE, SMALL_VIVID_FILE, detail, SMALL_DETAIL)
     config = read_small_config(path)
 
     def load(placement: Placement) -> Prior:
@@ -57,9 +55,5 @@ def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -
         weights=Weights(digest=lambda: " ".join(ends.hashes())),
         options=frozenset({"seed", "color", "tile_px", "runtime"}),
         runtimes=("torch", "ncnn"),
-        chosen={} if vivid is None else {"detail": ends.share},
+        chosen={} if ends.second is None else {"detail": ends.share},
     )
-
-
-def _share(vivid: Path | None, detail: float | None) -> float:
-    return 0.0 if vivid is None else SMALL_DETAIL if detail is None else float(detail)

@@ -63,14 +63,12 @@ class Ends:
 
 def find_ends(path: Path, detail: float | None, denoise: float | None) -> Ends:
     """Raises SettingsError where something was chosen, and its end is not beside ``path``."""
-    vivid, clean, vivid_clean = (
-        end_beside(path, TINY_FILE, name) for name in (VIVID_FILE, CLEAN_FILE, VIVID_CLEAN_FILE)
-    )
-    refuse_without(path, VIVID_FILE if vivid is None else None, detail=detail)
+    network = Between.beside(path, TINY_FILE, VIVID_FILE, detail, TINY_DETAIL)
+    clean, vivid_clean = (end_beside(path, TINY_FILE, name) for name in (CLEAN_FILE, VIVID_CLEAN_FILE))
     refuse_without(path, CLEAN_FILE if clean is None else None, denoise=denoise)
-    share = 0.0 if vivid is None else TINY_DETAIL if detail is None else float(detail)
+    second = vivid_clean if network.second else None
     return Ends(
-        network=Between(first=path, second=vivid, share=share),
-        clean=None if clean is None else Between(first=clean, second=vivid_clean if vivid else None, share=share),
+        network=network,
+        clean=None if clean is None else Between(first=clean, second=second, share=network.share),
         denoise=0.0 if clean is None else TINY_DENOISE if denoise is None else float(denoise),
     )

@@ -100,12 +100,7 @@ Changes = Callable[[Iterator[Tensor]], Iterator[Tensor]]
 def changes_in_torch(cleaner: Cleaner) -> Changes:
     """One by one: how many come at once must not change the bits, nor the memory."""
     placed = cleaner.to(memory_format=_LAYOUT).eval().requires_grad_(False)  # type: ignore[call-overload]
-    like = placed.enter.weight
-
-    @lru_cache(_KEPT_SIZES)
-    def places(height: int, width: int) -> Tensor | None:
-        whole: Tensor | None = placed.places(height, width)
-        return whole
+    like, places = placed.enter.weight, lru_cache(_KEPT_SIZES)(placed.places)
 
     def change(frame: Tensor) -> Tensor:
         out: Tensor = placed(frame[None].to(like).contiguous(memory_format=_LAYOUT), places(*frame.shape[-2:]))[0]

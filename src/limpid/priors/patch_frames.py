@@ -95,7 +95,7 @@ class PatchFrame:
         return self._cropped(_unfolded(out, self.config), self.config.scale)
 
     def _bands(self, correction: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
-        """Bicubic picture and residual, a few rows of patches at a time: ``rows w 192`` float32."""
+        """Bicubic picture and residual, a few rows of patches at a time: ``rows w/p c`` float32."""
         patch, (rows, columns, channels) = self.config.patch_px, self.residual.shape
         lr = self.lr if correction is None else self.lr + self._padded(correction)
         reach = bicubic_reach(patch)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from limpid.train.losses.pixels import PER_UNIT, error_terms
 from limpid.train.objectives.codec_places import refuse_unaligned, told_places
 from limpid.train.objectives.vivid_target import held_to_truth, refuse_untaught, taught_mixture
 from limpid.train.stage import Stage, Start
+from limpid.train.starts.new import seeded, silenced
 
 NEW_CLEANER = CleanerConfig(grid_px=CODEC_BLOCK_PX)
 
@@ -127,9 +129,6 @@ def told(cleaner: Cleaner, grid_px: int) -> Cleaner:
 
 
 def _new_cleaner(config: CleanerConfig, seed: int) -> Cleaner:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        cleaner = Cleaner(config)
-    nn.init.zeros_(cleaner.leave.weight)
-    nn.init.zeros_(cleaner.leave.bias)  # type: ignore[arg-type]
+    cleaner = seeded(partial(Cleaner, config), seed)
+    silenced(cleaner.leave)
     return cleaner

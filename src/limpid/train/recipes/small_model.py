@@ -8,6 +8,7 @@ from limpid.priors.cleaned import CODEC_BLOCK_PX
 from limpid.priors.small import SmallConfig
 from limpid.train.objectives.small import SmallRestoring
 from limpid.train.objectives.vivid_target import VividTarget
+from limpid.train.recipes.tiny import own_optimizer
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
 
 _START = (
@@ -27,9 +28,7 @@ def small_faithful() -> Recipe:
         clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
         steps=6000,
         batch=3,
-        optimizer=Optimizer(
-            rate=4e-4, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
-        ),
+        optimizer=own_optimizer(4e-4),
         average=0.999,
         source="ours",
     )

@@ -27,7 +27,7 @@ def tiny_denoiser() -> Recipe:
         clips=ClipSpec(frames=5, crop_px=160, degradation="light"),
         steps=6000,
         batch=6,
-        optimizer=_optimizer(1e-3),
+        optimizer=own_optimizer(1e-3),
         average=0.999,
         source="ours",
     )
@@ -59,7 +59,7 @@ def tiny_vivid() -> Recipe:
         clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", teacher=True),
         steps=12_000,
         batch=3,
-        optimizer=_optimizer(3.5e-4),
+        optimizer=own_optimizer(3.5e-4),
         average=0.999,
         source="ours",
     )
@@ -100,7 +100,7 @@ def tiny_clean() -> Recipe:
         clips=ClipSpec(frames=6, crop_px=192, degradation="worn", lr_align_px=CODEC_BLOCK_PX, teacher=True),
         steps=6000,
         batch=4,
-        optimizer=_optimizer(1e-3),
+        optimizer=own_optimizer(1e-3),
         average=0.999,
         source="ours",
     )
@@ -137,7 +137,7 @@ def tiny_together() -> Recipe:
         clips=ClipSpec(frames=7, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
         steps=12_000,
         batch=3,
-        optimizer=_optimizer(4e-4),
+        optimizer=own_optimizer(4e-4),
         average=0.999,
         source="ours",
     )
@@ -183,7 +183,8 @@ def small_tiny_together() -> Recipe:
     return Recipe(name="tiny/together", summary="a still smaller one, for tests", stages=(faithful, vivid))
 
 
-def _optimizer(rate: float) -> Optimizer:
+def own_optimizer(rate: float) -> Optimizer:
+    """That of all full recipes of our own networks."""
     return Optimizer(
         rate=rate, betas=(0.9, 0.99), weight_decay=1e-4, warmup_steps=100, course="cosine", final_fraction=0.01
     )

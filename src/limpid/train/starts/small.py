@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 import torch
@@ -13,6 +14,7 @@ from limpid.priors.small import SmallConfig, SmallNetwork, load_small
 from limpid.runtimes.compact import CompactNetwork, read_compact
 from limpid.runtimes.files import NcnnFiles
 from limpid.train.stage import Start
+from limpid.train.starts.new import seeded, silenced
 from limpid.types import WeightsError
 
 
@@ -58,9 +60,6 @@ def from_compact(compact: CompactNetwork, config: SmallConfig, name: str) -> Sma
 
 
 def _new(config: SmallConfig, seed: int) -> SmallNetwork:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = SmallNetwork(config)
-    nn.init.zeros_(network.leave.weight)
-    nn.init.zeros_(network.leave.bias)  # type: ignore[arg-type]
+    network = seeded(partial(SmallNetwork, config), seed)
+    silenced(network.leave)
     return network

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from functools import partial
 
 from limpid.methods.tiny import TINY_WEIGHTS
 from limpid.methods.tiny_ends import TINY_FILE
 from limpid.priors.tiny import TinyConfig, TinyNetwork, load_tiny
 from limpid.train.stage import Start
+from limpid.train.starts.new import seeded
 
 
 def start_tiny(config: TinyConfig, start: Start) -> TinyNetwork:
@@ -15,9 +16,7 @@ def start_tiny(config: TinyConfig, start: Start) -> TinyNetwork:
     given = start.previous or start.weights
     if given is not None:
         return load_tiny(given / TINY_FILE if given.is_dir() else given)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(start.seed)
-        network = TinyNetwork(config)
+    network = seeded(partial(TinyNetwork, config), start.seed)
     shipped = load_tiny(TINY_WEIGHTS)
     if shipped.config.latent_channels == config.latent_channels:
         network.data_scale.copy_(shipped.data_scale)
