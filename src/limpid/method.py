@@ -65,7 +65,10 @@ class Prior(Protocol):
         ...
 
     def condition(self, lr: Tensor, scene: Scene) -> Any:
-        """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given."""
+        """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given.
+
+        Behind the colours is what is told of neighbouring frames, see `Method.neighbours`.
+        """
         ...
 
     def encode(self, condition: Any) -> Tensor:
@@ -101,7 +104,10 @@ class Direct(Protocol):
     """The way from LR frames to pixels in one call of the network, frame after frame, without a latent."""
 
     def __call__(self, frames: Iterable[Tensor]) -> Iterator[DirectFrame]:
-        """Neighbouring LR frames ``3 h w`` float32 in [0, 1] -> what they become, in order, some frames behind."""
+        """Neighbouring LR frames ``3 h w`` float32 in [0, 1] -> what they become, in order, some frames behind.
+
+        Behind the colours is what is told of neighbouring frames, see `Method.neighbours`.
+        """
         ...
 
 
@@ -340,6 +346,9 @@ class Method:
     sampler: Sampler
     cuts: Cuts
     """How frames are cut into pieces, and how the pieces meet: `Local` or `Blended`."""
+    neighbours: tuple[int, ...] = ()
+    """Frames that the prior is told of beside each frame, by their distance: by how much they differ from it once they
+    are moved onto it along optical flow (`limpid.flow.aligned`)."""
     strategy: Strategy = Strategy()
     attention: AttentionPlan | None = None
     guidance: Guidance | None = None

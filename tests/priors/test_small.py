@@ -12,6 +12,7 @@ from fakes import video
 from ncnn_here import needs_ncnn, needs_vulkan
 from torch import Tensor
 
+from limpid.flow.aligned import aligned_clip
 from limpid.method import DirectPrior
 from limpid.priors.small import SmallConfig, SmallNetwork, load_small, negative_slope, read_small_config, save_small
 from limpid.priors.small_ncnn import placed_small
@@ -26,22 +27,27 @@ STEP = Step(index=0, count=1, t=0.0, alpha=1.0, sigma=1.0, alpha_next=1.0, sigma
 @pytest.fixture
 def network() -> SmallNetwork:
     torch.manual_seed(0)
-    made = SmallNetwork(SmallConfig(channels=16, layers=5, mixing=(0, 3), mixed_channels=4)).requires_grad_(False)
+    made = SmallNetwork(SmallConfig(channels=16, layers=5, neighbours=(-1, 2))).requires_grad_(False)
     made.place.normal_(std=0.3)
     made.slopes.uniform_(-0.2, 0.5)
     return made
 
 
-def of_the_clip(network: SmallNetwork, lr: Tensor) -> Tensor:
+def told_of(lr: Tensor, network: SmallNetwork) -> Tensor:
+    """What the network reads: frames with their neighbours behind them."""
+    return torch.cat([lr, aligned_clip(lr, network.config.neighbours)], 1)
+
+
+def of_the_clip(network: SmallNetwork, told: Tensor) -> Tensor:
     """The slow twin: the whole clip at once, over PyTorch's own bicubic upscaling; not clipped."""
-    residual = network(lr, len(lr), network.places(*lr.shape[-2:]))
-    return F.interpolate(lr, scale_factor=4, mode="bicubic") + F.pixel_shuffle(residual, 4)
+    residual = network(told, network.places(*told.shape[-2:]))
+    return F.interpolate(told[:, :3], scale_factor=4, mode="bicubic") + F.pixel_shuffle(residual, 4)
 
 
-def direct(network: SmallNetwork, placement: Placement, lr: Tensor) -> Tensor:
+def direct(network: SmallNetwork, placement: Placement, told: Tensor) -> Tensor:
     prior = placed_small(network, placement)
     assert isinstance(prior, DirectPrior)
-    return torch.stack([frame.picture(None) for frame in prior.direct(STEP)(iter(lr))])
+    return torch.stack([frame.picture(None) for frame in prior.direct(STEP)(iter(told))])
 
 
 def test_the_slopes_are_those_of_prelu() -> None:
@@ -52,11 +58,11 @@ def test_the_slopes_are_those_of_prelu() -> None:
 @pytest.mark.parametrize("placement", [CPU, pytest.param(NCNN, marks=needs_ncnn)], ids=["torch", "ncnn"])
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_frame_by_frame_is_the_whole_clip(network: SmallNetwork, placement: Placement, frames: int) -> None:
-    lr = video(frames, 18, 21)
-    wanted = of_the_clip(network, lr)
-    torch.testing.assert_close(direct(network, placement, lr), wanted.clamp(0, 1), atol=1e-4, rtol=0)
+    told = told_of(video(frames, 18, 21), network)
+    wanted = of_the_clip(network, told)
+    torch.testing.assert_close(direct(network, placement, told), wanted.clamp(0, 1), atol=1e-4, rtol=0)
     prior = placed_small(network, placement)
-    condition = prior.condition(lr)
+    condition = prior.condition(told)
     noise = torch.zeros(1, prior.latent_channels, frames, *prior.latent_size(18, 21))
     latent = prior.denoise(noise, STEP, condition).x0
     torch.testing.assert_close(prior.decode(latent, condition), wanted, atol=1e-4, rtol=0)
@@ -65,35 +71,36 @@ def test_frame_by_frame_is_the_whole_clip(network: SmallNetwork, placement: Plac
 @pytest.mark.parametrize("placement", [CPU, pytest.param(NCNN, marks=needs_ncnn)], ids=["torch", "ncnn"])
 def test_a_frame_has_its_bits_in_any_chunk(network: SmallNetwork, placement: Placement) -> None:
     lr, reach = video(9, 16, 24), network.config.radius_frames
-    whole = direct(network, placement, lr)
-    assert torch.equal(direct(network, placement, lr[: 4 + reach])[:4], whole[:4])
-    assert torch.equal(direct(network, placement, lr[4 - reach :])[reach:], whole[4:])
+    whole = direct(network, placement, told_of(lr, network))
+    assert torch.equal(direct(network, placement, told_of(lr[: 4 + reach], network))[:4], whole[:4])
+    assert torch.equal(direct(network, placement, told_of(lr[4 - reach :], network))[reach:], whole[4:])
 
 
 def test_a_picture_and_the_shrunk_one_belong_together(network: SmallNetwork) -> None:
-    lr = video(2, 10, 12)
-    wanted = F.avg_pool2d(of_the_clip(network, lr), 4)
-    for frame, small in zip(placed_small(network, CPU).direct(STEP)(iter(lr)), wanted, strict=True):
+    told = told_of(video(2, 10, 12), network)
+    wanted = F.avg_pool2d(of_the_clip(network, told), 4)
+    for frame, small in zip(placed_small(network, CPU).direct(STEP)(iter(told)), wanted, strict=True):
         torch.testing.assert_close(frame.shrunk(), small, atol=1e-5, rtol=0)
 
 
 def test_what_it_reaches_is_what_it_says(network: SmallNetwork) -> None:
     config, lr = network.config, video(9, 40, 8)
-    moved = lr.clone()
-    moved[4, :, 20, 4] += 0.5
-    changed = (of_the_clip(network, moved) - of_the_clip(network, lr)).abs().amax(dim=(1, 3)) > 0
-    at = [int(frame) for frame in changed.any(dim=1).nonzero()]
-    assert (min(at), max(at)) == (4 - config.radius_frames, 4 + config.radius_frames)
-    rows = changed.any(dim=0).view(40, 4).any(dim=1).nonzero()
-    assert int(rows.min()) >= 20 - config.radius_px and int(rows.max()) <= 20 + config.radius_px
+    told, moved = told_of(lr, network), lr.clone()
+    moved[4] += 0.5
+    changed = (of_the_clip(network, told_of(moved, network)) - of_the_clip(network, told)).abs().amax(dim=(1, 2, 3)) > 0
+    assert changed.nonzero().flatten().tolist() == [2, 4, 5] and config.radius_frames == 2
+    other = told.clone()
+    other[4, :, 20, 4] += 0.5
+    rows = (of_the_clip(network, other) - of_the_clip(network, told)).abs().amax(dim=(0, 1, 3)).view(40, 4).any(dim=1)
+    assert (20 - config.radius_px, 20 + config.radius_px) == (rows.nonzero().min(), rows.nonzero().max())
 
 
 @needs_vulkan
 @pytest.mark.parametrize(("half", "atol"), [(False, 1e-3), (True, 2e-2)])
 def test_it_computes_the_same_on_a_vulkan_device(network: SmallNetwork, half: bool, atol: float) -> None:
-    lr = video(3, 18, 21)
+    told = told_of(video(3, 18, 21), network)
     where = replace(NCNN, vulkan=0, dtype=torch.float16 if half else torch.float32)
-    torch.testing.assert_close(direct(network, where, lr), direct(network, CPU, lr), atol=atol, rtol=0)
+    torch.testing.assert_close(direct(network, where, told), direct(network, CPU, told), atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize("placement", [CPU, pytest.param(NCNN, marks=needs_ncnn)], ids=["torch", "ncnn"])
@@ -109,9 +116,12 @@ def test_weights_are_read_as_they_were_written(network: SmallNetwork, tmp_path: 
         assert torch.equal(kept, value), name
 
 
-@pytest.mark.parametrize("change", [{"layers": 65}, {"channels": 0}, {"mixing": (7,)}, {"grid_px": 4}, {"scale": 17}])
+@pytest.mark.parametrize(
+    "change",
+    [{"layers": 65}, {"channels": 0}, {"neighbours": (0, 1)}, {"neighbours": (9,)}, {"grid_px": 4}, {"scale": 17}],
+)
 def test_shapes_that_cannot_be_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
-    network = SmallNetwork(SmallConfig(channels=4, layers=2, mixing=(1,), mixed_channels=1))
+    network = SmallNetwork(SmallConfig(channels=4, layers=2, neighbours=(1,)))
     network.config = replace(network.config, **change)  # type: ignore[arg-type]
     save_small(network, tmp_path / "small.safetensors")
     with pytest.raises(WeightsError, match="has no weights of small that can be used"):

@@ -23,7 +23,7 @@ def options(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "tiny":
         save_tiny(TinyNetwork(TinyConfig(channels=32, blocks=2, shifts=(1,))), path)
     else:
-        save_small(SmallNetwork(SmallConfig(channels=16, layers=3, mixing=(1,), mixed_channels=2)), path)
+        save_small(SmallNetwork(SmallConfig(channels=16, layers=3, neighbours=(-1, 1))), path)
     make_video(tmp_path / "in.mkv", codec="ffv1", frames=9)
     return {
         "method": request.param,

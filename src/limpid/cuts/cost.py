@@ -21,6 +21,10 @@ class Cost:
     direct_bytes_per_px: int = 0
     """Peak memory of the way without latents (`limpid.method.Direct`), per LR pixel of a tile and for any number of
     frames; 0: the prior has no such way."""
+    flow_bytes_per_px: int = 0
+    """Optical flow that is kept of each frame of a chunk, see `limpid.flow.aligned`."""
+    moving_bytes_per_px: int = 0
+    """What moving neighbours onto one frame takes, per LR pixel of the whole picture."""
     latent_bytes_per_px: int = 16
     """The latent of one frame."""
     kept_bytes: Callable[[int, int, int, int | None], int] | None = None

@@ -112,6 +112,11 @@ def load_of(demand: Demand, *, halo_frames: int, halo_px: int) -> Load:
     """The load of a local method by its own figures."""
     pixels, frame = demand.width * demand.height, 12 * demand.scale**2
     held = demand.held or Held(lr_frame_bytes=12 * pixels, finished_frame_bytes=frame * pixels)
+    held = replace(
+        held,
+        lr_frame_bytes=held.lr_frame_bytes + demand.cost.flow_bytes_per_px * pixels,
+        codec_bytes=held.codec_bytes + demand.cost.moving_bytes_per_px * pixels,
+    )
     return Load(
         width=demand.width,
         height=demand.height,

@@ -8,6 +8,7 @@ from pathlib import Path
 from limpid.cuts.cost import Cost
 from limpid.cuts.local import Local
 from limpid.diffusion.samplers import Euler
+from limpid.flow.aligned import FLOW_BYTES_PER_PX, PICTURE_BYTES_PER_PX, SEARCH_BYTES_PER_PX
 from limpid.method import Method, Prior, Weights
 from limpid.methods.between import Between, weights_file
 from limpid.methods.common import SUMMARIES
@@ -46,11 +47,14 @@ def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -
         steps=1,
         make_schedule=lambda num_steps: (ONLY_STEP,),
         sampler=Euler(),
+        neighbours=config.neighbours,
         cuts=Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2),
         cost=Cost(
             latent_bytes_per_px=12 * config.scale**2,
             work_bytes_per_px=config.work_bytes_per_px,
             direct_bytes_per_px=config.work_bytes_per_px,
+            flow_bytes_per_px=FLOW_BYTES_PER_PX * len(config.neighbours),
+            moving_bytes_per_px=PICTURE_BYTES_PER_PX * (2 * config.radius_frames + 1) + SEARCH_BYTES_PER_PX,
         ),
         weights=Weights(digest=lambda: " ".join(ends.hashes())),
         options=frozenset({"seed", "color", "tile_px", "runtime"}),

@@ -135,7 +135,8 @@ def _unfolded(patches: Tensor, config: Patches) -> Tensor:
 
 
 Residuals = Callable[[Iterator[Tensor]], Iterator[Tensor]]
-"""Neighbouring LR frames in [0, 1], ``1 3 h w`` float32 of whole patches -> residuals of `PatchFrame`."""
+"""Neighbouring LR frames in [0, 1], ``1 3 h w`` float32 of whole patches, behind them what is told of neighbours ->
+residuals of `PatchFrame`."""
 
 
 class PatchDirect:
@@ -157,6 +158,6 @@ class PatchDirect:
         p = self.config.patch_px
         for frame in frames:
             height, width = frame.shape[-2:]
-            lr = F.pad(frame[None].to(self.device), (0, -width % p, 0, -height % p), mode="replicate")
-            waiting.append((lr[0], (height, width)))
-            yield lr
+            told = F.pad(frame[None].to(self.device), (0, -width % p, 0, -height % p), mode="replicate")
+            waiting.append((told[0, :3], (height, width)))
+            yield told

@@ -3,8 +3,8 @@
 All of its work is done at single LR pixels, where what a codec did can be told from what was filmed; `tiny` works at a
 quarter of the positions. Its form is that of the compact networks of Real-ESRGAN (Wang et al. 2021): one convolution
 after the other with a learned slope for what is negative, and the pixels of the result as channels of the last. Two
-things are added. The first layer is told where in the codec's 8x8 blocks a pixel lies, see `limpid.priors.cleaned`. And
-some layers read a few channels of the frames before and after, beside their own.
+things are added to what the first layer reads: where in the codec's 8x8 blocks a pixel lies, see
+`limpid.priors.cleaned`, and the neighbouring frames, moved onto the frame along optical flow (`limpid.flow.aligned`).
 
 There is no noise in it: one call makes what bicubic upscaling misses.
 """
@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
-from itertools import pairwise
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -24,14 +23,16 @@ from torch import Tensor, nn
 from limpid.bounded import check_fields, cut, items, json_object, parse_json
 from limpid.checkpoints.tensor_files import SafetensorsFile
 from limpid.method import Direct
-from limpid.networks.temporal.shift import with_neighbours
 from limpid.priors.cleaned import CODEC_BLOCK_PX, tiled_places
 from limpid.priors.patch_frames import PatchDirect, Residuals
 from limpid.priors.tiny import bicubic_patches, fill, save_weights
 from limpid.types import Prediction, Scene, Step, Tile, WeightsError, Window
 
 _MOST_LAYERS, _MOST_CHANNELS = 64, 1024
+_MOST_DISTANCE = 8
 _LAYOUT = torch.channels_last
+DIFFERENCE_UNITS = 32
+"""What is told of neighbours, in these parts of the range: they differ by little, and weights stay of one size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,10 +42,8 @@ class SmallConfig:
     channels: int = 64
     layers: int = 16
     """Convolutions between the first and the last."""
-    mixing: tuple[int, ...] = (3, 6, 9, 12)
-    """Those of them that read the neighbours; each widens the field of view by one frame a side."""
-    mixed_channels: int = 8
-    """How many channels of either neighbour they read."""
+    neighbours: tuple[int, ...] = (-2, -1, 1, 2)
+    """Frames that the first layer reads beside each frame, by their distance; see `limpid.method.Method`."""
     grid_px: int = CODEC_BLOCK_PX
     """Side of the codec's blocks in which the network is told the place."""
     scale: int = 4
@@ -59,13 +58,17 @@ class SmallConfig:
 
     @property
     def radius_frames(self) -> int:
-        return len(self.mixing)
+        return max(map(abs, self.neighbours), default=0)
 
     @property
     def work_bytes_per_px(self) -> int:
-        """What a clip takes per LR pixel at most as it goes through frame by frame, float32: two frames at each layer
-        that mixes time, and four where there is work."""
-        return 4 * (2 * len(self.mixing) + 4) * self.channels
+        """What the work on one frame takes per LR pixel at most, float32."""
+        return 4 * (4 * self.channels + 2 * self.told_channels)
+
+    @property
+    def told_channels(self) -> int:
+        """Channels of what the first layer reads: the colours, and what is told of the neighbours."""
+        return 3 + 3 * len(self.neighbours)
 
 
 class SmallNetwork(nn.Module):
@@ -74,11 +77,9 @@ class SmallNetwork(nn.Module):
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
         self.config = config
-        width, more, side = config.channels, 2 * config.mixed_channels, config.grid_px
-        self.enter = nn.Conv2d(3, width, 3, padding=1)
-        self.body = nn.ModuleList(
-            nn.Conv2d(width + (more if n in config.mixing else 0), width, 3, padding=1) for n in range(config.layers)
-        )
+        width, side = config.channels, config.grid_px
+        self.enter = nn.Conv2d(config.told_channels, width, 3, padding=1)
+        self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.layers))
         self.leave = nn.Conv2d(width, 3 * config.scale**2, 3, padding=1)
         self.slopes = nn.Parameter(torch.full((config.layers + 1, width), 0.1))
         self.place = nn.Parameter(torch.zeros(width, side, side))
@@ -87,19 +88,23 @@ class SmallNetwork(nn.Module):
         """What is added to the first layer of a picture with a block in its top left corner, ``1 c h w``."""
         return tiled_places(self.place, height, width)
 
-    def forward(self, lr: Tensor, frames: int, places: Tensor | None = None) -> Tensor:
-        """LR frames ``(b t) 3 h w`` in [0, 1] -> residuals ``(b t) 3 s^2 h w`` (`F.pixel_unshuffle`).
+    def forward(self, told: Tensor, places: Tensor | None = None) -> Tensor:
+        """Frames ``n c h w`` -> residuals ``n 3 s^2 h w`` (`F.pixel_unshuffle`).
 
+        ``told``: LR frames in [0, 1], behind them by how much their neighbours differ (`limpid.flow.aligned`).
         ``places``: of each picture or of all, as `places` gives them; None where nothing is known of the blocks.
         """
-        x = self.enter(lr)
+        x = self.enter(in_units(told))
         x = negative_slope(x if places is None else x + places, self.slopes[0])
-        for n, layer in enumerate(self.body):
-            if n in self.config.mixing:
-                x = with_neighbours(x, frames, self.config.mixed_channels)
-            x = negative_slope(layer(x), self.slopes[n + 1])
+        for layer, slopes in zip(self.body, self.slopes[1:], strict=True):
+            x = negative_slope(layer(x), slopes)
         out: Tensor = self.leave(x)
         return out
+
+
+def in_units(told: Tensor) -> Tensor:
+    """What the first layer reads, ``n c h w``: differences of neighbours in `DIFFERENCE_UNITS`."""
+    return torch.cat([told[:, :3], told[:, 3:] * DIFFERENCE_UNITS], 1)
 
 
 def negative_slope(x: Tensor, slopes: Tensor) -> Tensor:
@@ -109,9 +114,10 @@ def negative_slope(x: Tensor, slopes: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmallCondition:
-    """LR frames ``t 3 h w`` whose top left corner is that of a block, and what of them is only there for that."""
+    """Frames whose top left corner is that of a block, and what of them is only there for that."""
 
-    lr: Tensor
+    told: Tensor
+    """``t c h w``, as `SmallNetwork.forward` reads them."""
     above_px: int = 0
     before_px: int = 0
 
@@ -120,8 +126,8 @@ class SmallCondition:
         above, before = top % CODEC_BLOCK_PX, left % CODEC_BLOCK_PX
         rows = slice(top - above, self.above_px + tile.bottom)
         columns = slice(left - before, self.before_px + tile.right)
-        part = self.lr[window.start : window.stop, :, rows, columns]
-        return SmallCondition(lr=part, above_px=above, before_px=before)
+        part = self.told[window.start : window.stop, :, rows, columns]
+        return SmallCondition(told=part, above_px=above, before_px=before)
 
 
 class SmallPrior:
@@ -141,15 +147,16 @@ class SmallPrior:
 
     def condition(self, lr: Tensor, scene: Scene | None = None) -> SmallCondition:
         """The frames themselves; nothing but the pixels matters here, ``scene`` is not used."""
-        return SmallCondition(lr=lr.to(self.device))
+        return SmallCondition(told=lr.to(self.device))
 
     def encode(self, condition: SmallCondition) -> Tensor:
         raise NotImplementedError("small starts from nothing but the frames")
 
     def denoise(self, z: Tensor, step: Step, condition: SmallCondition) -> Prediction:
         """The finished frames as latents ``1 3s^2 t h w``; ``z`` says nothing."""
-        base = bicubic_patches(condition.lr, self.scale, self.config.patch_px)
-        for frame, residual in zip(base, self.residuals(frame[None] for frame in condition.lr), strict=True):
+        told = condition.told
+        base = bicubic_patches(told[:, :3], self.scale, self.config.patch_px)
+        for frame, residual in zip(base, self.residuals(each[None] for each in told), strict=True):
             frame.add_(residual.permute(2, 0, 1))
         latents = base[..., condition.above_px :, condition.before_px :].transpose(0, 1)[None]
         return Prediction(x0=latents, eps=latents.new_zeros(1).expand_as(latents))
@@ -164,9 +171,7 @@ class SmallPrior:
 class SmallConvolutions:
     """The network frame after frame, in PyTorch: `limpid.priors.patch_frames.Residuals`.
 
-    A layer that mixes time holds a frame and a few channels of the one before, so the memory of a call depends on the
-    picture and not on how many frames come. Nothing else is held between two frames: `map` keeps no reference to what
-    it has been given, as a loop with ``yield`` would.
+    `map` keeps no reference to what it has been given, as a loop with ``yield`` would.
     """
 
     def __init__(self, network: SmallNetwork) -> None:
@@ -175,47 +180,17 @@ class SmallConvolutions:
         self._places = lru_cache(1)(network.places)
 
     def __call__(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
-        config = self.network.config
-        starts = sorted({0, *config.mixing, config.layers})
-        features: Iterator[Tensor] = map(self._entered, frames)
-        for start, stop in pairwise(starts):
-            mixed = mixed_with_neighbours(features, config.mixed_channels) if start in config.mixing else features
-            features = map(partial(self._through, start, stop), mixed)
-        return map(self._left, features)
+        return map(self._residual, frames)
 
-    def _entered(self, lr: Tensor) -> Tensor:
-        x = self.network.enter(lr.to(self.network.place).contiguous(memory_format=_LAYOUT))
-        return F.prelu(x.add_(self._places(*lr.shape[-2:])), self.network.slopes[0])
-
-    def _through(self, start: int, stop: int, x: Tensor) -> Tensor:
-        for n in range(start, stop):
-            x = F.prelu(self.network.body[n](x), self.network.slopes[n + 1])
-        return x
-
-    def _left(self, x: Tensor) -> Tensor:
-        out: Tensor = self.network.leave(x)[0].permute(1, 2, 0)
+    def _residual(self, told: Tensor) -> Tensor:
+        """The slow twin is `SmallNetwork.forward`."""
+        network, places = self.network, self._places(*told.shape[-2:])
+        x = network.enter(in_units(told).to(network.place).contiguous(memory_format=_LAYOUT))
+        x = F.prelu(x.add_(places), network.slopes[0])
+        for layer, slopes in zip(network.body, network.slopes[1:], strict=True):
+            x = F.prelu(layer(x), slopes)
+        out: Tensor = network.leave(x)[0].permute(1, 2, 0)
         return out
-
-
-def mixed_with_neighbours(frames: Iterator[Tensor], channels: int) -> Iterator[Tensor]:
-    """Frames ``1 c h w`` as `limpid.networks.temporal.shift.with_neighbours` makes them of a clip: one frame behind."""
-    here = next(frames, None)
-    before = None if here is None else here[:, :channels]
-    while here is not None and before is not None:
-        after = next(frames, None)
-        yield _beside(here, before, here if after is None else after)
-        before, here = here[:, :channels].clone(), after
-
-
-def _beside(here: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """Written with slice copies because concatenating on the channel axis may lose the channels_last layout."""
-    channels, width = before.shape[1], here.shape[1]
-    shape = (1, width + 2 * channels, *here.shape[-2:])
-    mixed = torch.empty(shape, dtype=here.dtype, device=here.device, memory_format=_LAYOUT)
-    mixed[:, :width] = here
-    mixed[:, width : width + channels] = before
-    mixed[:, width + channels :] = after[:, channels : 2 * channels]
-    return mixed
 
 
 def save_small(network: SmallNetwork, path: Path) -> None:
@@ -230,8 +205,8 @@ def read_small_config(path: Path) -> SmallConfig:
         raise WeightsError(f"{path} has no weights of small, by its header; weights of tiny need the method tiny")
     try:
         values = json_object(parse_json(header["small"]))
-        config = SmallConfig(**{**values, "mixing": tuple(items(values["mixing"], most=_MOST_LAYERS))})
-        check_fields(config, most=_MOST_CHANNELS)
+        config = SmallConfig(**{**values, "neighbours": tuple(items(values["neighbours"], most=2 * _MOST_DISTANCE))})
+        check_fields(config, least=-_MOST_DISTANCE, most=_MOST_CHANNELS)
         _check_sizes(config)
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} has no weights of small that can be used: {cut(str(error), 200)}") from error
@@ -239,9 +214,9 @@ def read_small_config(path: Path) -> SmallConfig:
 
 
 def _check_sizes(config: SmallConfig) -> None:
-    known = config.layers <= _MOST_LAYERS and config.grid_px == CODEC_BLOCK_PX and 1 <= config.scale <= 16
-    mixed = 2 * config.mixed_channels <= config.channels and all(n < config.layers for n in config.mixing)
-    if not known or not mixed or config.channels < 1:
+    known = 0 <= config.layers <= _MOST_LAYERS and config.grid_px == CODEC_BLOCK_PX and 1 <= config.scale <= 16
+    near = all(0 < abs(distance) <= _MOST_DISTANCE for distance in config.neighbours)
+    if not known or not near or config.channels < 1:
         raise ValueError("a network of this size is not known")
 
 

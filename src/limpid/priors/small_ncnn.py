@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from limpid.priors.small import SmallConvolutions, SmallNetwork, SmallPrior
+from limpid.priors.small import DIFFERENCE_UNITS, SmallConvolutions, SmallNetwork, SmallPrior
 from limpid.priors.tiny_ncnn import Through, Where, add_convolution, plain_array
 from limpid.runtimes.writing import NcnnGraph
 from limpid.types import Placement
@@ -30,17 +30,17 @@ class SmallInNcnn:
 
     def __init__(self, network: SmallNetwork, where: Where) -> None:
         self._network = cache(partial(where.network, small_graph(network)))
-        self._places, self._through = network.places, Through(network.config.mixing, where)
+        self._places, self._through = network.places, Through((), where)
 
     @torch.no_grad()
     def __call__(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Neighbouring LR frames ``1 3 h w`` -> residuals ``h w 48``, a few frames behind."""
+        """Frames ``1 c h w`` -> residuals ``h w 48``, a few frames behind."""
         first = list(islice(frames, 2))
         if not first:
             return
         network = self._network(len(first))
         places = network.mat(plain_array(self._places(*first[0].shape[-2:])[0]))
-        given = ({"lr": network.mat(plain_array(lr[0])), "places": places} for lr in chain(first, frames))
+        given = ({"told": network.mat(plain_array(told[0])), "places": places} for told in chain(first, frames))
         for (residual,) in self._through(network, given, ("residual",)):
             yield torch.from_numpy(np.ascontiguousarray(residual.transpose(1, 2, 0)))
 
@@ -48,24 +48,15 @@ class SmallInNcnn:
 @torch.no_grad()
 def small_graph(network: SmallNetwork) -> NcnnGraph:
     """The network as ncnn reads it; the pixels of the residual are its channels."""
-    graph, config, slopes = NcnnGraph(), network.config, plain_array(network.slopes)
-    for name in ("lr", "places"):
+    graph, slopes, entering = NcnnGraph(), plain_array(network.slopes), network.enter.weight.clone()
+    entering[:, 3:] *= DIFFERENCE_UNITS
+    for name in ("told", "places"):
         graph.input(name)
-    add_convolution(graph, "lr", "entered", network.enter)
+    add_convolution(graph, "told", "entered", network.enter, weight=entering)
     graph.sum("entered", "places", "placed")
     graph.prelu("placed", "x0", slopes[0])
     for n, layer in enumerate(network.body):
-        reads = _add_mixing(graph, n, config.mixed_channels) if n in config.mixing else f"x{n}"
-        add_convolution(graph, reads, f"h{n}", cast(nn.Conv2d, layer))
+        add_convolution(graph, f"x{n}", f"h{n}", cast(nn.Conv2d, layer))
         graph.prelu(f"h{n}", f"x{n + 1}", slopes[n + 1])
-    add_convolution(graph, f"x{config.layers}", "residual", network.leave)
+    add_convolution(graph, f"x{network.config.layers}", "residual", network.leave)
     return graph
-
-
-def _add_mixing(graph: NcnnGraph, n: int, channels: int) -> str:
-    """The end of one part, with the channels that others read, and the beginning of the next."""
-    graph.slice(f"x{n}", [(f"first{n}", channels), (f"second{n}", channels), (f"others{n}", 0)])
-    for name in ("in", "before", "after"):
-        graph.input(f"{name}{n}")
-    graph.concat([f"in{n}", f"before{n}", f"after{n}"], f"mixed{n}")
-    return f"mixed{n}"

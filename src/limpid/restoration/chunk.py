@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
+from limpid.flow.aligned import Motion, Neighbours
 from limpid.method import View
 from limpid.plan.segments import Rung
 from limpid.restoration.shares import OnShare, unheard
@@ -36,6 +38,8 @@ class Chunk:
     """Told how much of the chunk is done: 0 when weights are loaded, then more after every tile or frame."""
     view: View | None = None
     """Which part of a larger picture the frames are, in LR pixels; their edges are then wrong by what a method sees."""
+    neighbours: Neighbours | None = None
+    """What a method is told of the neighbours of each frame, if anything; see `limpid.method.Method.neighbours`."""
 
     @property
     def core(self) -> range:
@@ -51,13 +55,33 @@ class Chunk:
 
     def part(self, rows: slice, columns: slice) -> Chunk:
         """This chunk with a part of each frame; nothing is copied."""
+        neighbours = None if self.neighbours is None else self.neighbours.part(rows, columns)
         if isinstance(self.frames, Tensor):
-            return replace(self, frames=self.frames[..., rows, columns])
-        return replace(self, frames=[frame._replace(pixels=frame.pixels[rows, columns]) for frame in self.frames])
+            return replace(self, frames=self.frames[..., rows, columns], neighbours=neighbours)
+        frames = [frame._replace(pixels=frame.pixels[rows, columns]) for frame in self.frames]
+        return replace(self, frames=frames, neighbours=neighbours)
+
+    def with_neighbours(self, distances: tuple[int, ...], *, kept: bool) -> Chunk:
+        """This chunk, of whole frames, with what a method is told of their neighbours; ``kept``: see `Motion`.
+
+        Itself where it knows already.
+        """
+        if not distances or self.neighbours is not None:
+            return self
+        motion = Motion(self.frame, len(self.frames), distances, kept=kept)
+        return replace(self, neighbours=Neighbours(motion=motion))
 
     def lr(self) -> Tensor:
         """The frames as ``t 3 h w`` float32 in [0, 1]."""
         return self.frames if isinstance(self.frames, Tensor) else to_tensor(self.frames)
+
+    def frame(self, number: int) -> Tensor:
+        """One frame as ``3 h w`` float32 in [0, 1], counted from the first."""
+        return self.frames[number] if isinstance(self.frames, Tensor) else to_tensor([self.frames[number]])[0]
+
+    def told(self, number: int, frame: Tensor) -> Tensor:
+        """What a method is told of one frame, ``c h w``: ``frame`` itself, and what it is told of its neighbours."""
+        return frame if self.neighbours is None else torch.cat([frame, self.neighbours(number).to(frame)])
 
     def alpha(self) -> Tensor | None:
         """Transparency of the frames that are made, ``t 1 h w``; None where pictures have none."""

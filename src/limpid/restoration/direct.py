@@ -5,7 +5,7 @@ The slow twin is the loop: `limpid.restoration.loop.sample_segment` with one ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -15,8 +15,7 @@ from limpid.method import Direct, DirectFrame, Method, Strategy
 from limpid.restoration.chunk import Chunk
 from limpid.restoration.times import Times
 from limpid.settings import Settings
-from limpid.types import ColorFix, VideoFrame
-from limpid.video import to_tensor
+from limpid.types import ColorFix
 
 
 def is_direct(method: Method, settings: Settings) -> bool:
@@ -41,13 +40,13 @@ def direct_frames(
     direct: Direct, part: Chunk, device: torch.device, times: Times
 ) -> Iterator[tuple[int, Tensor, DirectFrame]]:
     """Number among the core's frames, LR frame ``3 h w`` and result of each frame of the core, in order."""
-    lr = (_lr_frame(part.frames, index).to(device) for index in range(len(part.frames)))
     waiting: list[Tensor] = []
 
     def noted() -> Iterator[Tensor]:
-        for frame in lr:
+        for index in range(len(part.frames)):
+            frame = part.frame(index).to(device)
             waiting.append(frame)
-            yield frame
+            yield part.told(index, frame)
 
     frames = direct(noted())
     for index in range(part.core.stop):
@@ -56,11 +55,6 @@ def direct_frames(
         own = waiting.pop(0)
         if index in part.core:
             yield index - part.core.start, own, frame
-
-
-def _lr_frame(frames: Sequence[VideoFrame] | Tensor, index: int) -> Tensor:
-    """One frame as ``3 h w`` float32 in [0, 1]."""
-    return frames[index] if isinstance(frames, Tensor) else to_tensor([frames[index]])[0]
 
 
 def corrected(frame: DirectFrame, lr: Tensor, color: ColorFix, scale: int) -> Tensor | None:

@@ -42,6 +42,8 @@ class Work:
     chunk: Chunk
     lr: Tensor
     """The frames of the chunk, ``t 3 h w``."""
+    told: Tensor
+    """And what the prior is told of them, ``t c h w``, see `limpid.restoration.chunk.Chunk.told`."""
     steps: tuple[Step, ...]
     seed: int
     cut: Cut
@@ -72,7 +74,7 @@ def sample_segment(
     """
     steps = truncate(steps, strength)
     method.strategy.check(steps)
-    lr = chunk.lr()
+    lr, chunk = chunk.lr(), chunk.with_neighbours(method.neighbours, kept=False)
     check_frames(method, lr, chunk.segment, len(steps))
     lanes = check_lanes(method.strategy.lanes(chunk.segment), chunk.segment)
     from_noise = strength == 1.0 and method.start == "noise"
@@ -81,6 +83,7 @@ def sample_segment(
         prior=prior,
         chunk=chunk,
         lr=lr,
+        told=torch.stack([chunk.told(n, frame) for n, frame in enumerate(lr)]) if chunk.neighbours else lr,
         steps=steps,
         seed=seed,
         cut=method.cuts.cut(chunk.rung) if cut is None else cut,
@@ -105,7 +108,7 @@ def joined(work: Work, lanes: tuple[Lane, ...]) -> Tensor:
     clean, core = clean[:, :, : len(segment.halo)], work.chunk.core
     merge_joint(method, clean, work.chunk)
     one = len(lanes) == 1 and not lanes[0].padding
-    condition = context.condition if one else prior.condition(work.lr, scene_of(segment, segment.halo, work.seed))
+    condition = context.condition if one else prior.condition(work.told, scene_of(segment, segment.halo, work.seed))
     grid = method.cuts.decode_grid(canvas_of(prior, clean, segment, segment.halo.start), work.cut, core)
     return decode(method, prior, clean, condition, grid, core, next(work.parts))
 
@@ -232,12 +235,14 @@ def join(strategy: Strategy, left: Tensor, right: Tensor, before: Lane, lane: La
 def lane_context(work: Work, lane: Lane, carry_in: Carry, carry_out: dict[str, Tensor]) -> LaneContext:
     """What the strategy may look at while a lane is denoised."""
     segment, view = work.chunk.segment, work.chunk.view
-    lr = reflected(work.lr, relative(lane.window, segment.halo.start), lane.padding)
+    lr, told = (
+        reflected(frames, relative(lane.window, segment.halo.start), lane.padding) for frames in (work.lr, work.told)
+    )
     return LaneContext(
         segment=segment,
         lane=lane,
         lr=lr,
-        condition=work.prior.condition(lr, scene_of(segment, lane.window, work.seed, lane.padding)),
+        condition=work.prior.condition(told, scene_of(segment, lane.window, work.seed, lane.padding)),
         seed=work.seed,
         view=None if view is None else latent_view(work.prior, view),
         carry_in=carry_in,

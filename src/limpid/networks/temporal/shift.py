@@ -23,17 +23,3 @@ def shift_time(x: Tensor, frames: int, channels: int) -> Tensor:
     out[:, 1:, :channels] = clips[:, :-1, :channels]
     out[:, :-1, channels : 2 * channels] = clips[:, 1:, channels : 2 * channels]
     return out.view(x.shape)
-
-
-def with_neighbours(x: Tensor, frames: int, channels: int) -> Tensor:
-    """Frames with channels of their neighbours behind their own: the first ``channels`` of the frame before, the next
-    ``channels`` of the frame after. At both ends of the clip a frame is its own neighbour.
-
-    Args:
-        x: ``(b t) c h w`` with ``t = frames``; returns ``(b t) (c + 2 channels) h w`` in channels_last.
-    """
-    clips = x.view(-1, frames, *x.shape[1:])
-    first, second = clips[:, :, :channels], clips[:, :, channels : 2 * channels]
-    before, after = torch.cat([first[:, :1], first[:, :-1]], 1), torch.cat([second[:, 1:], second[:, -1:]], 1)
-    mixed = torch.cat([clips, before, after], 2).flatten(0, 1)
-    return mixed.contiguous(memory_format=torch.channels_last)

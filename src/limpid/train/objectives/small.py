@@ -6,14 +6,16 @@ network is told of the codec's blocks says `limpid.train.objectives.codec_places
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limpid.flow.aligned import aligned_clip
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallConfig, SmallNetwork, save_small
 from limpid.train.learner import ClipBatch, ClipRandom
@@ -50,30 +52,39 @@ class SmallRestoring:
         if stage.clips.scale != network.config.scale:
             raise SettingsError(f"clips shrink {stage.clips.scale} times, small enlarges {network.config.scale} times")
         refuse_unaligned(stage, network.config.grid_px)
-        return SmallLearner(self, network.to(start.device).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        placed = network.to(start.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return SmallLearner(self, placed, the_truth if self.target is None else partial(taught_target, self.target))
+
+
+MakeTarget = Callable[[ClipBatch, ClipRandom], Tensor]
+"""The picture that is aimed at, ``b t 3 H W``."""
+
+
+def the_truth(batch: ClipBatch, random: ClipRandom) -> Tensor:
+    return batch.hr
+
+
+def taught_target(target: VividTarget, batch: ClipBatch, random: ClipRandom) -> Tensor:
+    return vivid_target(target, batch)
 
 
 class SmallLearner:
     """`SmallNetwork` with its loss (see `limpid.train.learner.Learner`)."""
 
-    def __init__(self, objective: SmallRestoring, network: SmallNetwork) -> None:
-        self.objective, self.network = objective, network
+    def __init__(self, objective: SmallRestoring, network: SmallNetwork, make_target: MakeTarget) -> None:
+        self.objective, self.network, self.make_target = objective, network, make_target
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
         return {"model": self.network}
 
     def kinds(self) -> Mapping[str, Sequence[str]]:
-        """Layers that mix time mix space with the same weights, so there is one kind."""
+        """The layer that reads neighbours reads the frame with the same weights, so there is one kind."""
         return {"spatial": [name for name, _ in self.network.named_parameters()]}
-
-    def target(self, batch: ClipBatch) -> Tensor:
-        """The picture that is aimed at, ``b t 3 H W``."""
-        return batch.hr if self.objective.target is None else vivid_target(self.objective.target, batch)
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
         o = self.objective
-        error = restored(self.network, batch, random) - self.target(batch)
+        error = restored(self.network, batch, random) - self.make_target(batch, random)
         return error_terms(
             inner(error, o.border * self.network.config.scale) * PER_UNIT,
             smooth=o.smooth,
@@ -93,10 +104,11 @@ def restored(network: SmallNetwork, batch: ClipBatch, random: ClipRandom | None 
 
     ``random`` decides what the network is told of the blocks; None: always the truth.
     """
-    frames = batch.lr.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    frames = batch.lr.flatten(0, 1)
     places, length = network.places(*frames.shape[-2:]), batch.lr.shape[1]
     if random is not None:
         places = told_places(places, length, random)
-    residual = network(frames, length, places).float()
+    told = torch.cat([frames, torch.cat([aligned_clip(clip, network.config.neighbours) for clip in batch.lr])], 1)
+    residual = network(told.contiguous(memory_format=torch.channels_last), places).float()
     pictures = F.interpolate(frames, scale_factor=network.config.scale, mode="bicubic")
     return (pictures + F.pixel_shuffle(residual, network.config.scale)).reshape(batch.hr.shape)

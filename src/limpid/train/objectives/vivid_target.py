@@ -61,11 +61,15 @@ def vivid_target(target: VividTarget, batch: ClipBatch) -> Tensor:
 def _held(target: VividTarget, batch: ClipBatch, mixed: Tensor, truth: Tensor) -> Tensor:
     """`held_to_truth` by what is known of the damage of each clip."""
     held, sigma_px = held_to_truth(mixed, truth, target.truth_sigma_px), target.light_truth_sigma_px
-    light = [damage == _LIGHT for damage in batch.damages]
-    if sigma_px is None or not any(light):
+    if sigma_px is None or not batch.damages:
         return held
-    each = torch.tensor(light, device=mixed.device).repeat_interleave(batch.hr.shape[1])
-    return torch.where(each[:, None, None, None], held_to_truth(mixed, truth, sigma_px), held)
+    return torch.where(lightly_damaged(batch), held_to_truth(mixed, truth, sigma_px), held)
+
+
+def lightly_damaged(batch: ClipBatch) -> Tensor:
+    """Of which frames it is known that they are, ``(b t) 1 1 1`` bool."""
+    light = [damage == _LIGHT for damage in batch.damages] or [False] * len(batch.hr)
+    return torch.tensor(light, device=batch.hr.device).repeat_interleave(batch.hr.shape[1])[:, None, None, None]
 
 
 def taught_mixture(batch: ClipBatch, teacher_share: float) -> Tensor:
@@ -86,13 +90,28 @@ def fine_gain(target: VividTarget, fine: Tensor, wanted: Tensor) -> Tensor:
     ``fine``, ``wanted``: the finest parts of the picture and of the truth, ``n 3 h w``, sides multiples of 4. Returns
     ``n 1 h w``: ``boost`` times the ratio of their strengths where they correlate, `least_gain` where they do not.
     """
-    have, want = (_luma(part) for part in (fine, wanted))
-    have_power, want_power, both = (low_part(x, _PLACE_PX) for x in (have * have, want * want, have * want))
+    have_power, want_power, both = _powers(fine, wanted)
     ratio = (want_power.sqrt() + _FAINT) / (have_power.sqrt() + _FAINT)
-    correlation = both / ((have_power * want_power).sqrt() + _FAINT**2 / 4)
-    trust = ((correlation - target.trusted_from) / (target.trusted_to - target.trusted_from)).clamp(0, 1)
     whole = target.boost * ratio.clamp(target.least_gain, target.most_gain)
+    trust = _trust(have_power, want_power, both, target.trusted_from, target.trusted_to)
     return torch.lerp(torch.full_like(whole, target.least_gain), whole.clamp(min=target.least_gain), trust)
+
+
+def trust_in(fine: Tensor, wanted: Tensor, trusted_from: float, trusted_to: float) -> Tensor:
+    """How far the finest part of a picture moves with the truth's, ``n 1 h w`` from 0 to 1; see `VividTarget`."""
+    return _trust(*_powers(fine, wanted), trusted_from, trusted_to)
+
+
+def _powers(fine: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Local strength of both, squared, and how they go together."""
+    have, want = (_luma(part) for part in (fine, wanted))
+    squared, wanted_squared, both = (low_part(x, _PLACE_PX) for x in (have * have, want * want, have * want))
+    return squared, wanted_squared, both
+
+
+def _trust(have_power: Tensor, want_power: Tensor, both: Tensor, trusted_from: float, trusted_to: float) -> Tensor:
+    correlation = both / ((have_power * want_power).sqrt() + _FAINT**2 / 4)
+    return ((correlation - trusted_from) / (trusted_to - trusted_from)).clamp(0, 1)
 
 
 def _luma(pictures: Tensor) -> Tensor:

@@ -1,21 +1,26 @@
-"""The recipes of `small`: its faithful end and its vivid one, which begin with the same weights."""
+"""The recipes of `small`: its faithful end, and its vivid one, which begins with that."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+from limpid.methods.small import SMALL_FILE
 from limpid.priors.cleaned import CODEC_BLOCK_PX
-from limpid.priors.small import SmallConfig
+from limpid.priors.small import SmallConfig, SmallNetwork, save_small
+from limpid.train.objectives.sharpened import SmallSharpening
 from limpid.train.objectives.small import SmallRestoring
 from limpid.train.objectives.vivid_target import VividTarget
 from limpid.train.recipes.tiny import own_optimizer
 from limpid.train.stage import ClipSpec, Optimizer, Recipe, Stage
+from limpid.train.starts.new import seeded
 
 _START = (
     "weights to start from (--start; realesr-animevideov3-x4.param of Real-ESRGAN, or those that ship, "
     "src/limpid/weights/small.safetensors)"
 )
-_SMALL_NETWORK = SmallConfig(channels=16, layers=3, mixing=(1,), mixed_channels=4)
+_SMALL_NETWORK = SmallConfig(channels=16, layers=3, neighbours=(-1, 1))
 """Shape of the small versions."""
 
 
@@ -42,15 +47,26 @@ def small_faithful() -> Recipe:
 
 
 def small_vivid() -> Recipe:
-    """As the faithful end, to what a teacher makes of the damaged frames."""
+    """First taught by a sharp network, then what lies between both ends, sharpened."""
     (faithful,) = small_faithful().stages
-    stage = replace(faithful, name="vivid", objective=_vivid(SmallConfig()), clips=_taught(faithful.clips))
+    taught = replace(faithful, name="taught", objective=_vivid(SmallConfig()), clips=_taught(faithful.clips))
+    sharpened = replace(
+        faithful,
+        name="sharpened",
+        objective=SmallSharpening(),
+        clips=replace(faithful.clips, frames=4),
+        steps=2500,
+        optimizer=own_optimizer(3e-4),
+    )
     return Recipe(
         name="small/vivid",
-        summary="the vivid end of small: taught by a sharp network that sees the same damage",
-        stages=(stage,),
+        summary="the vivid end of small: taught by a sharp network that sees the same damage, then sharpened",
+        stages=(taught, sharpened),
         small=small_small_vivid,
-        needs=(_START, "pairs of limpid train prepare --degradation mixed --teacher MODEL (docs/training-data.md)"),
+        needs=(
+            "the faithful end to start from (--start; a training of the recipe small)",
+            "pairs of limpid train prepare --degradation mixed --teacher MODEL (docs/training-data.md)",
+        ),
     )
 
 
@@ -70,10 +86,22 @@ def small_small_faithful() -> Recipe:
 
 
 def small_small_vivid() -> Recipe:
-    """16 channels, five layers, 12 steps."""
+    """16 channels, five layers, 12 steps a stage."""
     (faithful,) = small_small_faithful().stages
-    stage = replace(faithful, name="vivid", objective=_vivid(_SMALL_NETWORK), clips=_taught(faithful.clips))
-    return Recipe(name="small/vivid", summary="a still smaller one, for tests", stages=(stage,))
+    taught = replace(faithful, name="taught", objective=_vivid(_SMALL_NETWORK), clips=_taught(faithful.clips))
+    sharpened = replace(faithful, name="sharpened", objective=SmallSharpening())
+    return Recipe(
+        name="small/vivid",
+        summary="a still smaller one, for tests",
+        stages=(taught, sharpened),
+        make_start=_random_end,
+    )
+
+
+def _random_end(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    save_small(seeded(partial(SmallNetwork, _SMALL_NETWORK), 0), folder / SMALL_FILE)
+    return folder
 
 
 def _vivid(config: SmallConfig) -> SmallRestoring:

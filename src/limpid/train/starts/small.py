@@ -15,7 +15,6 @@ from limpid.runtimes.compact import CompactNetwork, read_compact
 from limpid.runtimes.files import NcnnFiles
 from limpid.train.stage import Start
 from limpid.train.starts.new import seeded, silenced
-from limpid.types import WeightsError
 
 
 def start_small(config: SmallConfig, start: Start) -> SmallNetwork:
@@ -23,30 +22,24 @@ def start_small(config: SmallConfig, start: Start) -> SmallNetwork:
 
     Weights may be those of `small`, a file or a folder of a training, or the ``.param`` of a compact network in the
     files of ncnn (`limpid.runtimes.compact`). ``config`` is the shape of a new network; of one that was a compact
-    network it says which layers read the neighbours. Raises WeightsError for weights that are neither.
+    network it says which neighbours are read. Raises WeightsError for weights that are neither.
     """
     given = start.previous or start.weights
     if given is None:
         return _new(config, start.seed)
     if NcnnFiles.named_by(given):
         files = NcnnFiles.of(given)
-        return from_compact(read_compact(files), config, str(files.param))
+        return from_compact(read_compact(files), config)
     return load_small(given / SMALL_FILE if given.is_dir() else given)
 
 
 @torch.no_grad()
-def from_compact(compact: CompactNetwork, config: SmallConfig, name: str) -> SmallNetwork:
+def from_compact(compact: CompactNetwork, config: SmallConfig) -> SmallNetwork:
     """A network with the weights of a compact one, which nothing is added to yet: its places and neighbours count zero.
 
-    What it makes is what the compact network adds to the plainly enlarged frame. ``name`` is for the sentence of the
-    WeightsError that is raised where ``config`` asks for neighbours that this network has no layers or channels for.
+    What it makes is what the compact network adds to the plainly enlarged frame.
     """
     layers, channels = len(compact.weights) - 2, compact.channels
-    if 2 * config.mixed_channels > channels or any(n >= layers for n in config.mixing):
-        raise WeightsError(
-            f"{name} has {layers} layers of {channels} channels between its first and its last, too few for "
-            f"{config.mixed_channels} channels of both neighbours at layers {', '.join(map(str, config.mixing))}"
-        )
     network = SmallNetwork(replace(config, channels=channels, layers=layers, scale=compact.scale))
     convolutions = chain([network.enter], network.body, [network.leave])
     for layer, weight, bias in zip(convolutions, compact.weights, compact.biases, strict=True):

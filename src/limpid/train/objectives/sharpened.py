@@ -1,0 +1,96 @@
+"""The last stage of the vivid end of `small`: pictures between both ends, their finest part strengthened.
+
+Regression to a target that the input does not determine ends at an average of all that might be, and stays soft
+however far the target is strengthened. What networks make of the same input is determined by it: what lies between the
+faithful end and one that a sharp network has taught can be learned with its finest part as strong as is wanted. Where
+that has nothing to do with the truth's, as blocks and noise have not, it is weakened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from limpid.methods.between import Between
+from limpid.methods.small import SMALL_FILE
+from limpid.priors.small import SmallNetwork, load_small
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.frequencies import fine_part
+from limpid.train.objectives.small import SmallLearner, SmallRestoring, restored
+from limpid.train.objectives.vivid_target import lightly_damaged, trust_in
+from limpid.train.stage import Stage, Start
+from limpid.types import WeightsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharpenedTarget:
+    """Target ``y + (gain - 1) fine(y)``, with y what networks between both ends make of the damaged clip."""
+
+    taught_share: float = 0.5
+    """How near y lies to the end that was taught by a sharp network, for clips that are known to be lightly damaged."""
+    gain: float = 2.6
+    """Gain of the finest part of y where it moves with the truth's."""
+    worn_taught_share: float = 0.8
+    """As `taught_share`, for other clips: that end leaves fewer blocks."""
+    worn_gain: float = 1.1
+    least_gain: float = 0.6
+    """Gain where the finest parts have nothing to do with each other."""
+    trusted_from: float = 0.05
+    trusted_to: float = 0.5
+    """As of `limpid.train.objectives.vivid_target.VividTarget`."""
+    fine_sigma_px: float = 1.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallSharpening:
+    """Goes on from the taught end, the stage before; the faithful one is what the recipe starts from."""
+
+    target: SharpenedTarget = field(default_factory=SharpenedTarget)
+    restoring: SmallRestoring = field(
+        default_factory=partial(SmallRestoring, smooth=0.1, gradient_weight=0.5, difference_weight=0.3)
+    )
+    """The loss."""
+
+    def learner(self, start: Start, stage: Stage) -> SmallLearner:
+        """Raises WeightsError without a faithful end to start from, or when its network has another shape."""
+        faithful, taught = faithful_end(start), start.previous
+        if taught is None:
+            raise WeightsError(f"stage {stage.name} goes on from the stage before it, which is not there")
+
+        def between(share: float) -> SmallNetwork:
+            ends = Between(first=faithful, second=taught / SMALL_FILE, share=share)
+            return ends.load(load_small).to(start.device).requires_grad_(False)
+
+        learner = self.restoring.learner(start, stage)
+        light, worn = between(self.target.taught_share), between(self.target.worn_taught_share)
+        learner.make_target = partial(sharpened, self.target, light, worn)
+        return learner
+
+
+def faithful_end(start: Start) -> Path:
+    """The file of the faithful end that ``start.weights`` names. Raises WeightsError where it is none."""
+    given = start.weights
+    if given is not None and given.is_dir():
+        given = given / SMALL_FILE
+    if given is None or not given.is_file() or given.suffix != ".safetensors":
+        raise WeightsError("the faithful end of small is needed: --start FOLDER of a training of the recipe small")
+    return given
+
+
+@torch.no_grad()
+def sharpened(
+    target: SharpenedTarget, light: SmallNetwork, worn: SmallNetwork, batch: ClipBatch, random: ClipRandom
+) -> Tensor:
+    """``b t 3 H W``, not clipped; ``light`` and ``worn`` make y, told of the blocks what the learner is."""
+    which, truth = lightly_damaged(batch), batch.hr.flatten(0, 1)
+    first, second = (restored(network, batch, random).flatten(0, 1) for network in (light, worn))
+    made = torch.where(which, first, second)
+    fine, wanted = (fine_part(pictures, target.fine_sigma_px) for pictures in (made, truth))
+    most = target.worn_gain + (target.gain - target.worn_gain) * which.to(truth.dtype)
+    trust = trust_in(fine, wanted, target.trusted_from, target.trusted_to)
+    gain = target.least_gain + (most - target.least_gain) * trust
+    return (made + (gain - 1) * fine).reshape(batch.hr.shape)

@@ -1,0 +1,77 @@
+"""The last stage of the vivid end: what is strengthened, by how much, and what it cannot begin without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from limpid.methods.small import SMALL_FILE
+from limpid.priors.small import SmallConfig, SmallNetwork, save_small
+from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.frequencies import fine_part
+from limpid.train.objectives.sharpened import SharpenedTarget, sharpened
+from limpid.train.objectives.small import SmallLearner, restored
+from limpid.train.recipes.small_model import small_small_vivid
+from limpid.train.stage import Start
+from limpid.types import WeightsError
+
+CONFIG = SmallConfig(channels=8, layers=2, neighbours=(-1, 1))
+STAGE = small_small_vivid().stages[1]
+RANDOM = ClipRandom(0, (0, 1))
+
+
+def network(seed: int) -> SmallNetwork:
+    torch.manual_seed(seed)
+    return SmallNetwork(CONFIG).requires_grad_(False)
+
+
+def batch_of(hr: Tensor, lr: Tensor) -> ClipBatch:
+    return ClipBatch(numbers=(0, 1), hr=hr, lr=lr, captions=("", ""), keys=("", ""), damages=("light", "worn"))
+
+
+@pytest.fixture
+def lr() -> Tensor:
+    return torch.rand(2, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_what_moves_with_the_truth_is_strengthened_and_the_rest_is_not(lr: Tensor) -> None:
+    target, light, worn = SharpenedTarget(gain=2.0, worn_gain=1.5, least_gain=0.25), network(0), network(1)
+    nothing = batch_of(torch.zeros(2, 2, 3, 64, 64), lr)
+    made = torch.stack([restored(net, nothing, RANDOM)[n] for n, net in enumerate((light, worn))])
+    fine = fine_part(made.flatten(0, 1), target.fine_sigma_px).reshape(made.shape)
+    for truth, gains in ((made, (2.0, 1.5)), (-made, (0.25, 0.25))):
+        aimed = sharpened(target, light, worn, batch_of(truth, lr), RANDOM)
+        for clip, gain in enumerate(gains):
+            torch.testing.assert_close(aimed[clip], (made + (gain - 1) * fine)[clip], atol=1e-5, rtol=1e-4)
+
+
+def test_its_pictures_lie_between_the_ends(lr: Tensor, tmp_path: Path) -> None:
+    for name, seed in (("faithful", 0), ("taught", 1)):
+        (tmp_path / name).mkdir()
+        save_small(network(seed), tmp_path / name / SMALL_FILE)
+    start = Start(device=torch.device("cpu"), seed=0, weights=tmp_path / "faithful", previous=tmp_path / "taught")
+    learner = STAGE.objective.learner(start, STAGE)
+    assert isinstance(learner, SmallLearner)
+    assert torch.equal(learner.network.enter.weight, network(1).enter.weight)
+    between = network(0)
+    with torch.no_grad():
+        for value, other in zip(between.parameters(), network(1).parameters(), strict=True):
+            value.lerp_(other, 0.5)
+    batch = replace(batch_of(torch.rand(2, 2, 3, 64, 64), lr), damages=("light", "light"))
+    wanted = sharpened(SharpenedTarget(), between, between, batch, RANDOM)
+    torch.testing.assert_close(learner.make_target(batch, RANDOM), wanted)
+    assert set(learner.losses("model", batch, RANDOM)) == {"charbonnier", "gradient", "difference"}
+
+
+def test_it_says_what_it_cannot_begin_without(tmp_path: Path) -> None:
+    save_small(network(0), tmp_path / SMALL_FILE)
+    cpu = torch.device("cpu")
+    for weights in (None, tmp_path / "realesr.param", tmp_path / "nowhere"):
+        with pytest.raises(WeightsError, match="the faithful end of small is needed: --start"):
+            STAGE.objective.learner(Start(device=cpu, seed=0, weights=weights, previous=tmp_path), STAGE)
+    with pytest.raises(WeightsError, match="stage sharpened goes on from the stage before it, which is not there"):
+        STAGE.objective.learner(Start(device=cpu, seed=0, weights=tmp_path), STAGE)
