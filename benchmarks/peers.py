@@ -25,6 +25,7 @@ import torch
 from rivals import NETWORKS, installed_models
 
 import limpid
+from limpid.flow.aligned import with_neighbours
 from limpid.method import DirectPrior
 from limpid.methods import find_method
 from limpid.plan.device import choose_machine, computing
@@ -98,7 +99,7 @@ def network(peer: Peer, frames: torch.Tensor) -> Callable[[], object]:
 
     def work() -> object:
         with computing(machine):
-            return [made.rounded(None) for made in direct(iter(frames))]
+            return [made.rounded(None) for made in direct(iter(with_neighbours(frames, method.neighbours)))]
 
     return work
 

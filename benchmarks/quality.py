@@ -34,12 +34,14 @@ from sheets import Row, write_sheet
 from limpid.degrade import Degradation, degrade
 from limpid.degrade.ops import to_bytes
 from limpid.degrade.shrink import area
+from limpid.flow.aligned import with_neighbours
+from limpid.method import Method
 from limpid.methods import METHODS
 from limpid.metrics import detail_stability, input_flows, psnr
 from limpid.metrics.blocks import blockiness
 from limpid.metrics.faithful import lr_psnr
 from limpid.metrics.fidelity import frame_ssim
-from limpid.types import Placement, Step
+from limpid.types import Placement
 from limpid.video.roundtrip import codec_roundtrip, decode_frames
 
 CLIPS = {
@@ -56,16 +58,18 @@ PLACES = ((0.25, 0.3), (0.5, 0.6), (0.7, 0.35))
 """Centres of the crops of a sheet, as parts of height and width."""
 
 
-def restore(prior: Any, schedule: tuple[Step, ...], lr: np.ndarray, seed: int, chunk: int = 24) -> np.ndarray:
+def restore(prior: Any, method: Method, steps: int, lr: np.ndarray, seed: int, chunk: int = 24) -> np.ndarray:
     """Euler sampling in chunks of frames with halo, frames uint8 ``t h w 3``; a plain twin of the engine's loop."""
+    schedule = method.make_schedule(steps)
     halo = prior.config.radius_frames * len(schedule)
     frames = torch.from_numpy(np.ascontiguousarray(lr)).permute(0, 3, 1, 2).float() / 255
+    told = with_neighbours(frames, method.neighbours)
     out = []
     latent = prior.latent_size(*frames.shape[-2:])
     noise = torch.randn((prior.latent_channels, len(frames), *latent), generator=torch.Generator().manual_seed(seed))
     for start in range(0, len(frames), chunk):
         a, b = max(0, start - halo), min(len(frames), start + chunk + halo)
-        condition = prior.condition(frames[a:b])
+        condition = prior.condition(told[a:b])
         z = noise[None, :, a:b] * schedule[0].sigma
         for step in schedule:
             x0, eps = prior.denoise(z, step, condition)
@@ -91,13 +95,13 @@ def candidates(options: argparse.Namespace, seed: int) -> dict[str, Enlarger]:
         prior = method.load(Placement(device=torch.device("cpu"), dtype=torch.float32))
         for count in options.steps:
             label = name if count == 1 else f"{name}, {count} steps"
-            made[label] = partial(_inferred, prior, method.make_schedule(count), seed=seed)
+            made[label] = partial(_inferred, prior, method, count, seed=seed)
     return made
 
 
-def _inferred(prior: Any, schedule: tuple[Step, ...], lr: np.ndarray, *, seed: int) -> np.ndarray:
+def _inferred(prior: Any, method: Method, steps: int, lr: np.ndarray, *, seed: int) -> np.ndarray:
     with torch.inference_mode():
-        return restore(prior, schedule, lr, seed)
+        return restore(prior, method, steps, lr, seed)
 
 
 def measured(frames: np.ndarray, truth: np.ndarray, lr: np.ndarray, flows: Sequence[Any] | None) -> dict[str, float]:

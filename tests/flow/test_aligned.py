@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from limpid.flow.aligned import Motion, Neighbours, aligned_clip
+from limpid.flow.aligned import Motion, Neighbours, with_neighbours
 
 AROUND = (-2, -1, 1, 2)
 
@@ -24,17 +24,17 @@ def panned(frames: int, height: int, width: int, step: int = 2) -> Tensor:
 def test_what_has_moved_is_found_again() -> None:
     clip = panned(5, 48, 64)
     inner = (slice(None), slice(8, -8), slice(8, -8))
-    told = aligned_clip(clip, AROUND)[2].unflatten(0, (4, 3))
+    told = with_neighbours(clip, AROUND)[2, 3:].unflatten(0, (4, 3))
     for moved, distance in zip(told, AROUND, strict=True):
         plain = (clip[2 + distance] - clip[2])[inner]
         assert moved[inner].abs().mean() < 0.05 * plain.abs().mean()
 
 
 def test_beyond_the_ends_there_is_nothing() -> None:
-    told = aligned_clip(panned(3, 32, 40), AROUND).unflatten(1, (4, 3))
+    told = with_neighbours(panned(3, 32, 40), AROUND)[:, 3:].unflatten(1, (4, 3))
     there = told.abs().amax(dim=(2, 3, 4)) > 0
     assert there.tolist() == [[False, False, True, True], [False, True, True, False], [True, True, False, False]]
-    assert not aligned_clip(panned(1, 32, 40), AROUND).any()
+    assert not with_neighbours(panned(1, 32, 40), AROUND)[:, 3:].any()
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -67,5 +67,5 @@ def test_flow_is_computed_once_where_it_is_kept(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("size", [(1, 1), (7, 90), (31, 33)])
 def test_pictures_of_any_size_can_be_searched(size: tuple[int, int]) -> None:
     clip = torch.rand(2, 3, *size)
-    told = aligned_clip(clip, (1,))
-    assert told.shape == (2, 3, *size) and torch.isfinite(told).all()
+    told = with_neighbours(clip, (1,))
+    assert told.shape == (2, 6, *size) and torch.isfinite(told).all() and torch.equal(told[:, :3], clip)

@@ -12,7 +12,7 @@ from fakes import video
 from ncnn_here import needs_ncnn, needs_vulkan
 from torch import Tensor
 
-from limpid.flow.aligned import aligned_clip
+from limpid.flow.aligned import with_neighbours
 from limpid.method import DirectPrior
 from limpid.priors.small import SmallConfig, SmallNetwork, load_small, negative_slope, read_small_config, save_small
 from limpid.priors.small_ncnn import placed_small
@@ -34,8 +34,8 @@ def network() -> SmallNetwork:
 
 
 def told_of(lr: Tensor, network: SmallNetwork) -> Tensor:
-    """What the network reads: frames with their neighbours behind them."""
-    return torch.cat([lr, aligned_clip(lr, network.config.neighbours)], 1)
+    """What the network reads."""
+    return with_neighbours(lr, network.config.neighbours)
 
 
 def of_the_clip(network: SmallNetwork, told: Tensor) -> Tensor:

@@ -103,10 +103,12 @@ class _Picture:
         return cls(colors, colors @ np.asarray(LUMA_BT601, np.float32) * 255)
 
 
-def aligned_clip(frames: Tensor, distances: Sequence[int]) -> Tensor:
-    """`Neighbours` of all frames of a clip: ``t 3 h w`` in [0, 1] -> ``t 3n h w`` on its device."""
+def with_neighbours(frames: Tensor, distances: Sequence[int]) -> Tensor:
+    """All frames of a clip with what is told of their neighbours behind them: ``t 3 h w`` -> ``t 3+3n h w``."""
+    if not distances:
+        return frames
     told = Neighbours(motion=Motion(frames.__getitem__, len(frames), tuple(distances), kept=False))
-    return torch.stack([told(number) for number in range(len(frames))]).to(frames)
+    return torch.cat([frames, torch.stack([told(number) for number in range(len(frames))]).to(frames)], 1)
 
 
 def _fetched(shown: np.ndarray, flow: np.ndarray, rows: slice, columns: slice) -> np.ndarray:

@@ -11,7 +11,7 @@ from fakes import repeat_pixels, video
 from image_networks import compact, nearest
 from ncnn_here import needs_ncnn
 
-from limpid.flow.aligned import aligned_clip
+from limpid.flow.aligned import with_neighbours
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallConfig, SmallNetwork, save_small
 from limpid.runtimes.network import NcnnNetwork
@@ -29,7 +29,7 @@ def start(weights: Path | None = None, previous: Path | None = None, seed: int =
 
 @torch.no_grad()
 def residual(network: SmallNetwork, lr: torch.Tensor) -> torch.Tensor:
-    told = torch.cat([lr, aligned_clip(lr, network.config.neighbours)], 1)
+    told = with_neighbours(lr, network.config.neighbours)
     made: torch.Tensor = network(told, network.places(*lr.shape[-2:]))
     return F.pixel_shuffle(made, network.config.scale)
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limpid.flow.aligned import aligned_clip
+from limpid.flow.aligned import with_neighbours
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallConfig, SmallNetwork, save_small
 from limpid.train.learner import ClipBatch, ClipRandom
@@ -108,7 +108,7 @@ def restored(network: SmallNetwork, batch: ClipBatch, random: ClipRandom | None 
     places, length = network.places(*frames.shape[-2:]), batch.lr.shape[1]
     if random is not None:
         places = told_places(places, length, random)
-    told = torch.cat([frames, torch.cat([aligned_clip(clip, network.config.neighbours) for clip in batch.lr])], 1)
+    told = torch.cat([with_neighbours(clip, network.config.neighbours) for clip in batch.lr])
     residual = network(told.contiguous(memory_format=torch.channels_last), places).float()
     pictures = F.interpolate(frames, scale_factor=network.config.scale, mode="bicubic")
     return (pictures + F.pixel_shuffle(residual, network.config.scale)).reshape(batch.hr.shape)
