@@ -2,8 +2,8 @@
 
 Regression to a target that the input does not determine ends at an average of all that might be, and stays soft
 however far the target is strengthened. What networks make of the same input is determined by it: what lies between the
-faithful end and one that a sharp network has taught can be learned with its finest part as strong as is wanted. Where
-that has nothing to do with the truth's, as blocks and noise have not, it is weakened.
+faithful end and one that a sharp network has taught can be learned with its finest part as strong as is wanted. That is
+as strong as the truth's, so that what is soft by nature is not sharpened.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from limpid.priors.small import SmallNetwork, load_small
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.frequencies import fine_part
 from limpid.train.objectives.small import SmallLearner, SmallRestoring, restored
-from limpid.train.objectives.vivid_target import lightly_damaged, trust_in
+from limpid.train.objectives.vivid_target import lightly_damaged, strength_ratio
 from limpid.train.stage import Stage, Start
 from limpid.types import WeightsError
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharpenedTarget:
-    """Target ``y + (gain - 1) fine(y)``, with y what networks between both ends make of the damaged clip."""
+    """Target ``y + (gain - 1) fine(y)``, with y what networks between both ends make of the damaged clip.
+
+    The gain is `boost` times the ratio of the local strengths of the finest parts of truth and y, within bounds.
+    """
 
     taught_share: float = 0.5
     """How near y lies to the end that was taught by a sharp network, for clips that are known to be lightly damaged."""
-    gain: float = 2.6
-    """Gain of the finest part of y where it moves with the truth's."""
+    most_gain: float = 3.0
     worn_taught_share: float = 0.8
     """As `taught_share`, for other clips: that end leaves fewer blocks."""
-    worn_gain: float = 1.1
-    least_gain: float = 0.6
-    """Gain where the finest parts have nothing to do with each other."""
-    trusted_from: float = 0.05
-    trusted_to: float = 0.5
-    """As of `limpid.train.objectives.vivid_target.VividTarget`."""
+    worn_most_gain: float = 1.3
+    """As `most_gain`, for other clips, whose finest part may be blocks and noise."""
+    boost: float = 1.1
+    least_gain: float = 0.8
     fine_sigma_px: float = 1.2
 
 
@@ -90,7 +90,10 @@ def sharpened(
     first, second = (restored(network, batch, random).flatten(0, 1) for network in (light, worn))
     made = torch.where(which, first, second)
     fine, wanted = (fine_part(pictures, target.fine_sigma_px) for pictures in (made, truth))
-    most = target.worn_gain + (target.gain - target.worn_gain) * which.to(truth.dtype)
-    trust = trust_in(fine, wanted, target.trusted_from, target.trusted_to)
-    gain = target.least_gain + (most - target.least_gain) * trust
+    ratio = strength_ratio(fine, wanted) * target.boost
+    gain = torch.where(
+        which,
+        ratio.clamp(target.least_gain, target.most_gain),
+        ratio.clamp(target.least_gain, target.worn_most_gain),
+    )
     return (made + (gain - 1) * fine).reshape(batch.hr.shape)
