@@ -2,8 +2,7 @@
 
 Regression to a target that the input does not determine ends at an average of all that might be, and stays soft
 however far the target is strengthened. What networks make of the same input is determined by it: what lies between the
-faithful end and one that a sharp network has taught can be learned with its finest part as strong as is wanted. That is
-as strong as the truth's, so that what is soft by nature is not sharpened.
+faithful end and one that a sharp network has taught can be learned with its finest part as strong as is wanted.
 """
 
 from __future__ import annotations
@@ -21,28 +20,25 @@ from limpid.priors.small import SmallNetwork, load_small
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.frequencies import fine_part
 from limpid.train.objectives.small import SmallLearner, SmallRestoring, restored
-from limpid.train.objectives.vivid_target import lightly_damaged, strength_ratio
+from limpid.train.objectives.vivid_target import lightly_damaged
 from limpid.train.stage import Stage, Start
 from limpid.types import WeightsError
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharpenedTarget:
-    """Target ``y + (gain - 1) fine(y)``, with y what networks between both ends make of the damaged clip.
-
-    The gain is `boost` times the ratio of the local strengths of the finest parts of truth and y, within bounds.
-    """
+    """Target ``y + (gain - 1) fine(y)``, with y what networks between both ends make of the damaged clip."""
 
     taught_share: float = 0.5
     """How near y lies to the end that was taught by a sharp network, for clips that are known to be lightly damaged."""
-    most_gain: float = 3.0
+    gain: float = 2.4
+    """How strong the finest part of y is wanted."""
     worn_taught_share: float = 0.8
     """As `taught_share`, for other clips: that end leaves fewer blocks."""
-    worn_most_gain: float = 1.3
-    """As `most_gain`, for other clips, whose finest part may be blocks and noise."""
-    boost: float = 1.1
-    least_gain: float = 0.8
+    worn_gain: float = 1.2
+    """As `gain`, for other clips, whose finest part may be blocks and noise."""
     fine_sigma_px: float = 1.2
+    """What a blur of this width takes away is the finest part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +82,10 @@ def sharpened(
     target: SharpenedTarget, light: SmallNetwork, worn: SmallNetwork, batch: ClipBatch, random: ClipRandom
 ) -> Tensor:
     """``b t 3 H W``, not clipped; ``light`` and ``worn`` make y, told of the blocks what the learner is."""
-    which, truth = lightly_damaged(batch), batch.hr.flatten(0, 1)
-    first, second = (restored(network, batch, random).flatten(0, 1) for network in (light, worn))
-    made = torch.where(which, first, second)
-    fine, wanted = (fine_part(pictures, target.fine_sigma_px) for pictures in (made, truth))
-    ratio = strength_ratio(fine, wanted) * target.boost
-    gain = torch.where(
-        which,
-        ratio.clamp(target.least_gain, target.most_gain),
-        ratio.clamp(target.least_gain, target.worn_most_gain),
+    which = lightly_damaged(batch)
+    pictures = [restored(network, batch, random).flatten(0, 1) for network in (light, worn)]
+    first, second = (
+        made + (gain - 1) * fine_part(made, target.fine_sigma_px)
+        for made, gain in zip(pictures, (target.gain, target.worn_gain), strict=True)
     )
-    return (made + (gain - 1) * fine).reshape(batch.hr.shape)
+    return torch.where(which, first, second).reshape(batch.hr.shape)

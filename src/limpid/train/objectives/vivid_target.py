@@ -90,19 +90,13 @@ def fine_gain(target: VividTarget, fine: Tensor, wanted: Tensor) -> Tensor:
     ``fine``, ``wanted``: the finest parts of the picture and of the truth, ``n 3 h w``, sides multiples of 4. Returns
     ``n 1 h w``: ``boost`` times the ratio of their strengths where they correlate, `least_gain` where they do not.
     """
-    ratio = strength_ratio(fine, wanted)
     have, want = (_luma(part) for part in (fine, wanted))
     have_power, want_power, both = (low_part(x, _PLACE_PX) for x in (have * have, want * want, have * want))
+    ratio = (want_power.sqrt() + _FAINT) / (have_power.sqrt() + _FAINT)
     correlation = both / ((have_power * want_power).sqrt() + _FAINT**2 / 4)
     trust = ((correlation - target.trusted_from) / (target.trusted_to - target.trusted_from)).clamp(0, 1)
     whole = target.boost * ratio.clamp(target.least_gain, target.most_gain)
     return torch.lerp(torch.full_like(whole, target.least_gain), whole.clamp(min=target.least_gain), trust)
-
-
-def strength_ratio(fine: Tensor, wanted: Tensor) -> Tensor:
-    """How many times as strong the truth's finest part is as that of a picture, by place, ``n 1 h w``."""
-    have, want = (low_part(_luma(part).square(), _PLACE_PX).sqrt() for part in (fine, wanted))
-    return (want + _FAINT) / (have + _FAINT)
 
 
 def _luma(pictures: Tensor) -> Tensor:
