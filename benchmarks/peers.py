@@ -99,7 +99,7 @@ def network(peer: Peer, frames: torch.Tensor) -> Callable[[], object]:
 
     def work() -> object:
         with computing(machine):
-            return [made.rounded(None) for made in direct(iter(with_neighbours(frames, method.neighbours)))]
+            return [made.rounded(None) for made in direct(iter(with_neighbours(frames, method.cuts.neighbours)))]
 
     return work
 

@@ -63,7 +63,7 @@ def restore(prior: Any, method: Method, steps: int, lr: np.ndarray, seed: int, c
     schedule = method.make_schedule(steps)
     halo = prior.config.radius_frames * len(schedule)
     frames = torch.from_numpy(np.ascontiguousarray(lr)).permute(0, 3, 1, 2).float() / 255
-    told = with_neighbours(frames, method.neighbours)
+    told = with_neighbours(frames, method.cuts.neighbours)
     out = []
     latent = prior.latent_size(*frames.shape[-2:])
     noise = torch.randn((prior.latent_channels, len(frames), *latent), generator=torch.Generator().manual_seed(seed))

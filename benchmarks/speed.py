@@ -140,8 +140,8 @@ def main() -> None:
         direct = median_seconds(lambda: list(prior.direct(step)(iter(lr))), args.runs) / FRAMES  # type: ignore[attr-defined]
         denoise = median_seconds(lambda: prior.denoise(z, step, condition), args.runs) / FRAMES
         decode = median_seconds(lambda: prior.decode(z, condition), args.runs) / FRAMES
-        told = with_neighbours(lr, sharper.neighbours)
-        moving = median_seconds(lambda: with_neighbours(lr, sharper.neighbours), args.runs) / FRAMES
+        told = with_neighbours(lr, sharper.cuts.neighbours)
+        moving = median_seconds(lambda: with_neighbours(lr, sharper.cuts.neighbours), args.runs) / FRAMES
         other = median_seconds(lambda: list(small.direct(step)(iter(told))), args.runs) / FRAMES
         whole = median_seconds(lambda: list(cleaned.direct(step)(iter(lr))), args.runs) / FRAMES  # type: ignore[attr-defined]
     flops = network_flops(prior.network)  # type: ignore[attr-defined]

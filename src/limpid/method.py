@@ -65,10 +65,7 @@ class Prior(Protocol):
         ...
 
     def condition(self, lr: Tensor, scene: Scene) -> Any:
-        """LR frames ``t 3 h w`` in [0, 1] -> a `Condition`; its ``crop`` is what `denoise` and `decode` are given.
-
-        Behind the colours is what is told of neighbouring frames, see `Method.neighbours`.
-        """
+        """LR frames ``t 3 h w`` (see `Cuts.neighbours`) -> a `Condition`; its ``crop`` is for `denoise` and `decode`."""
         ...
 
     def encode(self, condition: Any) -> Tensor:
@@ -104,10 +101,7 @@ class Direct(Protocol):
     """The way from LR frames to pixels in one call of the network, frame after frame, without a latent."""
 
     def __call__(self, frames: Iterable[Tensor]) -> Iterator[DirectFrame]:
-        """Neighbouring LR frames ``3 h w`` float32 in [0, 1] -> what they become, in order, some frames behind.
-
-        Behind the colours is what is told of neighbouring frames, see `Method.neighbours`.
-        """
+        """Neighbouring LR frames ``3 h w`` float32 in [0, 1] (see `Cuts.neighbours`) -> what they become, in order."""
         ...
 
 
@@ -346,9 +340,6 @@ class Method:
     sampler: Sampler
     cuts: Cuts
     """How frames are cut into pieces, and how the pieces meet: `Local` or `Blended`."""
-    neighbours: tuple[int, ...] = ()
-    """Frames that the prior is told of beside each frame, by their distance: by how much they differ from it once they
-    are moved onto it along optical flow (`limpid.flow.aligned`)."""
     strategy: Strategy = Strategy()
     attention: AttentionPlan | None = None
     guidance: Guidance | None = None

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from limpid.flow.aligned import Motion, Neighbours, with_neighbours
+from limpid.flow.aligned import ClipFlows, Neighbours, with_neighbours
 
 AROUND = (-2, -1, 1, 2)
 
@@ -40,7 +40,7 @@ def test_beyond_the_ends_there_is_nothing() -> None:
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_part_is_told_what_it_is_within_the_whole(kept: bool) -> None:
     clip = torch.rand(3, 3, 37, 50, generator=torch.Generator().manual_seed(0))
-    whole = Neighbours(motion=Motion(clip.__getitem__, 3, (-1, 1), kept=kept))
+    whole = Neighbours(flows=ClipFlows(clip.__getitem__, 3, (-1, 1), kept=kept))
     part = whole.part(slice(5, 30), slice(8, 50)).part(slice(1, None), slice(2, 17))
     for number in range(3):
         assert torch.equal(part(number), whole(number)[:, 6:30, 10:25])
@@ -57,7 +57,7 @@ def test_flow_is_computed_once_where_it_is_kept(monkeypatch: pytest.MonkeyPatch)
     clip = panned(3, 32, 40)
     for kept, times in ((True, 4), (False, 8)):
         asked.clear()
-        whole = Neighbours(motion=Motion(clip.__getitem__, 3, (-1, 1), kept=kept))
+        whole = Neighbours(flows=ClipFlows(clip.__getitem__, 3, (-1, 1), kept=kept))
         for columns in (slice(0, 20), slice(20, 40)):
             for number in range(3):
                 whole.part(slice(0, 32), columns)(number)

@@ -39,7 +39,7 @@ def test_better_than_bicubic_on_a_photo_never_trained_on(name: str) -> None:
     prior = method.load(CPU)
     (step,) = method.make_schedule(1)
     frames = torch.from_numpy(lr).permute(0, 3, 1, 2).float() / 255
-    condition = prior.condition(with_neighbours(frames, method.neighbours))
+    condition = prior.condition(with_neighbours(frames, method.cuts.neighbours))
     size = prior.latent_size(*frames.shape[-2:])
     noise = torch.randn(1, prior.latent_channels, 5, *size, generator=torch.Generator().manual_seed(0))
     ours = prior.decode(prior.denoise(noise * step.sigma, step, condition).x0, condition)

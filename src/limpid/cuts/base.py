@@ -74,6 +74,12 @@ class Cuts(Protocol):
         ...
 
     @property
+    def neighbours(self) -> tuple[int, ...]:
+        """Frames that the prior is told of beside each frame, by their distance: by how much they differ from it once
+        they are moved onto it along optical flow (`limpid.flow.aligned`), as channels behind the colours."""
+        ...
+
+    @property
     def exact(self) -> bool:
         """Whether frames come out the same for any cut; for people who read a plan."""
         ...

@@ -51,6 +51,7 @@ class Blended:
     """Windows and decoder chunks as in released code: windows averaged in visiting order (`Axis.visited`), chunks of
     frames that know nothing of each other (`Axis.chunked`). For comparisons with it."""
 
+    neighbours: ClassVar[tuple[int, ...]] = ()
     exact: ClassVar[bool] = False
     most_memory_bytes: ClassVar[int | None] = None
     reuses_freed_memory: ClassVar[bool] = False

@@ -46,6 +46,7 @@ class Local:
     tile_px: int | None = None
     decode_frames: int | None = None
     """Frames per decoder call; None: as many as per denoiser call."""
+    neighbours: tuple[int, ...] = ()
 
     joint_frames: ClassVar[int] = 0
     exact: ClassVar[bool] = True

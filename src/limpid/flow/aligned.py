@@ -22,9 +22,9 @@ LEAST_SIDE_PX = 32
 FLOW_UNITS = 32
 """Flow is kept in whole parts of a pixel, as fine as OpenCV interpolates."""
 FLOW_BYTES_PER_PX = 4
-"""Of the flow to one neighbour."""
+"""Size of the flow to one neighbour."""
 PICTURE_BYTES_PER_PX = 16
-"""Of a frame as it is held while flow to its neighbours is searched."""
+"""Size of a frame as it is held while flow to its neighbours is searched."""
 SEARCH_BYTES_PER_PX = 64
 """What the search takes besides: pyramids, gradients, a flow in float32."""
 
@@ -37,28 +37,28 @@ class Neighbours:
     within the whole.
     """
 
-    motion: Motion
+    flows: ClipFlows
     rows: slice = field(default_factory=lambda: slice(0, None))
     """Which part of each frame."""
     columns: slice = field(default_factory=lambda: slice(0, None))
 
     def part(self, rows: slice, columns: slice) -> Neighbours:
-        """The same of a part of each frame, as slices of this one."""
+        """What a part of each frame is told, as slices of this one."""
         return replace(self, rows=_within(self.rows, rows), columns=_within(self.columns, columns))
 
     def __call__(self, number: int) -> Tensor:
         """Neighbour minus frame, ``3n h w`` float32, in the order of the distances; 0 where there is no such frame."""
-        motion = self.motion
-        here = motion.picture(number).colors[self.rows, self.columns]
-        found = [np.zeros_like(here) for _ in motion.distances]
-        for n, flow in enumerate(motion.flows(number)):
+        clip = self.flows
+        here = clip.picture(number).colors[self.rows, self.columns]
+        found = [np.zeros_like(here) for _ in clip.distances]
+        for n, flow in enumerate(clip.flows(number)):
             if flow is not None:
-                shown = motion.picture(number + motion.distances[n]).colors
+                shown = clip.picture(number + clip.distances[n]).colors
                 found[n] = _fetched(shown, flow, self.rows, self.columns) - here
         return torch.from_numpy(np.concatenate(found, axis=2)).permute(2, 0, 1)
 
 
-class Motion:
+class ClipFlows:
     """Flow of DIS from each frame of a clip to its neighbours, and those frames."""
 
     def __init__(self, frame: Callable[[int], Tensor], count: int, distances: tuple[int, ...], *, kept: bool) -> None:
@@ -107,7 +107,7 @@ def with_neighbours(frames: Tensor, distances: Sequence[int]) -> Tensor:
     """All frames of a clip with what is told of their neighbours behind them: ``t 3 h w`` -> ``t 3+3n h w``."""
     if not distances:
         return frames
-    told = Neighbours(motion=Motion(frames.__getitem__, len(frames), tuple(distances), kept=False))
+    told = Neighbours(flows=ClipFlows(frames.__getitem__, len(frames), tuple(distances), kept=False))
     return torch.cat([frames, torch.stack([told(number) for number in range(len(frames))]).to(frames)], 1)
 
 

@@ -47,8 +47,12 @@ def small(*, weights: str | Path = SMALL_WEIGHTS, detail: float | None = None) -
         steps=1,
         make_schedule=lambda num_steps: (ONLY_STEP,),
         sampler=Euler(),
-        neighbours=config.neighbours,
-        cuts=Local(reach_frames=config.radius_frames, reach_px=config.radius_px, decode_reach_px=2),
+        cuts=Local(
+            reach_frames=config.radius_frames,
+            reach_px=config.radius_px,
+            decode_reach_px=2,
+            neighbours=config.neighbours,
+        ),
         cost=Cost(
             latent_bytes_per_px=12 * config.scale**2,
             work_bytes_per_px=config.work_bytes_per_px,

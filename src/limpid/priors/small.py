@@ -43,7 +43,7 @@ class SmallConfig:
     layers: int = 16
     """Convolutions between the first and the last."""
     neighbours: tuple[int, ...] = (-2, -1, 1, 2)
-    """Frames that the first layer reads beside each frame, by their distance; see `limpid.method.Method`."""
+    """Frames that the first layer reads beside each frame, by their distance; see `limpid.cuts.base.Cuts`."""
     grid_px: int = CODEC_BLOCK_PX
     """Side of the codec's blocks in which the network is told the place."""
     scale: int = 4

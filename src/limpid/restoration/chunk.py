@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from limpid.flow.aligned import Motion, Neighbours
+from limpid.flow.aligned import ClipFlows, Neighbours
 from limpid.method import View
 from limpid.plan.segments import Rung
 from limpid.restoration.shares import OnShare, unheard
@@ -39,7 +39,7 @@ class Chunk:
     view: View | None = None
     """Which part of a larger picture the frames are, in LR pixels; their edges are then wrong by what a method sees."""
     neighbours: Neighbours | None = None
-    """What a method is told of the neighbours of each frame, if anything; see `limpid.method.Method.neighbours`."""
+    """What a method is told of the neighbours of each frame, if anything; see `limpid.cuts.base.Cuts.neighbours`."""
 
     @property
     def core(self) -> range:
@@ -62,14 +62,14 @@ class Chunk:
         return replace(self, frames=frames, neighbours=neighbours)
 
     def with_neighbours(self, distances: tuple[int, ...], *, kept: bool) -> Chunk:
-        """This chunk, of whole frames, with what a method is told of their neighbours; ``kept``: see `Motion`.
+        """This chunk, of whole frames, with what a method is told of their neighbours; ``kept``: see `ClipFlows`.
 
         Itself where it knows already.
         """
         if not distances or self.neighbours is not None:
             return self
-        motion = Motion(self.frame, len(self.frames), distances, kept=kept)
-        return replace(self, neighbours=Neighbours(motion=motion))
+        flows = ClipFlows(self.frame, len(self.frames), distances, kept=kept)
+        return replace(self, neighbours=Neighbours(flows=flows))
 
     def lr(self) -> Tensor:
         """The frames as ``t 3 h w`` float32 in [0, 1]."""

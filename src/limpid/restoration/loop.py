@@ -74,7 +74,7 @@ def sample_segment(
     """
     steps = truncate(steps, strength)
     method.strategy.check(steps)
-    lr, chunk = chunk.lr(), chunk.with_neighbours(method.neighbours, kept=False)
+    lr, chunk = chunk.lr(), chunk.with_neighbours(method.cuts.neighbours, kept=False)
     check_frames(method, lr, chunk.segment, len(steps))
     lanes = check_lanes(method.strategy.lanes(chunk.segment), chunk.segment)
     from_noise = strength == 1.0 and method.start == "noise"

@@ -87,7 +87,7 @@ class Restorer:
     def _computed(self, chunk: Chunk) -> Tensor:
         height, width = chunk.size
         pieces = self.pieces(chunk.size, chunk.rung)
-        chunk = chunk.with_neighbours(self.method.neighbours, kept=len(pieces) > 1)
+        chunk = chunk.with_neighbours(self.method.cuts.neighbours, kept=len(pieces) > 1)
         out = self.format.empty(len(chunk.core))
         if pieces and is_direct(self.method, self.settings):
             self._put_directly(chunk, pieces, out)

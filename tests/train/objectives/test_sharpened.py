@@ -68,6 +68,9 @@ def test_its_pictures_lie_between_the_ends(lr: Tensor, tmp_path: Path) -> None:
 def test_it_says_what_it_cannot_begin_without(tmp_path: Path) -> None:
     save_small(network(0), tmp_path / SMALL_FILE)
     cpu = torch.device("cpu")
+    learner = STAGE.objective.learner(Start(device=cpu, seed=0), STAGE)
+    with pytest.raises(WeightsError, match="the faithful end of small is needed: --start"):
+        learner.losses("model", batch_of(torch.zeros(2, 2, 3, 64, 64), torch.zeros(2, 2, 3, 16, 16)), RANDOM)
     for weights in (None, tmp_path / "realesr.param", tmp_path / "nowhere"):
         with pytest.raises(WeightsError, match="the faithful end of small is needed: --start"):
             STAGE.objective.learner(Start(device=cpu, seed=0, weights=weights, previous=tmp_path), STAGE)

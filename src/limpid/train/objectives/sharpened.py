@@ -24,6 +24,8 @@ from limpid.train.objectives.vivid_target import lightly_damaged
 from limpid.train.stage import Stage, Start
 from limpid.types import WeightsError
 
+_NEEDED = "the faithful end of small is needed: --start FOLDER of a training of the recipe small"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharpenedTarget:
@@ -52,7 +54,14 @@ class SmallSharpening:
     """The loss."""
 
     def learner(self, start: Start, stage: Stage) -> SmallLearner:
-        """Raises WeightsError without a faithful end to start from, or when its network has another shape."""
+        """Raises WeightsError without a faithful end to start from, or when its network has another shape.
+
+        Without anything to start from it can be looked at, and not trained.
+        """
+        if start.weights is None and start.previous is None:
+            learner = self.restoring.learner(start, stage)
+            learner.make_target = nothing_to_sharpen
+            return learner
         faithful, taught = faithful_end(start), start.previous
         if taught is None:
             raise WeightsError(f"stage {stage.name} goes on from the stage before it, which is not there")
@@ -73,8 +82,13 @@ def faithful_end(start: Start) -> Path:
     if given is not None and given.is_dir():
         given = given / SMALL_FILE
     if given is None or not given.is_file() or given.suffix != ".safetensors":
-        raise WeightsError("the faithful end of small is needed: --start FOLDER of a training of the recipe small")
+        raise WeightsError(_NEEDED)
     return given
+
+
+def nothing_to_sharpen(batch: ClipBatch, random: ClipRandom) -> Tensor:
+    """Raises WeightsError."""
+    raise WeightsError(_NEEDED)
 
 
 @torch.no_grad()

@@ -67,7 +67,7 @@ def _held(target: VividTarget, batch: ClipBatch, mixed: Tensor, truth: Tensor) -
 
 
 def lightly_damaged(batch: ClipBatch) -> Tensor:
-    """Of which frames it is known that they are, ``(b t) 1 1 1`` bool."""
+    """Whether that is known of a frame, ``(b t) 1 1 1`` bool."""
     light = [damage == _LIGHT for damage in batch.damages] or [False] * len(batch.hr)
     return torch.tensor(light, device=batch.hr.device).repeat_interleave(batch.hr.shape[1])[:, None, None, None]
 
