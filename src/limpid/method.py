@@ -65,7 +65,7 @@ class Prior(Protocol):
         ...
 
     def condition(self, lr: Tensor, scene: Scene) -> Any:
-        """LR frames ``t 3 h w`` (see `Cuts.neighbours`) -> a `Condition`; its ``crop`` is for `denoise` and `decode`."""
+        """LR frames ``t 3 h w`` (see `Cuts.neighbours`) -> a `Condition`; its ``crop`` is for `denoise`, `decode`."""
         ...
 
     def encode(self, condition: Any) -> Tensor:
