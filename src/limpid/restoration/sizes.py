@@ -16,8 +16,8 @@ from limpid.restoration.reach import finish_reach
 from limpid.settings import Settings
 
 NCNN_TIMES_MEMORY = 4
-"""What `tiny` and `small` take in ncnn over what they take in PyTorch, per value: 4.3 and 14.4 kB per LR pixel were
-measured, not 1 and 4 kB."""
+"""What `tiny` and `small` take in ncnn over what they take in PyTorch, per value: 4.3 and 6.6 kB per LR pixel were
+measured, not 1 and 1.6 kB."""
 
 
 def sizes_of(
