@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limpid.flow.dis import dis_flow
+from limpid.flow.dis import dis_flow, warp_image
 from limpid.types import LUMA_BT601
 
 LEAST_SIDE_PX = 32
@@ -113,12 +113,8 @@ def with_neighbours(frames: Tensor, distances: Sequence[int]) -> Tensor:
 
 def _fetched(shown: np.ndarray, flow: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
     """What ``flow`` finds in ``shown`` for a part of the frame that it starts from."""
-    top, left = rows.start, columns.start
     part = flow[rows, columns].astype(np.float32) / FLOW_UNITS
-    y, x = np.mgrid[top : top + part.shape[0], left : left + part.shape[1]].astype(np.float32)
-    return np.asarray(
-        cv2.remap(shown, x + part[..., 0], y + part[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    )
+    return warp_image(shown, part, cv2.INTER_CUBIC, top=rows.start, left=columns.start)
 
 
 def _large_enough(luma: np.ndarray) -> np.ndarray:

@@ -22,12 +22,21 @@ def dis_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(estimator.calc(levels(first), levels(second), None))
 
 
-def warp_image(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_LANCZOS4) -> np.ndarray:
-    """Fetch ``image`` along ``flow``: out(x) = image(x + flow(x)); ``h w`` or ``h w c``, border replicated."""
+def warp_image(
+    image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_LANCZOS4, *, top: int = 0, left: int = 0
+) -> np.ndarray:
+    """Fetch ``image`` along ``flow``: out(x) = image(x + flow(x)); ``h w`` or ``h w c``, border replicated.
+
+    ``flow`` may be that of a part of the picture, whose first pixel lies at ``top`` and ``left``.
+    """
     h, w = flow.shape[:2]
-    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+    x, y = np.meshgrid(np.arange(left, left + w, dtype=np.float32), np.arange(top, top + h, dtype=np.float32))
     return cv2.remap(
-        image.astype(np.float32), x + flow[..., 0], y + flow[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE
+        image.astype(np.float32, copy=False),
+        x + flow[..., 0],
+        y + flow[..., 1],
+        interpolation,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 

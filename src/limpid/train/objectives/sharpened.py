@@ -19,7 +19,7 @@ from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallNetwork, load_small
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.frequencies import fine_part
-from limpid.train.objectives.small import SmallLearner, SmallRestoring, restored
+from limpid.train.objectives.small import MakeTarget, SmallLearner, SmallRestoring, restored
 from limpid.train.objectives.vivid_target import lightly_damaged
 from limpid.train.stage import Stage, Start
 from limpid.types import WeightsError
@@ -58,10 +58,13 @@ class SmallSharpening:
 
         Without anything to start from it can be looked at, and not trained.
         """
+        learner = self.restoring.learner(start, stage)
+        learner.make_target = self._target(start, stage)
+        return learner
+
+    def _target(self, start: Start, stage: Stage) -> MakeTarget:
         if start.weights is None and start.previous is None:
-            learner = self.restoring.learner(start, stage)
-            learner.make_target = nothing_to_sharpen
-            return learner
+            return nothing_to_sharpen
         faithful, taught = faithful_end(start), start.previous
         if taught is None:
             raise WeightsError(f"stage {stage.name} goes on from the stage before it, which is not there")
@@ -70,10 +73,8 @@ class SmallSharpening:
             ends = Between(first=faithful, second=taught / SMALL_FILE, share=share)
             return ends.load(load_small).to(start.device).requires_grad_(False)
 
-        learner = self.restoring.learner(start, stage)
         light, worn = between(self.target.taught_share), between(self.target.worn_taught_share)
-        learner.make_target = partial(sharpened, self.target, light, worn)
-        return learner
+        return partial(sharpened, self.target, light, worn)
 
 
 def faithful_end(start: Start) -> Path:
