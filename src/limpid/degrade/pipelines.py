@@ -128,6 +128,14 @@ _WORN: tuple[DamageStep | Shuffled | OneOf, ...] = (
 )
 """Damage as people have it: sharpened, stretched, blocks of several codecs, compressed twice."""
 
+_STREAMED: tuple[DamageStep | OneOf, ...] = (
+    AreaShrink(sigma=(0.4, 1.8)),
+    Sometimes(prob=0.3, step=ClipNoise(sigmas=((0.0, 4.0),))),
+    OneOf(
+        groups=((ConstantQuality(crf=(26, 38)),), (ConstantQuality(crf=(27, 38), codec="libx265"),)), chances=(0.8, 0.2)
+    ),
+)
+
 _ALL: Final = (
     Pipeline(name="bicubic", summary="antialiased bicubic", steps=(Fixed({"op": "bicubic"}, shrinks=True),)),
     Pipeline(
@@ -153,6 +161,7 @@ _ALL: Final = (
         steps=_FIRST,
     ),
     Pipeline(name="worn", summary="footage as people have it: sharpened, stretched, compressed twice", steps=_WORN),
+    Pipeline(name="streamed", summary="soft, hardly noisy, strongly compressed by H.264 or H.265", steps=_STREAMED),
     Pipeline(
         name="mixed",
         summary="light (40 %), worn (45 %) or realbasicvsr-first (15 %)",
