@@ -15,9 +15,10 @@ from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.frequencies import fine_part
 from limpid.train.objectives.sharpened import SharpenedTarget, sharpened
 from limpid.train.objectives.small import SmallLearner, restored
+from limpid.train.objectives.vivid_target import vivid_target
 from limpid.train.recipes.small_model import small_small_vivid
 from limpid.train.stage import Start
-from limpid.types import WeightsError
+from limpid.types import SettingsError, WeightsError
 
 CONFIG = SmallConfig(channels=8, layers=2, neighbours=(-1, 1))
 STAGE = small_small_vivid().stages[1]
@@ -30,7 +31,8 @@ def network(seed: int) -> SmallNetwork:
 
 
 def batch_of(hr: Tensor, lr: Tensor) -> ClipBatch:
-    return ClipBatch(numbers=(0, 1), hr=hr, lr=lr, captions=("", ""), keys=("", ""), damages=("light", "worn"))
+    batch = ClipBatch(numbers=(0, 1), hr=hr, lr=lr, captions=("", ""), keys=("", ""), damages=("light", "worn"))
+    return replace(batch, teacher=(hr + 0.1).clamp(0, 1))
 
 
 @pytest.fixture
@@ -38,13 +40,13 @@ def lr() -> Tensor:
     return torch.rand(2, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_finest_part_is_strengthened_by_what_is_known_of_the_damage(lr: Tensor) -> None:
-    target, light, worn = SharpenedTarget(gain=2.0, worn_gain=1.5), network(0), network(1)
+def test_the_finest_part_of_lightly_damaged_clips_is_strengthened_others_are_taught(lr: Tensor) -> None:
+    target, between = SharpenedTarget(gain=2.0), network(0)
     batch = batch_of(torch.zeros(2, 2, 3, 64, 64), lr)
-    aimed = sharpened(target, light, worn, batch, RANDOM)
-    for clip, (net, gain) in enumerate(((light, 2.0), (worn, 1.5))):
-        made = restored(net, batch, RANDOM)[clip]
-        torch.testing.assert_close(aimed[clip], made + (gain - 1) * fine_part(made, 1.2), atol=1e-5, rtol=1e-4)
+    aimed = sharpened(target, between, batch, RANDOM)
+    made = restored(between, batch, RANDOM)[0]
+    torch.testing.assert_close(aimed[0], made + fine_part(made, 1.2), atol=1e-5, rtol=1e-4)
+    assert torch.equal(aimed[1], vivid_target(target.worn, batch)[1])
 
 
 def test_its_pictures_lie_between_the_ends(lr: Tensor, tmp_path: Path) -> None:
@@ -58,11 +60,11 @@ def test_its_pictures_lie_between_the_ends(lr: Tensor, tmp_path: Path) -> None:
     between = network(0)
     with torch.no_grad():
         for value, other in zip(between.parameters(), network(1).parameters(), strict=True):
-            value.lerp_(other, 0.5)
-    batch = replace(batch_of(torch.rand(2, 2, 3, 64, 64), lr), damages=("light", "light"))
-    wanted = sharpened(SharpenedTarget(), between, between, batch, RANDOM)
+            value.lerp_(other, STAGE.objective.target.taught_share)
+    batch = batch_of(torch.rand(2, 2, 3, 64, 64), lr)
+    wanted = sharpened(STAGE.objective.target, between, batch, RANDOM)
     torch.testing.assert_close(learner.make_target(batch, RANDOM), wanted)
-    assert set(learner.losses("model", batch, RANDOM)) == {"charbonnier", "gradient", "difference"}
+    assert set(learner.losses("model", batch, RANDOM)) == {"charbonnier", "gradient", "difference", "grid"}
 
 
 def test_it_says_what_it_cannot_begin_without(tmp_path: Path) -> None:
@@ -76,3 +78,6 @@ def test_it_says_what_it_cannot_begin_without(tmp_path: Path) -> None:
             STAGE.objective.learner(Start(device=cpu, seed=0, weights=weights, previous=tmp_path), STAGE)
     with pytest.raises(WeightsError, match="stage sharpened goes on from the stage before it, which is not there"):
         STAGE.objective.learner(Start(device=cpu, seed=0, weights=tmp_path), STAGE)
+    untaught = replace(STAGE, clips=replace(STAGE.clips, teacher=False))
+    with pytest.raises(SettingsError, match="needs clips with a teacher"):
+        STAGE.objective.learner(Start(device=cpu, seed=0, weights=tmp_path, previous=tmp_path), untaught)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import load_small
 from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.blocks import grid_excess
 from limpid.train.losses.pixels import PER_UNIT
 from limpid.train.objectives.codec_places import told_places
 from limpid.train.objectives.small import SmallLearner, restored
@@ -51,6 +52,15 @@ def test_a_new_network_upscales_bicubically_and_its_loss_is_what_that_misses() -
     assert torch.isclose(terms["charbonnier"], (error.square() + 1).sqrt().mean())
     assert torch.isclose(terms["difference"], 0.1 * (error[:, 1:] - error[:, :-1]).abs().mean())
     assert set(terms) == {"charbonnier", "difference"}
+
+
+def test_the_grid_of_what_is_not_lightly_damaged_is_held_to_the_truth_whatever_is_aimed_at() -> None:
+    batch = make_batch()
+    excess = grid_excess(bicubic(batch), 4, 8) - grid_excess(batch.hr, 4, 8)
+    wanted = 0.2 * excess[1].square() / 2  # the first clip is lightly damaged
+    for stage in (FAITHFUL, VIVID):
+        learner = make_learner(replace(stage, objective=replace(stage.objective, grid_weight=0.2)))  # type: ignore[type-var]
+        assert torch.isclose(learner.losses("model", batch, RANDOM)["grid"], wanted)
 
 
 def test_the_vivid_end_aims_at_the_vivid_target() -> None:
@@ -132,5 +142,5 @@ def test_the_recipes_say_what_they_need() -> None:
     faithful, vivid = small_faithful(), small_vivid()
     assert any("realesr-animevideov3-x4.param" in need for need in faithful.needs)
     assert any("the faithful end" in need for need in vivid.needs)
-    assert not faithful.stages[0].clips.teacher and [stage.clips.teacher for stage in vivid.stages] == [True, False]
+    assert not faithful.stages[0].clips.teacher and [stage.clips.teacher for stage in vivid.stages] == [True, True]
     assert any("--teacher" in need for need in vivid.needs)

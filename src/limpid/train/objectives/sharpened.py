@@ -20,7 +20,7 @@ from limpid.priors.small import SmallNetwork, load_small
 from limpid.train.learner import ClipBatch, ClipRandom
 from limpid.train.losses.frequencies import fine_part
 from limpid.train.objectives.small import MakeTarget, SmallLearner, SmallRestoring, restored
-from limpid.train.objectives.vivid_target import lightly_damaged
+from limpid.train.objectives.vivid_target import VividTarget, lightly_damaged, refuse_untaught, vivid_target
 from limpid.train.stage import Stage, Start
 from limpid.types import WeightsError
 
@@ -29,18 +29,19 @@ _NEEDED = "the faithful end of small is needed: --start FOLDER of a training of 
 
 @dataclass(frozen=True, kw_only=True)
 class SharpenedTarget:
-    """Target ``y + (gain - 1) fine(y)``, with y what networks between both ends make of the damaged clip."""
+    """Target ``y + (gain - 1) fine(y)``, with y what a network between both ends makes of the damaged clip.
+
+    It is that of clips that are known to be lightly damaged. What is finest in others may be blocks and noise.
+    """
 
     taught_share: float = 0.5
-    """How near y lies to the end that was taught by a sharp network, for clips that are known to be lightly damaged."""
+    """How near y lies to the end that was taught by a sharp network."""
     gain: float = 2.4
     """How strong the finest part of y is wanted."""
-    worn_taught_share: float = 0.8
-    """As `taught_share`, for other clips: that end leaves fewer blocks."""
-    worn_gain: float = 1.2
-    """As `gain`, for other clips, whose finest part may be blocks and noise."""
     fine_sigma_px: float = 1.2
     """What a blur of this width takes away is the finest part."""
+    worn: VividTarget = field(default_factory=VividTarget)
+    """That of other clips: what they were taught before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +57,10 @@ class SmallSharpening:
     def learner(self, start: Start, stage: Stage) -> SmallLearner:
         """Raises WeightsError without a faithful end to start from, or when its network has another shape.
 
-        Without anything to start from it can be looked at, and not trained.
+        Without anything to start from it can be looked at, and not trained. Raises SettingsError for clips that come
+        without a teacher.
         """
+        refuse_untaught(stage)
         learner = self.restoring.learner(start, stage)
         learner.make_target = self._target(start, stage)
         return learner
@@ -68,13 +71,8 @@ class SmallSharpening:
         faithful, taught = faithful_end(start), start.previous
         if taught is None:
             raise WeightsError(f"stage {stage.name} goes on from the stage before it, which is not there")
-
-        def between(share: float) -> SmallNetwork:
-            ends = Between(first=faithful, second=taught / SMALL_FILE, share=share)
-            return ends.load(load_small).to(start.device).requires_grad_(False)
-
-        light, worn = between(self.target.taught_share), between(self.target.worn_taught_share)
-        return partial(sharpened, self.target, light, worn)
+        ends = Between(first=faithful, second=taught / SMALL_FILE, share=self.target.taught_share)
+        return partial(sharpened, self.target, ends.load(load_small).to(start.device).requires_grad_(False))
 
 
 def faithful_end(start: Start) -> Path:
@@ -93,14 +91,9 @@ def nothing_to_sharpen(batch: ClipBatch, random: ClipRandom) -> Tensor:
 
 
 @torch.no_grad()
-def sharpened(
-    target: SharpenedTarget, light: SmallNetwork, worn: SmallNetwork, batch: ClipBatch, random: ClipRandom
-) -> Tensor:
-    """``b t 3 H W``, not clipped; ``light`` and ``worn`` make y, told of the blocks what the learner is."""
-    which = lightly_damaged(batch)
-    pictures = [restored(network, batch, random).flatten(0, 1) for network in (light, worn)]
-    first, second = (
-        made + (gain - 1) * fine_part(made, target.fine_sigma_px)
-        for made, gain in zip(pictures, (target.gain, target.worn_gain), strict=True)
-    )
-    return torch.where(which, first, second).reshape(batch.hr.shape)
+def sharpened(target: SharpenedTarget, between: SmallNetwork, batch: ClipBatch, random: ClipRandom) -> Tensor:
+    """``b t 3 H W``, not clipped; ``between`` makes y, told of the blocks what the learner is."""
+    made = restored(between, batch, random).flatten(0, 1)
+    made = made + (target.gain - 1) * fine_part(made, target.fine_sigma_px)
+    worn = vivid_target(target.worn, batch).flatten(0, 1)
+    return torch.where(lightly_damaged(batch), made, worn).reshape(batch.hr.shape)

@@ -19,10 +19,11 @@ from limpid.flow.aligned import with_neighbours
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallConfig, SmallNetwork, save_small
 from limpid.train.learner import ClipBatch, ClipRandom
+from limpid.train.losses.blocks import grid_excess
 from limpid.train.losses.pixels import PER_UNIT, error_terms
 from limpid.train.objectives.codec_places import refuse_unaligned, told_places
 from limpid.train.objectives.tiny import inner
-from limpid.train.objectives.vivid_target import VividTarget, refuse_untaught, vivid_target
+from limpid.train.objectives.vivid_target import VividTarget, lightly_damaged, refuse_untaught, vivid_target
 from limpid.train.stage import Stage, Start
 from limpid.train.starts.small import start_small
 from limpid.types import SettingsError
@@ -42,6 +43,9 @@ class SmallRestoring:
     """Weight of the error of differences between neighbouring pixels."""
     difference_weight: float = 0.1
     """Weight of the error of differences between neighbouring frames."""
+    grid_weight: float = 0.0
+    """Weight of the squared difference of `grid_excess` to the truth's, whatever the target is; of clips that are not
+    known to be lightly damaged."""
     border: int = 2
     """LR pixels along the edges of a crop that do not count, because the network lacks neighbours there."""
 
@@ -83,14 +87,21 @@ class SmallLearner:
         return {"spatial": [name for name, _ in self.network.named_parameters()]}
 
     def losses(self, player: str, batch: ClipBatch, random: ClipRandom) -> Mapping[str, Tensor]:
-        o = self.objective
-        error = restored(self.network, batch, random) - self.make_target(batch, random)
-        return error_terms(
-            inner(error, o.border * self.network.config.scale) * PER_UNIT,
-            smooth=o.smooth,
-            gradient_weight=o.gradient_weight,
-            difference_weight=o.difference_weight,
+        o, config = self.objective, self.network.config
+        made = restored(self.network, batch, random)
+        terms = dict(
+            error_terms(
+                inner(made - self.make_target(batch, random), o.border * config.scale) * PER_UNIT,
+                smooth=o.smooth,
+                gradient_weight=o.gradient_weight,
+                difference_weight=o.difference_weight,
+            )
         )
+        if o.grid_weight:
+            shown, true = (grid_excess(clip, config.scale, config.grid_px) for clip in (made, batch.hr))
+            worn = ~lightly_damaged(batch)[:: made.shape[1]].flatten()
+            terms["grid"] = o.grid_weight * (worn * (shown - true).square()).mean()
+        return terms
 
     def save(self, folder: Path) -> None:
         save_small(self.network, folder / SMALL_FILE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.cleaned import CODEC_BLOCK_PX
 from limpid.priors.small import SmallConfig, SmallNetwork, save_small
-from limpid.train.objectives.sharpened import SmallSharpening
+from limpid.train.objectives.sharpened import SharpenedTarget, SmallSharpening
 from limpid.train.objectives.small import SmallRestoring
 from limpid.train.objectives.vivid_target import VividTarget
 from limpid.train.recipes.tiny import own_optimizer
@@ -20,6 +20,8 @@ _START = (
     "weights to start from (--start; realesr-animevideov3-x4.param of Real-ESRGAN, or those that ship, "
     "src/limpid/weights/small.safetensors)"
 )
+_TAUGHT = VividTarget(boost=1.5, least_gain=0.6, most_gain=3.5, light_truth_sigma_px=3.0)
+_GRID_WEIGHT = 0.3
 _SMALL_NETWORK = SmallConfig(channels=16, layers=3, neighbours=(-1, 1))
 """Shape of the small versions."""
 
@@ -53,8 +55,8 @@ def small_vivid() -> Recipe:
     sharpened = replace(
         faithful,
         name="sharpened",
-        objective=SmallSharpening(),
-        clips=replace(faithful.clips, frames=4),
+        objective=_sharpening(),
+        clips=_taught(replace(faithful.clips, frames=4)),
         steps=2500,
         optimizer=own_optimizer(3e-4),
     )
@@ -89,7 +91,7 @@ def small_small_vivid() -> Recipe:
     """16 channels, five layers, 12 steps a stage."""
     (faithful,) = small_small_faithful().stages
     taught = replace(faithful, name="taught", objective=_vivid(_SMALL_NETWORK), clips=_taught(faithful.clips))
-    sharpened = replace(faithful, name="sharpened", objective=SmallSharpening())
+    sharpened = replace(taught, name="sharpened", objective=_sharpening())
     return Recipe(
         name="small/vivid",
         summary="a still smaller one, for tests",
@@ -105,8 +107,12 @@ def _random_end(folder: Path) -> Path:
 
 
 def _vivid(config: SmallConfig) -> SmallRestoring:
-    target = VividTarget(boost=1.5, least_gain=0.6, most_gain=3.5, light_truth_sigma_px=3.0)
-    return SmallRestoring(config=config, target=target, smooth=0.1, gradient_weight=1.0, difference_weight=0.5)
+    return SmallRestoring(config=config, target=_TAUGHT, smooth=0.1, gradient_weight=1.0, difference_weight=0.5)
+
+
+def _sharpening() -> SmallSharpening:
+    restoring = SmallRestoring(smooth=0.1, gradient_weight=0.5, difference_weight=0.3, grid_weight=_GRID_WEIGHT)
+    return SmallSharpening(target=SharpenedTarget(worn=_TAUGHT), restoring=restoring)
 
 
 def _taught(clips: ClipSpec) -> ClipSpec:
