@@ -28,7 +28,7 @@ The same seed gives the same result. OUTPUT is stored without loss: .mkv (FFV1),
 beside it, as OUTPUT.degraded.json. Sound is left out.
 
 pipelines: bicubic, blur-downsample, blur-downsample-corner, blur-bicubic, simple, light, realbasicvsr-first,
-worn, mixed, realbasicvsr, realbasicvsr-area, mgld, dove, real-esrgan, stablesr
+worn, streamed, mixed, realbasicvsr, realbasicvsr-area, mgld, dove, real-esrgan, stablesr
 """
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallConfig, SmallNetwork, save_small
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.frequencies import fine_part
+from limpid.train.losses.frequencies import beyond_lr
 from limpid.train.objectives.sharpened import SharpenedTarget, sharpened
 from limpid.train.objectives.small import SmallLearner, restored
 from limpid.train.objectives.vivid_target import vivid_target
@@ -40,12 +40,12 @@ def lr() -> Tensor:
     return torch.rand(2, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_finest_part_of_lightly_damaged_clips_is_strengthened_others_are_taught(lr: Tensor) -> None:
+def test_the_detail_of_lightly_damaged_clips_is_strengthened_others_are_taught(lr: Tensor) -> None:
     target, between = SharpenedTarget(gain=2.0), network(0)
     batch = batch_of(torch.zeros(2, 2, 3, 64, 64), lr)
     aimed = sharpened(target, between, batch, RANDOM)
     made = restored(between, batch, RANDOM)[0]
-    torch.testing.assert_close(aimed[0], made + fine_part(made, 1.2), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(aimed[0], made + beyond_lr(made, 4), atol=1e-5, rtol=1e-4)
     assert torch.equal(aimed[1], vivid_target(target.worn, batch)[1])
 
 

@@ -27,6 +27,16 @@ def fine_part(pictures: Tensor, sigma_px: float) -> Tensor:
     return pictures - low_part(pictures, sigma_px)
 
 
+def beyond_lr(pictures: Tensor, scale: int) -> Tensor:
+    """What a grid of ``scale`` times fewer pixels cannot carry of ``n c h w``: the detail of `limpid.metrics.detail`.
+
+    Pictures less what is left of them when they are reduced (antialiased bicubic) and enlarged again (bicubic).
+    """
+    with torch.autocast(pictures.device.type, enabled=False):
+        reduced = F.interpolate(pictures, scale_factor=1 / scale, mode="bicubic", antialias=True)
+        return pictures - F.interpolate(reduced, size=pictures.shape[-2:], mode="bicubic")
+
+
 def _blurred(x: Tensor, sigma: float) -> Tensor:
     radius, channels = int(3 * sigma + 0.5), x.shape[1]
     places = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)

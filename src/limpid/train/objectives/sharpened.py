@@ -18,7 +18,7 @@ from limpid.methods.between import Between
 from limpid.methods.small import SMALL_FILE
 from limpid.priors.small import SmallNetwork, load_small
 from limpid.train.learner import ClipBatch, ClipRandom
-from limpid.train.losses.frequencies import fine_part
+from limpid.train.losses.frequencies import beyond_lr
 from limpid.train.objectives.small import MakeTarget, SmallLearner, SmallRestoring, restored
 from limpid.train.objectives.vivid_target import VividTarget, lightly_damaged, refuse_untaught, vivid_target
 from limpid.train.stage import Stage, Start
@@ -29,17 +29,16 @@ _NEEDED = "the faithful end of small is needed: --start FOLDER of a training of 
 
 @dataclass(frozen=True, kw_only=True)
 class SharpenedTarget:
-    """Target ``y + (gain - 1) fine(y)``, with y what a network between both ends makes of the damaged clip.
+    """Target ``y + (gain - 1) beyond_lr(y)``, with y what a network between both ends makes of the damaged clip.
 
     It is that of clips that are known to be lightly damaged. What is finest in others may be blocks and noise.
     """
 
-    taught_share: float = 0.5
+    taught_share: float = 0.3
     """How near y lies to the end that was taught by a sharp network."""
-    gain: float = 2.4
-    """How strong the finest part of y is wanted."""
-    fine_sigma_px: float = 1.2
-    """What a blur of this width takes away is the finest part."""
+    gain: float = 1.75
+    """How strong the detail of y is wanted, all that LR frames cannot carry. The finest part alone would have to be
+    far stronger for as much detail, and cost twice the error."""
     worn: VividTarget = field(default_factory=VividTarget)
     """That of other clips: what they were taught before."""
 
@@ -94,6 +93,6 @@ def nothing_to_sharpen(batch: ClipBatch, random: ClipRandom) -> Tensor:
 def sharpened(target: SharpenedTarget, between: SmallNetwork, batch: ClipBatch, random: ClipRandom) -> Tensor:
     """``b t 3 H W``, not clipped; ``between`` makes y, told of the blocks what the learner is."""
     made = restored(between, batch, random).flatten(0, 1)
-    made = made + (target.gain - 1) * fine_part(made, target.fine_sigma_px)
+    made = made + (target.gain - 1) * beyond_lr(made, between.config.scale)
     worn = vivid_target(target.worn, batch).flatten(0, 1)
     return torch.where(lightly_damaged(batch), made, worn).reshape(batch.hr.shape)
