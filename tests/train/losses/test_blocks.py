@@ -40,4 +40,8 @@ def test_a_step_down_its_gradient_shows_less_of_the_grid() -> None:
     excess = grid_excess(clips, 1, 8)
     (gradient,) = torch.autograd.grad(excess[0], clips)
     assert not gradient[1].any()
+    touched = gradient[0].abs().sum((0, 1)) > 0
+    places = torch.arange(64)
+    beside = ((places % 8 < 2) | (places % 8 > 5)) & (places > 1) & (places < 62)  # the steps to both sides of borders
+    assert touched.any() and not touched[~(beside[:, None] | beside)].any()
     assert grid_excess(clips - 0.05 * gradient / gradient.norm(), 1, 8)[0] < excess[0]

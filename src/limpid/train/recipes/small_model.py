@@ -21,7 +21,9 @@ _START = (
     "src/limpid/weights/small.safetensors)"
 )
 _TAUGHT = VividTarget(boost=1.5, least_gain=0.6, most_gain=3.5, light_truth_sigma_px=3.0)
-_GRID_WEIGHT = 0.3
+_WORN = VividTarget(boost=1.2, least_gain=0.8, most_gain=2.0)
+"""In the last stage: less is strengthened than in the one before, since what is finest there is often the codec's."""
+_GRID_WEIGHT = 2.5
 _SMALL_NETWORK = SmallConfig(channels=16, layers=3, neighbours=(-1, 1))
 """Shape of the small versions."""
 
@@ -112,7 +114,7 @@ def _vivid(config: SmallConfig) -> SmallRestoring:
 
 def _sharpening() -> SmallSharpening:
     restoring = SmallRestoring(smooth=0.1, gradient_weight=0.5, difference_weight=0.3, grid_weight=_GRID_WEIGHT)
-    return SmallSharpening(target=SharpenedTarget(worn=_TAUGHT), restoring=restoring)
+    return SmallSharpening(target=SharpenedTarget(worn=_WORN), restoring=restoring)
 
 
 def _taught(clips: ClipSpec) -> ClipSpec:
