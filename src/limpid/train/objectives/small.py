@@ -23,7 +23,7 @@ from limpid.train.losses.blocks import grid_excess
 from limpid.train.losses.pixels import PER_UNIT, error_terms
 from limpid.train.objectives.codec_places import refuse_unaligned, told_places
 from limpid.train.objectives.tiny import inner
-from limpid.train.objectives.vivid_target import VividTarget, refuse_untaught, vivid_target
+from limpid.train.objectives.vivid_target import VividTarget, lightly_damaged, refuse_untaught, vivid_target
 from limpid.train.stage import Stage, Start
 from limpid.train.starts.small import start_small
 from limpid.types import SettingsError
@@ -44,7 +44,8 @@ class SmallRestoring:
     difference_weight: float = 0.1
     """Weight of the error of differences between neighbouring frames."""
     grid_weight: float = 0.0
-    """Weight of the squared difference of `grid_excess` to the truth's, whatever the target is."""
+    """Weight of the square of what `grid_excess` is above the truth's, whatever the target is; of clips that are not
+    known to be lightly damaged. Where it is below, nothing is wanted: a grid must not be learned."""
     border: int = 2
     """LR pixels along the edges of a crop that do not count, because the network lacks neighbours there."""
 
@@ -98,7 +99,8 @@ class SmallLearner:
         )
         if o.grid_weight:
             shown, true = (grid_excess(clip, config.scale, config.grid_px) for clip in (made, batch.hr))
-            terms["grid"] = o.grid_weight * (shown - true).square().mean()
+            worn = ~lightly_damaged(batch)[:: made.shape[1]].flatten()
+            terms["grid"] = o.grid_weight * (worn * F.relu(shown - true).square()).mean()
         return terms
 
     def save(self, folder: Path) -> None:
