@@ -51,7 +51,9 @@ def test_a_new_network_upscales_bicubically_and_its_loss_is_what_that_misses() -
     error = (bicubic(batch) - batch.hr)[..., 8:-8, 8:-8] * PER_UNIT
     assert torch.isclose(terms["charbonnier"], (error.square() + 1).sqrt().mean())
     assert torch.isclose(terms["difference"], 0.1 * (error[:, 1:] - error[:, :-1]).abs().mean())
-    assert set(terms) == {"charbonnier", "difference"}
+    steps = [error.diff(dim=-1), error.diff(dim=-2)]
+    assert torch.isclose(terms["gradient"], 0.15 * sum(step.abs().mean() for step in steps))
+    assert set(terms) == {"charbonnier", "gradient", "difference", "grid"}
 
 
 def test_a_grid_that_the_truth_has_not_costs_where_damage_is_not_light_whatever_is_aimed_at() -> None:

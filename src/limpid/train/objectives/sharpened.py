@@ -36,7 +36,7 @@ class SharpenedTarget:
 
     taught_share: float = 0.3
     """How near y lies to the end that was taught by a sharp network."""
-    gain: float = 1.75
+    gain: float = 1.9
     """How strong the detail of y is wanted, all that LR frames cannot carry. The finest part alone would have to be
     far stronger for as much detail, and cost twice the error."""
     worn: VividTarget = field(default_factory=VividTarget)

@@ -20,10 +20,12 @@ _START = (
     "weights to start from (--start; realesr-animevideov3-x4.param of Real-ESRGAN, or those that ship, "
     "src/limpid/weights/small.safetensors)"
 )
+_FAITHFUL = SmallRestoring(gradient_weight=0.15, grid_weight=0.7)
+"""Faint stripes hardly count squared, so a little of their size must count where a grid is to be hidden."""
 _TAUGHT = VividTarget(boost=1.5, least_gain=0.6, most_gain=3.5, light_truth_sigma_px=3.0)
 _WORN = VividTarget(boost=1.2, least_gain=0.8, most_gain=2.0)
 """In the last stage: less is strengthened than in the one before, since what is finest there is often the codec's."""
-_GRID_WEIGHT = 2.5
+_GRID_WEIGHT = 0.8
 _SMALL_NETWORK = SmallConfig(channels=16, layers=3, neighbours=(-1, 1))
 """Shape of the small versions."""
 
@@ -32,7 +34,7 @@ def small_faithful() -> Recipe:
     """The least error; from the weights of a sharp network, which know outlines that new ones need days for."""
     stage = Stage(
         name="faithful",
-        objective=SmallRestoring(),
+        objective=_FAITHFUL,
         trainable=("all",),
         clips=ClipSpec(frames=6, crop_px=192, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
         steps=6000,
@@ -78,7 +80,7 @@ def small_small_faithful() -> Recipe:
     """16 channels, five layers, 12 steps."""
     stage = Stage(
         name="faithful",
-        objective=SmallRestoring(config=_SMALL_NETWORK),
+        objective=replace(_FAITHFUL, config=_SMALL_NETWORK),
         trainable=("all",),
         clips=ClipSpec(frames=3, crop_px=64, degradation="mixed", lr_align_px=CODEC_BLOCK_PX),
         steps=12,
