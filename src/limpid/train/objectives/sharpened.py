@@ -41,6 +41,9 @@ class SharpenedTarget:
     far stronger for as much detail, and cost twice the error."""
     worn: VividTarget = field(default_factory=VividTarget)
     """That of other clips: what they were taught before."""
+    worn_gain: float = 1.0
+    """How strong the detail of that is wanted. The default of `small` lies between both ends, and the faithful one is
+    soft where much is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,4 +98,5 @@ def sharpened(target: SharpenedTarget, between: SmallNetwork, batch: ClipBatch, 
     made = restored(between, batch, random).flatten(0, 1)
     made = made + (target.gain - 1) * beyond_lr(made, between.config.scale)
     worn = vivid_target(target.worn, batch).flatten(0, 1)
+    worn = worn + (target.worn_gain - 1) * beyond_lr(worn, between.config.scale)
     return torch.where(lightly_damaged(batch), made, worn).reshape(batch.hr.shape)
