@@ -25,6 +25,8 @@ def test_at_the_coded_size_it_is_the_metric() -> None:
         frame = (clip[0].permute(1, 2, 0) * 255).numpy()
         np.testing.assert_allclose(excess.item(), blockiness([frame], 1), atol=0.02)
     assert made[0] > made[1] + 0.2
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(grid_excess(clips, 1, 8), made)
 
 
 def test_plain_clips_and_ramps_show_no_grid_and_enlarged_blocks_do() -> None:

@@ -24,7 +24,8 @@ def grid_excess(pictures: Tensor, scale: int, grid_px: int) -> Tensor:
         scale: pixels per coded pixel; they are averaged, where the metric reduces by antialiased bicubic.
         grid_px: side of a block, coded pixels.
     """
-    luma = torch.einsum("btchw,c->bthw", pictures, pictures.new_tensor(LUMA_BT601))
+    weights = pictures.new_tensor(LUMA_BT601)[:, None, None]
+    luma = (pictures * weights).sum(2)  # as a product of matrices it would lose bits under autocast
     reduced = F.avg_pool2d(luma, scale)
     by_phase = (_mean_jumps(reduced, grid_px) + _mean_jumps(reduced.transpose(-1, -2), grid_px)) / 2
     on, phases = by_phase[0], len(by_phase)
@@ -38,4 +39,4 @@ def _mean_jumps(y: Tensor, grid_px: int) -> Tensor:
     jumps = steps[..., 1:-1] - (steps[..., :-2] + steps[..., 2:]) / 2  # column i: from pixel i + 1 to i + 2
     sides = F.avg_pool2d(jumps, (grid_px, 1), stride=1).abs()
     places = [(along, (across - 2) % grid_px) for across in range(grid_px) for along in range(grid_px)]
-    return torch.stack([sides[:, :, y::grid_px, x::grid_px].flatten(1).mean(1) for y, x in places])
+    return torch.stack([sides[:, :, top::grid_px, left::grid_px].flatten(1).mean(1) for top, left in places])

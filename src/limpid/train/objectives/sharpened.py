@@ -1,8 +1,8 @@
-"""The last stage of the vivid end of `small`: pictures between both ends, their finest part strengthened.
+"""The last stage of the vivid end of `small`: pictures between both ends, their detail strengthened.
 
 Regression to a target that the input does not determine ends at an average of all that might be, and stays soft
 however far the target is strengthened. What networks make of the same input is determined by it: what lies between the
-faithful end and one that a sharp network has taught can be learned with its finest part as strong as is wanted.
+faithful end and one that a sharp network has taught can be learned with its detail as strong as is wanted.
 """
 
 from __future__ import annotations
