@@ -23,9 +23,9 @@ _START = (
 _FAITHFUL = SmallRestoring(gradient_weight=0.15, grid_weight=0.7)
 """Faint stripes hardly count squared, so a little of their size must count where a grid is to be hidden."""
 _TAUGHT = VividTarget(boost=1.5, least_gain=0.6, most_gain=3.5, light_truth_sigma_px=3.0)
-_WORN = VividTarget(boost=1.2, least_gain=0.8, most_gain=2.0)
-"""In the last stage: less is strengthened than in the one before, since what is finest there is often the codec's."""
-_GRID_WEIGHT = 0.8
+_WORN = VividTarget(teacher_share=1.0, boost=1.0, least_gain=1.0, most_gain=1.0)
+"""In the last stage: the teacher's picture with the truth's colours."""
+_WORN_GAIN, _GRID_WEIGHT = 1.4, 1.5
 _SMALL_NETWORK = SmallConfig(channels=16, layers=3, neighbours=(-1, 1))
 """Shape of the small versions."""
 
@@ -116,7 +116,7 @@ def _vivid(config: SmallConfig) -> SmallRestoring:
 
 def _sharpening() -> SmallSharpening:
     restoring = SmallRestoring(smooth=0.1, gradient_weight=0.5, difference_weight=0.3, grid_weight=_GRID_WEIGHT)
-    return SmallSharpening(target=SharpenedTarget(worn=_WORN), restoring=restoring)
+    return SmallSharpening(target=SharpenedTarget(worn=_WORN, worn_gain=_WORN_GAIN), restoring=restoring)
 
 
 def _taught(clips: ClipSpec) -> ClipSpec:
