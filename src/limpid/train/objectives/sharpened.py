@@ -40,7 +40,7 @@ class SharpenedTarget:
     """How strong the detail of y is wanted, all that LR frames cannot carry. The finest part alone would have to be
     far stronger for as much detail, and cost twice the error."""
     worn: VividTarget = field(default_factory=VividTarget)
-    """That of other clips: what they were taught before."""
+    """Of other clips: what is made of the picture of their teacher."""
     worn_gain: float = 1.0
     """How strong the detail of that is wanted. The default of `small` lies between both ends, and the faithful one is
     soft where much is lost."""
@@ -95,8 +95,9 @@ def nothing_to_sharpen(batch: ClipBatch, random: ClipRandom) -> Tensor:
 @torch.no_grad()
 def sharpened(target: SharpenedTarget, between: SmallNetwork, batch: ClipBatch, random: ClipRandom) -> Tensor:
     """``b t 3 H W``, not clipped; ``between`` makes y, told of the blocks what the learner is."""
-    made = restored(between, batch, random).flatten(0, 1)
-    made = made + (target.gain - 1) * beyond_lr(made, between.config.scale)
-    worn = vivid_target(target.worn, batch).flatten(0, 1)
-    worn = worn + (target.worn_gain - 1) * beyond_lr(worn, between.config.scale)
-    return torch.where(lightly_damaged(batch), made, worn).reshape(batch.hr.shape)
+    pictures = (restored(between, batch, random), vivid_target(target.worn, batch))
+    light, worn = (
+        made + (gain - 1) * beyond_lr(made, between.config.scale)
+        for made, gain in zip((each.flatten(0, 1) for each in pictures), (target.gain, target.worn_gain), strict=True)
+    )
+    return torch.where(lightly_damaged(batch), light, worn).reshape(batch.hr.shape)
