@@ -40,7 +40,7 @@ class SharpenedTarget:
     """How strong the detail of y is wanted, all that LR frames cannot carry. The finest part alone would have to be
     far stronger for as much detail, and cost twice the error."""
     worn: VividTarget = field(default_factory=VividTarget)
-    """Of other clips: what is made of the picture of their teacher."""
+    """What is made of the teacher's picture of other clips."""
     worn_gain: float = 1.0
     """How strong the detail of that is wanted. The default of `small` lies between both ends, and the faithful one is
     soft where much is lost."""
